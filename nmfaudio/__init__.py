@@ -1,0 +1,26 @@
+"""Clean noisy speech and take sound mixtures apart with sparse non-negative matrix factorisation."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Denoiser": "denoise",
+    "denoise": "denoise",
+    "Dictionary": "dictionary",
+    "STFT": "stft",
+    "NmfaudioError": "errors",
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,13 @@
+"""Errors that name what is wrong and what would help."""
+
+
+class NmfaudioError(ValueError):
+    """A value, file or option that cannot be used; the message is one line for the user."""
+
+
+class AudioError(NmfaudioError):
+    """A sound file or signal that cannot be used."""
+
+
+class DictionaryError(NmfaudioError):
+    """A dictionary that is missing, broken, foreign or newer than this version."""
