@@ -6,8 +6,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Denoiser": "denoise",
-    "denoise": "denoise",
+    "Denoiser": "denoiser",
+    "denoise": "denoiser",
     "Dictionary": "dictionary",
     "STFT": "stft",
     "NmfaudioError": "errors",
