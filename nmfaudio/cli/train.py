@@ -1,0 +1,130 @@
+"""`nmfaudio train`: a dictionary from folders or lists of speech and noise."""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import NmfaudioError
+from .common import OK, Progress, say
+
+if TYPE_CHECKING:
+    from ..dictionary import Dictionary
+    from ..training.corpus import Corpus
+
+KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
+
+
+def add_parser(subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "train",
+        help="train a dictionary on your own speech and noise",
+        description="Train a dictionary on folders of sound files, or on text files with one path a line.",
+        epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask on mixtures made on the\n"
+        "fly and take hours: with --checkpoint they go on where they were stopped.",
+    )
+    parser.add_argument("--speech", required=True, metavar="DIR|LIST", help="speech, as clean as can be had")
+    parser.add_argument("--noise", required=True, metavar="DIR|LIST", help="noise without speech")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
+    parser.add_argument("--kind", choices=KINDS, default="sparse", help="what to train (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (default: %(default)s)")
+    parser.add_argument("--note", default="", help="kept in the dictionary's record: corpora, licences")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT.npz if it exists")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    unfolded = parser.add_argument_group("kinds other than sparse")
+    unfolded.add_argument("--dev-speech", metavar="DIR|LIST", help="speech to watch the learning on (default: SPEECH)")
+    unfolded.add_argument("--dev-noise", metavar="DIR|LIST", help="noise to watch the learning on (default: NOISE)")
+    unfolded.add_argument("--steps", type=int, nargs="+", metavar="N", help="batches of each stage (default: 30000)")
+    unfolded.add_argument("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
+    unfolded.add_argument("--checkpoint", type=Path, metavar="FILE", help="keep the state here, and go on from it")
+    unfolded.add_argument("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; return the exit code."""
+    output = Path(args.output)
+    if output.suffix != ".npz":
+        raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
+    if output.exists() and not args.overwrite:
+        raise NmfaudioError(f"{output}: exists; choose another name or give --overwrite")
+    if not output.parent.is_dir():
+        raise NmfaudioError(f"{output.parent}: no such folder to write the dictionary to")
+    from ..dictionary import FrontEnd
+    from ..training.corpus import Corpus
+
+    front_end = FrontEnd(exponent=0.6)
+    speech, noise = Corpus(args.speech, front_end.sr), Corpus(args.noise, front_end.sr)
+    if not args.quiet:
+        say(f"speech: {len(speech.files)} files, {speech.hours * 60:.1f} min")
+        say(f"noise: {len(noise.files)} files, {noise.hours * 60:.1f} min")
+    began = time.monotonic()
+    train = _sparse if args.kind == "sparse" else _unfolded
+    dictionary = train(args, speech, noise, front_end)
+    command = shlex.join(["nmfaudio", "train", *sys.argv[2:]])
+    record = {
+        **dictionary.record,
+        "speech": _summary(speech),
+        "noise": _summary(noise),
+        "note": args.note,
+        "seed": args.seed,
+        "command": command,
+        "hours": round((time.monotonic() - began) / 3600, 3),
+    }
+    replace(dictionary, record=record).save(output)
+    if not args.quiet:
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+    return OK
+
+
+def _summary(corpus: "Corpus") -> dict:
+    folders = sorted({path.parent.name for path in corpus.files})
+    return {"source": corpus.source, "files": len(corpus.files), "hours": round(corpus.hours, 3), "folders": folders}
+
+
+def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end) -> "Dictionary":
+    from threadpoolctl import threadpool_limits
+
+    from ..decompose.unfolded import stages_of
+    from ..dictionary import Dictionary
+    from ..training.build import build_unfolded, mixers
+    from ..training.corpus import Corpus
+    from ..training.discriminative import Objective, coarse_matmul
+    from ..training.presets import PRESETS
+    from ..training.unfolded import Schedule
+
+    preset = PRESETS[args.kind]
+    n_stages = len(preset.contexts)
+    steps = args.steps or [Schedule.steps]
+    if len(steps) not in (1, n_stages) or min(steps) < 1:
+        raise NmfaudioError(f"--steps {' '.join(map(str, steps))}: give one positive number, or one for each stage")
+    schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps)]
+    dev_speech = Corpus(args.dev_speech, front_end.sr) if args.dev_speech else speech
+    dev_noise = Corpus(args.dev_noise, front_end.sr) if args.dev_noise else noise
+    mixer, dev_mixer = mixers(speech, noise, dev_speech, dev_noise, front_end, args.seed)
+
+    def report(stage: int, entry: dict[str, float]) -> None:
+        if not args.quiet:
+            say(
+                f"stage {stage + 1}/{n_stages}  step {entry['step']:6.0f}/{schedules[stage].steps}  "
+                f"loss {entry['train']:.5f}  development {entry['dev']:.5f}  {entry['seconds'] / 60:.1f} min"
+            )
+
+    with threadpool_limits(1, "blas"):
+        return build_unfolded(
+            mixer,
+            dev_mixer,
+            preset,
+            front_end=front_end,
+            schedules=schedules,
+            objective=Objective(),
+            first_stages=stages_of(Dictionary.load(args.first))[:1] if args.first else [],
+            seed=args.seed,
+            checkpoint=args.checkpoint,
+            report=report,
+            **({"matmul": coarse_matmul()} if args.bf16 else {}),
+        )

@@ -1,0 +1,180 @@
+"""Long memory for a frame: what was, and what comes, stacked below it as non-negative rows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+Span = tuple[int, int]
+
+_LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
+
+
+def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
+    """Triangular mel bands as averages over bins, shape (n_bands, n_bins), rows sum to one.
+
+    Mel scale of O'Shaughnessy (1987): ``2595 log10(1 + f / 700)``; a band is at least one bin wide.
+    """
+    top = 2595 * np.log10(1 + max_hz / 700)
+    hz = 700 * (10 ** (np.linspace(0, top, n_bands + 2) / 2595) - 1)
+    edges = hz / max_hz * (n_bins - 1)
+    bins = np.arange(n_bins)
+    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rise = (bins - left) / np.maximum(centre - left, 1.0)
+    fall = (right - bins) / np.maximum(right - centre, 1.0)
+    B = np.clip(np.minimum(rise, fall), 0, None)
+    B += (np.abs(bins - centre) <= 0.5) * 1e-3  # no band is empty
+    return (B / B.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Which parts of a frame's neighbourhood enter the fit; all spans are in frames relative to it.
+
+    A first stage knows the noisy spectrogram alone: its averages, and its minima as noise floor. A second stage
+    knows the first one's mask too, and so speech and noise apart.
+
+    Parameters
+    ----------
+    n_bins : int
+        Bins of the frame itself.
+    n_bands : int
+        Mel bands that each part of the neighbourhood is summed into.
+    max_hz : float
+        Frequency of the last bin.
+    means : tuple of (int, int)
+        Averages over the frames ``t + first .. t + last``; a single frame where both are equal.
+    minima : tuple of (int, int)
+        Minima over a span of bands smoothed over the `smooth` frames before: the noise floor
+        (Martin, "Noise power spectral density estimation based on optimal smoothing and minimum
+        statistics", 2001, without its bias correction, which training learns).
+    speech_means, noise_means : tuple of (int, int)
+        Averages of what the stage before took for speech and for noise.
+    floors : tuple of (int, int)
+        Minima at full resolution: noise atoms that change with every frame.
+    noise_spectra : tuple of (int, int)
+        Averages of the spectrum where the stage before heard noise, at full resolution: atoms of the same kind.
+    estimates : bool
+        Whether the estimates of the stage before are atoms too, of speech and of noise, in this order.
+    smooth : int
+        Frames of the smoothing before a minimum.
+    """
+
+    n_bins: int
+    n_bands: int
+    max_hz: float
+    means: tuple[Span, ...] = ()
+    minima: tuple[Span, ...] = ()
+    speech_means: tuple[Span, ...] = ()
+    noise_means: tuple[Span, ...] = ()
+    floors: tuple[Span, ...] = ()
+    noise_spectra: tuple[Span, ...] = ()
+    estimates: bool = False
+    smooth: int = 4
+
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> "Context":
+        """Context that ``dataclasses.asdict`` and JSON made lists of."""
+        spans = {k: tuple((int(a), int(b)) for a, b in v) for k, v in settings.items() if isinstance(v, (list, tuple))}
+        return cls(**{**settings, **spans})
+
+    @cached_property
+    def bands(self) -> np.ndarray:
+        """Matrix from bins to bands, shape (n_bands, n_bins)."""
+        return band_matrix(self.n_bands, self.n_bins, self.max_hz)
+
+    @property
+    def n_rows(self) -> int:
+        """Height D of the stack: bins of the frame and bands of every part of its neighbourhood."""
+        parts = self.means + self.minima + self.speech_means + self.noise_means
+        return self.n_bins + self.n_bands * len(parts)
+
+    @property
+    def n_tracked(self) -> int:
+        """Number J of atoms that change with every frame."""
+        return len(self.floors) + len(self.noise_spectra) + 2 * self.estimates
+
+    @property
+    def past(self) -> int:
+        """Frames before the current one that the stack depends on."""
+        plain = self.means + self.speech_means + self.noise_means + self.noise_spectra
+        first = [a for a, _ in plain] + [a - self.smooth + 1 for a, _ in self.minima + self.floors]
+        return max(0, -min(first, default=0))
+
+    @property
+    def future(self) -> int:
+        """Frames after the current one that the stack depends on."""
+        spans = self.means + self.speech_means + self.noise_means + self.noise_spectra + self.minima + self.floors
+        return max(0, max((b for _, b in spans), default=0))
+
+    def stack(self, V: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Frames with their neighbourhood.
+
+        Parameters
+        ----------
+        V : ndarray, shape (F, N)
+            Compressed magnitude; the first and the last frame stand in for what lies outside.
+        mask : ndarray, shape (F, N), optional
+            Share of speech by the stage before.
+
+        Returns
+        -------
+        stack : ndarray, shape (N, D)
+            Each row divided by its mean, so that the level of the recording is gone.
+        tracked : ndarray, shape (N, J, F + n_bands)
+            Atoms of each frame, in bins and in bands, on the scale of the stack.
+        """
+        n = V.shape[1]
+        P = np.pad(V, ((0, 0), (self.past, self.future)), mode="edge")
+        P_bands = self.bands @ P
+        smooth_bands = _trailing_mean(P_bands, self.smooth)
+        parts = [V]
+        parts += [self._over(P_bands, span, n, _mean) for span in self.means]
+        parts += [self._over(smooth_bands, span, n, _minimum) for span in self.minima]
+        smooth = _trailing_mean(P, self.smooth) if self.floors else P
+        atoms = [self._over(smooth, span, n, _minimum) for span in self.floors]
+        if mask is not None:
+            M = np.pad(mask, ((0, 0), (self.past, self.future)), mode="edge")
+            noise = P * (1 - M)
+            noise_bands = self.bands @ noise
+            speech_bands = np.maximum(P_bands - noise_bands, 0)
+            parts += [self._over(speech_bands, span, n, _mean) for span in self.speech_means]
+            parts += [self._over(noise_bands, span, n, _mean) for span in self.noise_means]
+            for span in self.noise_spectra:
+                share = self._over(1 - M, span, n, _mean)
+                atoms.append(self._over(noise, span, n, _mean) / (share + _LEAST_SHARE))
+            if self.estimates:
+                atoms += [V * mask, V * (1 - mask)]
+        stack = np.concatenate(parts).T
+        tracked = np.empty((n, len(atoms), self.n_bins + self.n_bands), V.dtype)
+        for j, atom in enumerate(atoms):
+            tracked[:, j, : self.n_bins] = atom.T
+            tracked[:, j, self.n_bins :] = (self.bands @ atom).T
+        scale = 1 / np.maximum(stack.mean(axis=1), np.finfo(V.dtype).tiny * 1e6)
+        tracked *= scale[:, None, None]
+        return np.ascontiguousarray(stack * scale[:, None]), tracked
+
+    def _over(self, P, span, n, reduce):
+        first, last = span
+        width = last - first + 1
+        start = self.past + first + width // 2  # scipy centres a window of this width here
+        return reduce(P, width)[:, start : start + n]
+
+
+def _mean(P: np.ndarray, width: int) -> np.ndarray:
+    from scipy.ndimage import uniform_filter1d
+
+    return P if width == 1 else np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest"), 0)
+
+
+def _minimum(P: np.ndarray, width: int) -> np.ndarray:
+    from scipy.ndimage import minimum_filter1d
+
+    return minimum_filter1d(P, width, axis=1, mode="nearest")
+
+
+def _trailing_mean(P: np.ndarray, width: int) -> np.ndarray:
+    from scipy.ndimage import uniform_filter1d
+
+    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest", origin=(width - 1) // 2), 0)

@@ -1,0 +1,186 @@
+"""Unfolded NMF: a fixed number of multiplicative updates whose atoms were trained for the mask.
+
+One update of the activations ``h`` of a stacked frame ``v`` (Lee and Seung 2001, eq. 5, with a penalty; Le Roux,
+Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9), with atoms ``W`` of its own, row weights ``c``,
+penalties ``mu`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
+
+    r = W h + (G * A) a        q = c v / r
+    h <- h * (W' q) / (W' c + mu)        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+
+After the last update the estimates are ``S = R_s h + (G_s * A) a`` and ``N = R_n h + (G_n * A) a``. All weights are non-negative.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..dictionary import Dictionary
+from ..gain import power_mask
+from .context import Context
+
+EPS = np.float32(1e-4)  # of the mean of a stacked frame
+_BLOCK = 512  # frames whose activations stay in cache through all updates
+
+Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass
+class Trace:
+    """What one update leaves behind for its gradient."""
+
+    layer: int
+    h: np.ndarray
+    a: np.ndarray
+    R: np.ndarray
+    Q: np.ndarray
+    numerator: np.ndarray
+    denominator: np.ndarray
+    tracked_numerator: np.ndarray
+    tracked_denominator: np.ndarray
+
+
+def update(
+    P: Mapping[str, np.ndarray],
+    layer: int,
+    stack: np.ndarray,
+    tracked: np.ndarray,
+    h: np.ndarray,
+    a: np.ndarray,
+    matmul: Matmul = np.matmul,
+) -> tuple[np.ndarray, np.ndarray, Trace]:
+    """One multiplicative update; shapes as in :func:`activations`."""
+    from ..kernels.unfolded import explain
+
+    W, c, G = P[f"atoms{layer}"], P[f"weights{layer}"], P[f"gains{layer}"]
+    R = matmul(h, W.T)
+    Q = np.empty_like(R)
+    num_a, den_a = np.empty_like(a), np.empty_like(a)
+    n_bins = P["speech"].shape[0]
+    explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
+    den_a += P[f"tracked_penalty{layer}"]
+    num = matmul(Q, W)
+    den = c @ W + P[f"penalty{layer}"]
+    return h * num / den, a * num_a / den_a, Trace(layer, h, a, R, Q, num, den, num_a, den_a)
+
+
+def activations(
+    P: Mapping[str, np.ndarray],
+    order: list[int],
+    stack: np.ndarray,
+    tracked: np.ndarray,
+    matmul: Matmul = np.matmul,
+) -> tuple[np.ndarray, np.ndarray, list[Trace]]:
+    """Activations after all updates.
+
+    Parameters
+    ----------
+    P : mapping of str to ndarray
+        The dictionary's arrays.
+    order : list of int
+        Which layer's arrays each update uses.
+    stack, tracked : ndarray, shape (N, D), (N, J, F + B)
+        From :meth:`Context.stack`.
+    matmul : callable
+        Product of two matrices; training may use a faster, coarser one.
+
+    Returns
+    -------
+    h : ndarray, shape (N, K)
+    a : ndarray, shape (N, J)
+    traces : list of Trace
+        One for each update.
+    """
+    n = len(stack)
+    h, a = np.tile(P["start"], (n, 1)), np.tile(P["tracked_start"], (n, 1))
+    traces = []
+    for layer in order:
+        h, a, trace = update(P, layer, stack, tracked, h, a, matmul)
+        traces.append(trace)
+    return h, a, traces
+
+
+def estimates(
+    P: Mapping[str, np.ndarray], h: np.ndarray, a: np.ndarray, tracked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What speech and noise contribute to each bin, both of shape (N, F)."""
+    n_bins = P["speech"].shape[0]
+    S = h @ P["speech"].T
+    N = h @ P["noise"].T
+    for j in range(a.shape[1]):
+        atom = a[:, j, None] * tracked[:, j, :n_bins]
+        S += atom * P["speech_gains"][j]
+        N += atom * P["noise_gains"][j]
+    return S, N
+
+
+class Stage:
+    """Arrays, order of updates and context that turn a spectrogram, and the mask before, into estimates.
+
+    Parameters
+    ----------
+    P : mapping of str to ndarray
+    order : list of int
+    context : Context
+    """
+
+    def __init__(self, P: Mapping[str, np.ndarray], order: list[int], context: Context):
+        self.P, self.order, self.context = P, order, context
+
+    def __call__(self, V: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates S, N of shape (F, N) from a compressed magnitude and the mask of the stage before."""
+        stack, tracked = self.context.stack(V, mask)
+        S, N = np.empty_like(V), np.empty_like(V)
+        for start in range(0, V.shape[1], _BLOCK):
+            frames = slice(start, start + _BLOCK)
+            h, a, _ = activations(self.P, self.order, stack[frames], tracked[frames])
+            S_block, N_block = estimates(self.P, h, a, tracked[frames])
+            S[:, frames], N[:, frames] = S_block.T, N_block.T
+        return S, N
+
+
+class UnfoldedDecomposition:
+    """Estimates of speech and noise by an unfolded dictionary, stage after stage.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Of kind "unfolded".
+
+    Attributes
+    ----------
+    past_frames, future_frames : int
+        Neighbourhood that a frame's estimates depend on.
+    """
+
+    def __init__(self, dictionary: Dictionary):
+        self.stages = stages_of(dictionary)
+        self.past_frames = sum(stage.context.past for stage in self.stages)
+        self.future_frames = sum(stage.context.future for stage in self.stages)
+
+    def __call__(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Explain a spectrogram.
+
+        Parameters
+        ----------
+        V : ndarray, shape (F, N), float32
+            Compressed magnitude.
+
+        Returns
+        -------
+        S, N : ndarray, shape (F, N)
+            Estimates of speech and noise, in each frame on a scale of its own.
+        """
+        S, N = self.stages[0](V)
+        for stage in self.stages[1:]:
+            S, N = stage(V, power_mask(S, N))
+        return S, N
+
+
+def stages_of(dictionary: Dictionary) -> list[Stage]:
+    """Stages that a dictionary holds; the arrays of stage i are named ``i/name``."""
+    stages = []
+    for i, settings in enumerate(dictionary.settings["stages"]):
+        P = {name[2:]: array for name, array in dictionary.arrays.items() if name.startswith(f"{i}/")}
+        stages.append(Stage(P, [int(layer) for layer in settings["order"]], Context.from_json(settings["context"])))
+    return stages

@@ -1,0 +1,330 @@
+"""Dictionaries: trained atoms with the front end they belong to and the story of how they came to be.
+
+A dictionary is one ``.npz`` file without pickle: its arrays, and under the name ``record`` one JSON text with the
+schema version, kind, front end, settings, provenance and the sha256 of the arrays. Loading checks all of it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .errors import DictionaryError
+
+SCHEMA = 1
+"""Version of the file format that this version of the package writes, and the newest it reads."""
+
+KINDS = ("sparse", "unfolded")
+
+_FOLDERS = (Path(__file__).parent / "dictionaries", Path(__file__).parents[1] / "dictionaries")  # wheel; checkout
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """How a signal becomes the spectrogram that the atoms describe.
+
+    Parameters
+    ----------
+    sr : int
+        Sampling rate that the atoms were trained at, in Hz.
+    window_s, hop_s : float
+        Window and hop in seconds; they hold at any rate, so that bin k is the same frequency at every rate.
+    window : str
+        Name of the analysis window.
+    n_bins : int
+        Number of frequency bins F, from 0 Hz up.
+    exponent : float
+        Compression: the spectrogram is ``abs(stft) ** exponent``.
+    """
+
+    sr: int = 16000
+    window_s: float = 0.032
+    hop_s: float = 0.016
+    window: str = "sqrt_hann"
+    n_bins: int = 257
+    exponent: float = 0.7
+
+    def __post_init__(self) -> None:
+        """Refuse what no front end can be."""
+        for name in ("sr", "window_s", "hop_s", "n_bins", "exponent"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+                raise DictionaryError(f"front end: {name} must be a positive number, not {value!r}")
+        if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
+            raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
+        if not isinstance(self.window, str):
+            raise DictionaryError(f"front end: window must be a name, not {self.window!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Trained arrays, the front end they were trained behind, settings and provenance.
+
+    Parameters
+    ----------
+    kind : {"sparse", "unfolded"}
+        What the arrays are. "sparse": one array of atoms a source, among them "speech" and "noise", each of shape
+        (F, K) with columns of unit L2 norm. "unfolded": the layers of an unfolded NMF.
+    arrays : mapping of str to ndarray
+        Finite, non-negative; kept as read-only float32.
+    front_end : FrontEnd
+        How a signal becomes the spectrogram that the atoms describe.
+    settings : dict
+        What the decomposition needs beside the arrays; JSON.
+    record : dict
+        Provenance: corpora with licence and counts, objective, seed, command, scores; JSON.
+    name : str
+        Name it is known by; for a loaded dictionary the file's name without ``.npz``.
+
+    Raises
+    ------
+    DictionaryError
+        If the kind is unknown or an array does not fit it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import Dictionary
+    >>> atoms = np.eye(257, 3)
+    >>> Dictionary("sparse", {"speech": atoms, "noise": atoms}).arrays["speech"].shape
+    (257, 3)
+    """
+
+    kind: str
+    arrays: Mapping[str, np.ndarray]
+    front_end: FrontEnd = field(default_factory=FrontEnd)
+    settings: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit the kind; make them read-only float32."""
+        if self.kind not in KINDS:
+            raise DictionaryError(f"unknown kind of dictionary {self.kind!r}; this version knows {', '.join(KINDS)}")
+        arrays = {}
+        for name, array in self.arrays.items():
+            arrays[name] = _checked(name, array)
+        if self.kind == "sparse":
+            _check_atoms(arrays, self.front_end.n_bins)
+        elif not arrays:
+            raise DictionaryError("no arrays")
+        object.__setattr__(self, "arrays", arrays)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the arrays' names, shapes and float32 values."""
+        digest = hashlib.sha256()
+        for name in sorted(self.arrays):
+            array = self.arrays[name]
+            digest.update(f"{name}{array.shape}".encode())
+            digest.update(array.astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | os.PathLike[str], *, dtype: DTypeLike = np.float32) -> None:
+        """Write the dictionary to an ``.npz`` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            File to write, ending in ``.npz``; an existing file is replaced.
+        dtype : dtype
+            float32, or float16 for half the size (the arrays are rounded).
+
+        Raises
+        ------
+        DictionaryError
+            If the path does not end in ``.npz`` or cannot be written, or if settings or record are not JSON.
+        """
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise DictionaryError(f"{path}: a dictionary's file name must end in .npz")
+        stored = {name: array.astype(dtype) for name, array in self.arrays.items()}
+        rounded = Dictionary(self.kind, stored, self.front_end)
+        try:
+            text = json.dumps(
+                {
+                    "schema": SCHEMA,
+                    "kind": self.kind,
+                    "front_end": asdict(self.front_end),
+                    "settings": self.settings,
+                    "provenance": self.record,
+                    "sha256": rounded.sha256,
+                },
+                allow_nan=False,
+            )
+        except (TypeError, ValueError) as error:
+            raise DictionaryError(f"{path}: settings and record must be plain JSON: {error}") from None
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
+            os.replace(temporary, path)
+        except OSError as error:
+            raise DictionaryError(f"{path}: cannot be written: {error.strerror or error}") from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, name_or_path: str | os.PathLike[str]) -> "Dictionary":
+        """Load a shipped dictionary by name or any dictionary by path, and verify it.
+
+        Parameters
+        ----------
+        name_or_path : str or path
+            One of the names in `available`, or an ``.npz`` file.
+
+        Returns
+        -------
+        Dictionary
+
+        Raises
+        ------
+        DictionaryError
+            If there is no such dictionary, or if the file is broken, foreign or written by a newer version.
+        """
+        path = _find(name_or_path)
+        try:
+            return _read(path)
+        except DictionaryError as error:
+            raise DictionaryError(f"{path}: {error}") from None
+
+
+def available() -> dict[str, Path]:
+    """Names of the dictionaries that come with the package, each with its file."""
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.npz"))} if folder else {}
+
+
+def model_card(dictionary: Dictionary) -> str:
+    """Describe a dictionary as a page of Markdown: what it is, how it was made, what it holds.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+
+    Returns
+    -------
+    str
+        Markdown text.
+    """
+    lines = [f"# Dictionary `{dictionary.name}`", ""]
+    facts = {"kind": dictionary.kind, "sha256": dictionary.sha256}
+    for key, value in dictionary.record.items():
+        if not isinstance(value, (dict, list)):
+            facts[key] = value
+    lines += _table(facts)
+    for key, value in dictionary.record.items():
+        if isinstance(value, (dict, list)):
+            lines += [f"## {key.replace('_', ' ').capitalize()}", "", *_table(value)]
+    lines += ["## Front end", "", *_table(asdict(dictionary.front_end))]
+    if dictionary.settings:
+        lines += ["## Settings", "", *_table(dictionary.settings)]
+    lines += ["## Arrays", "", *_table({name: f"{a.shape}" for name, a in dictionary.arrays.items()})]
+    return "\n".join(lines)
+
+
+def _table(value: dict[str, Any] | list[Any]) -> list[str]:
+    """Lines of a Markdown table: rows of key and value, or one row for each dict of a list of dicts."""
+    if isinstance(value, dict):
+        header, rows = ["", ""], [[key, entry] for key, entry in value.items()]
+    elif value and all(isinstance(entry, dict) for entry in value):
+        header = list(dict.fromkeys(key for entry in value for key in entry))
+        rows = [[entry.get(key, "") for key in header] for entry in value]
+    else:
+        return [*(f"- {_cell(entry)}" for entry in value), ""]
+    lines = [header, ["---"] * len(header), *rows]
+    return [*("| " + " | ".join(map(_cell, row)) + " |" for row in lines), ""]
+
+
+def _cell(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _checked(name: str, array: Any) -> np.ndarray:
+    """Return the array as read-only float32, or say what is wrong with it."""
+    array = np.asarray(array)
+    if name in ("record", "file"):
+        raise DictionaryError(f"no array may be named {name!r}")
+    if array.dtype.kind != "f":
+        raise DictionaryError(f"array {name!r} holds {array.dtype}, not floating-point numbers")
+    if array.ndim == 0 or array.size == 0:
+        raise DictionaryError(f"array {name!r} is empty (shape {array.shape})")
+    if not np.isfinite(array).all():
+        raise DictionaryError(f"array {name!r} holds NaN or infinity")
+    if array.min() < 0:
+        raise DictionaryError(f"array {name!r} holds negative values")
+    array = array.astype(np.float32, order="C")  # a copy: whoever made the array may go on changing it
+    array.flags.writeable = False
+    return array
+
+
+def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int) -> None:
+    for name in ("speech", "noise"):
+        if name not in arrays:
+            raise DictionaryError(f"array {name!r} is missing")
+    for name, array in arrays.items():
+        if array.ndim != 2 or array.shape[0] != n_bins:
+            raise DictionaryError(f"array {name!r} must have shape ({n_bins}, K), not {array.shape}")
+        if np.abs(np.linalg.norm(array, axis=0) - 1).max() > 2e-3:  # what rounding to float16 can do, and more
+            raise DictionaryError(f"array {name!r} has atoms that are not of unit L2 norm")
+
+
+def _find(name_or_path: str | os.PathLike[str]) -> Path:
+    shipped = available()
+    if isinstance(name_or_path, str) and name_or_path in shipped:
+        return shipped[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise DictionaryError(f"{path}: is a folder, not a dictionary")
+    if path.suffix == ".npz" or len(path.parts) > 1:
+        raise DictionaryError(f"{path}: no such file")
+    names = ", ".join(shipped) or "none"
+    raise DictionaryError(f"no dictionary named {str(path)!r}; shipped are: {names} (or give the path of an .npz file)")
+
+
+def _read(path: Path) -> Dictionary:
+    try:
+        with open(path, "rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise DictionaryError("not a dictionary, but a single array")
+            arrays = {name: file[name] for name in file.files}
+    except DictionaryError:
+        raise
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise DictionaryError(f"not a readable .npz file ({reason})") from None
+
+    text = arrays.pop("record", None)
+    if text is None or text.ndim or text.dtype.kind != "U":
+        raise DictionaryError("not a dictionary of nmfaudio, but an .npz file without a record")
+    try:
+        record = json.loads(str(text))
+        schema = record["schema"]
+        if schema > SCHEMA:
+            raise DictionaryError(f"written by a newer nmfaudio (schema {schema}, not {SCHEMA}); upgrade nmfaudio")
+        dictionary = Dictionary(
+            kind=record["kind"],
+            arrays=arrays,
+            front_end=FrontEnd(**record["front_end"]),
+            settings=dict(record["settings"]),
+            record=dict(record["provenance"]),
+            name=path.stem,
+        )
+        expected = record["sha256"]
+    except DictionaryError:
+        raise
+    except (TypeError, KeyError, ValueError) as error:
+        raise DictionaryError(f"its record is broken ({type(error).__name__}: {error})") from None
+    if dictionary.sha256 != expected:
+        raise DictionaryError("its arrays do not match the sha256 in its record; get the file anew")
+    return dictionary

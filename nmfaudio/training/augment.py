@@ -1,0 +1,109 @@
+"""What happens to sound between a mouth and a file: speed, room, microphone; and noises that no corpus holds."""
+
+import numpy as np
+
+
+def active_rms(y: np.ndarray, sr: int) -> float:
+    """Root mean square over the 20 ms frames within 35 dB of the loud ones; 0 for silence."""
+    hop = int(0.02 * sr)
+    frames = y[: len(y) // hop * hop].reshape(-1, hop)
+    if not len(frames):
+        return 0.0
+    power = np.mean(frames**2, axis=1)
+    loud = np.percentile(power, 95)
+    if loud <= 1e-12:
+        loud = power.max(initial=0.0)
+    active = power[power > loud * 10**-3.5]
+    return float(np.sqrt(active.mean())) if len(active) else 0.0
+
+
+def vary_speed(y: np.ndarray, speed: float) -> np.ndarray:
+    """Faster (speed > 1) or slower, pitch and formants with it."""
+    import soxr
+
+    return y if speed == 1.0 else soxr.resample(y, speed, 1.0, quality="LQ")
+
+
+def reverberate(rng: np.random.Generator, y: np.ndarray, sr: int) -> np.ndarray:
+    """The signal in a random room: direct sound and exponentially decaying noise."""
+    from scipy.signal import oaconvolve
+
+    t60_s, direct_to_reverberant_db = rng.uniform(0.12, 0.7), rng.uniform(-2, 14)
+    t = np.arange(int(t60_s * sr)) / sr
+    tail = rng.standard_normal(len(t)) * np.exp(-6.9 * t / t60_s) * (t > rng.uniform(0.001, 0.01))
+    if rng.random() < 0.7:  # rooms swallow treble
+        tail = tail + np.concatenate([[0.0], tail[:-1]])
+    h = tail * 10 ** (-direct_to_reverberant_db / 20) / np.sqrt(np.sum(tail**2))
+    h[0] = 1.0
+    return oaconvolve(y, h.astype(np.float32))[: len(y)].astype(np.float32)
+
+
+def equaliser(rng: np.random.Generator, n_bins: int, deviation_db: float) -> np.ndarray:
+    """A smooth random gain a bin, shape (n_bins,): a few cosines along a logarithmic frequency axis."""
+    x = np.log2(1 + np.arange(n_bins) / 8) / np.log2(1 + n_bins / 8)
+    curve_db = sum(rng.normal(0, deviation_db / (k + 1)) * np.cos(np.pi * (k * x + rng.random())) for k in range(1, 6))
+    return (10 ** (curve_db / 20)).astype(np.float32)
+
+
+def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
+    """Gain of a telephone, a codec or an old recording: nothing above a random frequency, shape (n_bins,)."""
+    hz = np.arange(n_bins) * sr / 2 / (n_bins - 1)
+    cut_hz = rng.choice([3400.0, 4000.0, 5500.0, 7000.0]) * rng.uniform(0.95, 1.05)
+    return np.where(hz > cut_hz, 10 ** rng.uniform(-5, -2.5), 1.0).astype(np.float32)
+
+
+def synthetic_noise(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """Coloured, modulated, harmonic or impulsive noise, shape (n,), float32."""
+    return _SYNTHETIC[rng.integers(len(_SYNTHETIC))](rng, n, sr).astype(np.float32)
+
+
+def _coloured(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """Power falls with a random power of frequency, with bumps."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    hz = np.arange(len(spectrum)) * sr / n
+    gain = np.maximum(hz, 30.0) ** -rng.uniform(-0.25, 1.0)
+    x = np.log2(1 + hz / 100)
+    bumps_db = sum(rng.normal(0, 6 / (k + 1)) * np.cos(k * x + rng.uniform(0, 6.28)) for k in range(1, 6))
+    return np.fft.irfft(spectrum * gain * 10 ** (bumps_db / 20), n)
+
+
+def _slow_curve(rng: np.random.Generator, n: int, sr: int, rate_hz: float) -> np.ndarray:
+    knots = max(2, int(n / sr * rate_hz) + 2)
+    return np.interp(np.linspace(0, knots - 1, n), np.arange(knots), rng.standard_normal(knots))
+
+
+def _modulated(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    depth = rng.uniform(0.3, 1.5)
+    return _coloured(rng, n, sr) * np.exp(depth * _slow_curve(rng, n, sr, 10 ** rng.uniform(-0.3, 1.2)))
+
+
+def _harmonic(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """Hum, whine, engine or siren: partials of a slowly moving fundamental over some coloured noise."""
+    f0_hz = 10 ** rng.uniform(1.6, 3.2) * np.exp(rng.uniform(0, 0.15) * _slow_curve(rng, n, sr, rng.uniform(0.2, 3)))
+    phase = 2 * np.pi * np.cumsum(f0_hz) / sr
+    decay = rng.uniform(0.3, 2)
+    y = np.zeros(n)
+    for k in range(1, int(min(25, 0.45 * sr / f0_hz.max())) + 1):
+        y += rng.exponential() * k**-decay * np.sin(k * phase + rng.uniform(0, 6.28))
+    noise = _coloured(rng, n, sr)
+    return y / (y.std() + 1e-9) + 10 ** (rng.uniform(-30, 0) / 20) * noise / (noise.std() + 1e-9)
+
+
+def _impulsive(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """Keys, clicks, knocks, drops: short decaying bursts at random times."""
+    from scipy.signal import oaconvolve
+
+    times = np.zeros(n)
+    at = rng.integers(0, n, rng.poisson(n / sr * 10 ** rng.uniform(-0.2, 1.3)) + 1)
+    times[at] = rng.exponential(size=len(at)) * rng.choice([-1, 1], len(at))
+    decay_s = 10 ** rng.uniform(-2.7, -0.9)
+    burst = _coloured(rng, max(64, int(6 * decay_s * sr)), sr)
+    burst *= np.exp(-np.arange(len(burst)) / (decay_s * sr))
+    if rng.random() < 0.4:  # a ringing body
+        burst *= np.sin(2 * np.pi * rng.uniform(200, 5000) * np.arange(len(burst)) / sr)
+    y = oaconvolve(times, burst)[:n]
+    floor = _coloured(rng, n, sr)
+    return y / (y.std() + 1e-9) + 10 ** (rng.uniform(-40, -10) / 20) * floor / (floor.std() + 1e-9)
+
+
+_SYNTHETIC = (_coloured, _coloured, _modulated, _harmonic, _impulsive)

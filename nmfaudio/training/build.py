@@ -1,0 +1,113 @@
+"""From corpora to an unfolded dictionary: stage after stage, each on what the one before makes of fresh mixtures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from ..decompose.unfolded import Matmul, Stage
+from ..dictionary import Dictionary, FrontEnd
+from ..gain import power_mask
+from ..stft import STFT
+from .discriminative import Objective
+from .initial import initial_weights
+from .mixing import Mixer, Mixture
+from .pool import Example
+from .presets import Preset
+from .unfolded import Schedule, train_stage
+
+N_DEV_MIXTURES = 60
+
+
+def hear(stages: Sequence[Stage], V: np.ndarray) -> np.ndarray | None:
+    """Mask of the stages so far, shape (F, N); None before the first."""
+    mask = None
+    for stage in stages:
+        mask = power_mask(*stage(V, mask))
+    return mask
+
+
+def build_unfolded(
+    mixer: Mixer,
+    dev_mixer: Mixer,
+    preset: Preset,
+    *,
+    front_end: FrontEnd,
+    schedules: list[Schedule],
+    objective: Objective,
+    first_stages: list[Stage],
+    seed: int = 0,
+    matmul: Matmul = np.matmul,
+    checkpoint: Path | None = None,
+    report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
+) -> Dictionary:
+    """Train the stages of a preset, one on top of the other.
+
+    Parameters
+    ----------
+    mixer, dev_mixer : Mixer
+        Mixtures to learn from, and to watch the learning on.
+    preset : Preset
+    front_end : FrontEnd
+    schedules : list of Schedule
+        One for each stage.
+    objective : Objective
+    first_stages : list of Stage
+        Stages that are trained already and taken over as they are.
+    seed : int
+    matmul : callable
+        Matrix product of the training steps.
+    checkpoint : Path, optional
+        The state of stage i is kept beside it in ``NAME.i.npz``.
+    report : callable
+        Called with the stage and each entry of its learning curve.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "unfolded", without provenance but the learning curves.
+    """
+    exponent = np.float32(front_end.exponent)
+    stages, curves = list(first_stages), []
+    for i in range(len(stages), len(preset.contexts)):
+        context, size = preset.contexts[i], preset.sizes[i]
+
+        def example(mix: Mixture, context=context, before=tuple(stages)) -> Example:
+            def stack(X):
+                V = X**exponent
+                return context.stack(V, hear(before, V))
+
+            return objective.example(mix, stack)
+
+        n_layers = max(size.order) + 1
+        P = initial_weights(context, mixer, front_end.exponent, size.n_speech, size.n_noise, n_layers, seed)
+        dev_examples = [example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)]
+        dev = Example(**{k: np.concatenate([getattr(e, k) for e in dev_examples]) for k in vars(dev_examples[0])})
+        P, curve = train_stage(
+            P,
+            list(size.order),
+            lambda number, example=example: example(mixer(number)),
+            dev,
+            schedule=schedules[i],
+            objective=objective,
+            seed=seed,
+            matmul=matmul,
+            checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{i}.npz"),
+            report=lambda entry, i=i: report(i, entry),
+        )
+        stages.append(Stage(P, list(size.order), context))
+        curves.append({"schedule": asdict(schedules[i]), "curve": curve})
+    return Dictionary(
+        "unfolded",
+        {f"{i}/{name}": array for i, stage in enumerate(stages) for name, array in stage.P.items()},
+        front_end,
+        {"stages": [{"order": stage.order, "context": asdict(stage.context)} for stage in stages]},
+        {"objective": asdict(objective), "seed": seed, "stages": curves},
+    )
+
+
+def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:
+    """Mixtures to learn from and to watch the learning on."""
+    stft = STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)
+    return Mixer(speech, noise, stft, seed), Mixer(dev_speech, dev_noise, stft, seed=2**31)

@@ -1,0 +1,147 @@
+"""Training of unfolded NMF on mixtures, so that the mask is right, with its own gradient.
+
+Le Roux, Hershey and Weninger, "Deep NMF for speech separation" (2015): the activations are found by a fixed number
+of multiplicative updates, and the gradient of the mask's error goes back through them. Weights stay non-negative as
+their logarithms are what is trained.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..decompose.unfolded import Matmul, activations, estimates
+from ..errors import NmfaudioError
+from .mixing import Mixture
+from .pool import Example
+
+Arrays = dict[str, np.ndarray]
+Stage = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+_TINY = np.float32(1e-6)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss on the compressed masked spectrum, so that quiet speech counts.
+
+    The error of a bin is ``((m + floor)^c |X|^c - t)^2`` with ``t = |S|^c (p cos(phase) + 1 - p)``: a share `p` of
+    the error is measured on the compressed complex spectrum, the rest on magnitudes.
+    """
+
+    compression: float = 0.5
+    phase_share: float = 0.5
+    floor: float = 1e-3
+
+    def example(self, mix: Mixture, stage: Stage) -> Example:
+        """Input and target of one mixture; `stage` gives stack and tracked atoms of a spectrum."""
+        X, S = np.abs(mix.mixture), np.abs(mix.speech)
+        stack, tracked = stage(X)
+        cosine = np.real(mix.mixture * mix.speech.conj()) / np.maximum(X * S, 1e-20)
+        x = X**self.compression
+        t = S**self.compression * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
+        scale = 1 / np.sqrt(0.5 * np.mean(x**2) + 0.5 * np.mean(t**2) + 1e-12)
+        return Example(stack, tracked, np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T))
+
+    def __call__(self, S: np.ndarray, N: np.ndarray, x: np.ndarray, t: np.ndarray):
+        """Mean error, and its gradients by S and N."""
+        total = S + N + _TINY
+        mask = S / total
+        m = mask + np.float32(self.floor)
+        u = m**self.compression
+        error = u * x - t
+        loss = float(np.mean(error**2))
+        dmask = (2 * self.compression / error.size) * error * x * u / m
+        dmask /= total
+        return loss, dmask * (1 - mask), -dmask * mask
+
+
+def coarse_matmul() -> Matmul:
+    """Matrix product in bfloat16 with sums in float32: several times as fast on processors that have it (AMX).
+
+    Raises
+    ------
+    NmfaudioError
+        Where torch, which carries it, is not installed.
+    """
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+    except ImportError:
+        raise NmfaudioError("bfloat16 products need torch: pip install torch, or train without --bf16") from None
+
+    def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        product = torch.from_numpy(a).to(torch.bfloat16) @ torch.from_numpy(b).to(torch.bfloat16)
+        return product.float().numpy()
+
+    return matmul
+
+
+def loss_and_gradient(
+    P: Arrays, order: list[int], batch: Example, objective: Objective, matmul: Matmul = np.matmul
+) -> tuple[float, Arrays]:
+    """Loss of a batch and its gradient by every array of P."""
+    from ..kernels.unfolded import explain_backward
+
+    h, a, traces = activations(P, order, batch.stack, batch.tracked, matmul)
+    S, N = estimates(P, h, a, batch.tracked)
+    loss, dS, dN = objective(S, N, batch.mixture, batch.target)
+    g = {name: np.zeros_like(array) for name, array in P.items()}
+    n_bins = S.shape[1]
+    g["speech"] += dS.T @ h
+    g["noise"] += dN.T @ h
+    dh = dS @ P["speech"] + dN @ P["noise"]
+    da = np.empty_like(a)
+    for j in range(a.shape[1]):
+        atom = batch.tracked[:, j, :n_bins]
+        da[:, j] = (dS * atom) @ P["speech_gains"][j] + (dN * atom) @ P["noise_gains"][j]
+        g["speech_gains"][j] = a[:, j] @ (dS * atom)
+        g["noise_gains"][j] = a[:, j] @ (dN * atom)
+    for trace in reversed(traces):
+        i = trace.layer
+        W, c, G = P[f"atoms{i}"], P[f"weights{i}"], P[f"gains{i}"]
+        dnum = dh * trace.h / trace.denominator
+        ratio = trace.numerator / trace.denominator
+        dden = -np.sum(dnum * ratio, axis=0)
+        dh = dh * ratio
+        dnum_a = da * trace.a / trace.tracked_denominator
+        ratio_a = trace.tracked_numerator / trace.tracked_denominator
+        dden_a = -dnum_a * ratio_a
+        g[f"penalty{i}"] += dden
+        g[f"tracked_penalty{i}"] += dden_a.sum(axis=0)
+        g[f"weights{i}"] += W @ dden
+        g[f"atoms{i}"] += matmul(trace.Q.T, dnum)
+        g[f"atoms{i}"] += np.outer(c, dden)
+        dR = matmul(dnum, W.T)
+        da_model = np.empty_like(da)
+        explain_backward(
+            batch.stack, trace.R, trace.Q, batch.tracked, G, trace.a, c, n_bins, dnum_a, dden_a, dR,
+            g[f"gains{i}"], g[f"weights{i}"], da_model,
+        )  # fmt: skip
+        da = da * ratio_a + da_model
+        g[f"atoms{i}"] += matmul(dR.T, trace.h)
+        dh += matmul(dR, W)
+    g["start"] += dh.sum(axis=0)
+    g["tracked_start"] += da.sum(axis=0)
+    return loss, g
+
+
+class Adam:
+    """Adam on the logarithms of non-negative weights, with a moving average of them."""
+
+    def __init__(self, P: Arrays):
+        self.step_count = 0
+        self.theta = {k: np.log(np.maximum(v, _TINY)) for k, v in P.items()}
+        self.mean = {k: np.zeros_like(v) for k, v in P.items()}
+        self.square = {k: np.zeros_like(v) for k, v in P.items()}
+
+    def step(self, P: Arrays, gradient: Arrays, rate: float, beta1: float = 0.9, beta2: float = 0.99) -> None:
+        """Move P against the gradient, in place."""
+        from ..kernels.unfolded import adam_log
+
+        self.step_count += 1
+        c1, c2 = 1 - beta1**self.step_count, 1 - beta2**self.step_count
+        scalars = [np.float32(x) for x in (rate, beta1, beta2, c1, c2)]
+        for k in P:
+            arrays = (self.theta[k], P[k], gradient[k], self.mean[k], self.square[k])
+            adam_log(*(x.reshape(-1) for x in arrays), *scalars)

@@ -1,0 +1,73 @@
+"""Frames to learn from, drawn from many mixtures at once."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Example:
+    """Frames to learn from; one row a frame.
+
+    Attributes
+    ----------
+    stack, tracked : ndarray, shape (N, D), (N, J, F + B)
+        Input, see :meth:`Context.stack`.
+    mixture, target : ndarray, shape (N, F)
+        Compressed magnitudes: of the mixture, and of what the masked mixture should be.
+    """
+
+    stack: np.ndarray
+    tracked: np.ndarray
+    mixture: np.ndarray
+    target: np.ndarray
+
+
+class Pool:
+    """Frames of the latest mixtures, from which batches are drawn, so that the frames of a batch are independent.
+
+    At step `k` it holds the mixtures ``k * n_new`` to ``k * n_new + n_items - 1``, each computed from its number
+    alone: training that resumes at step `k` sees what it would have seen without the break.
+    """
+
+    def __init__(self, example: Callable[[int], Example], n_items: int, n_new: int, first: int = 0, n_threads: int = 2):
+        self._example, self._n_items, self._n_new = example, n_items, n_new
+        self._executor = ThreadPoolExecutor(n_threads)
+        self._examples = self._stream(first)
+        self._slot = first % n_items
+        self._frames: dict[str, np.ndarray] = {}
+        for _ in range(n_items):
+            self._replace()
+
+    def _stream(self, first: int) -> Iterator[Example]:
+        ahead: deque[Future[Example]] = deque()
+        number = first
+        while True:
+            while len(ahead) < 8:
+                ahead.append(self._executor.submit(self._example, number))
+                number += 1
+            yield ahead.popleft().result()
+
+    def _replace(self) -> None:
+        example = next(self._examples)
+        n = len(example.stack)
+        for name, new in vars(example).items():
+            if name not in self._frames:
+                self._frames[name] = np.empty((self._n_items * n, *new.shape[1:]), np.float32)
+            self._frames[name][self._slot * n : (self._slot + 1) * n] = new
+        self._slot = (self._slot + 1) % self._n_items
+
+    def batch(self, rng: np.random.Generator, n_frames: int) -> Example:
+        """Random frames of the pool; then the oldest mixtures make room for new ones."""
+        rows = np.sort(rng.integers(0, len(self._frames["stack"]), n_frames))
+        batch = Example(**{name: frames[rows] for name, frames in self._frames.items()})
+        for _ in range(self._n_new):
+            self._replace()
+        return batch
+
+    def close(self) -> None:
+        """Stop computing mixtures."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,166 @@
+"""Training of one stage of an unfolded dictionary: schedule, checkpoints, learning curve."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..decompose.unfolded import Matmul, activations, estimates
+from ..errors import NmfaudioError
+from .discriminative import Adam, Arrays, Objective, loss_and_gradient
+from .pool import Example, Pool
+
+Report = Callable[[dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a stage is trained.
+
+    The rate rises, stays, and falls over the last part of the steps, so that a run that was checkpointed in the
+    middle can be ended, or prolonged, at any time.
+
+    Parameters
+    ----------
+    steps : int
+        Batches in all.
+    rate : float
+        Step of Adam in the logarithm of a weight.
+    warm_up, decay : int, float
+        Steps until the rate is reached; share of the steps over which it falls to zero.
+    n_frames : int
+        Frames of a batch.
+    pool_items, new_items : int
+        Mixtures held at once, and renewed at each step.
+    check_every : int
+        Steps between looks at the development mixtures; each look is a checkpoint too.
+    """
+
+    steps: int = 30_000
+    rate: float = 0.02
+    warm_up: int = 100
+    decay: float = 0.35
+    n_frames: int = 1024
+    pool_items: int = 200
+    new_items: int = 2
+    check_every: int = 500
+
+    def rate_at(self, step: int) -> float:
+        """Rate of one step, counted from 0."""
+        falling = max(1.0, self.decay * self.steps)
+        return self.rate * min(1.0, (step + 1) / self.warm_up, (self.steps - step) / falling)
+
+
+def mean_loss(P: Arrays, order: list[int], examples: Example, objective: Objective, n_frames: int = 1024) -> float:
+    """Loss over examples, a batch at a time."""
+    total = 0.0
+    for start in range(0, len(examples.stack), n_frames):
+        part = Example(**{name: rows[start : start + n_frames] for name, rows in vars(examples).items()})
+        h, a, _ = activations(P, order, part.stack, part.tracked)
+        S, N = estimates(P, h, a, part.tracked)
+        total += objective(S, N, part.mixture, part.target)[0] * len(part.stack)
+    return total / len(examples.stack)
+
+
+def train_stage(
+    P: Arrays,
+    order: list[int],
+    example: Callable[[int], Example],
+    dev: Example,
+    *,
+    schedule: Schedule,
+    objective: Objective,
+    seed: int = 0,
+    matmul: Matmul = np.matmul,
+    checkpoint: Path | None = None,
+    report: Report = lambda entry: None,
+) -> tuple[Arrays, list[dict[str, float]]]:
+    """Train the arrays of one stage in place.
+
+    Parameters
+    ----------
+    P : dict of str to ndarray
+        From :func:`nmfaudio.training.initial.initial_weights`; changed in place.
+    order : list of int
+        Layer of each update.
+    example : callable
+        Training example of a number.
+    dev : Example
+        Frames that the training does not see.
+    schedule, objective : Schedule, Objective
+    seed : int
+        Of the batches.
+    matmul : callable
+        Matrix product of the training steps.
+    checkpoint : Path, optional
+        File that the state is written to at every look at `dev`, and read from if it exists: training that was
+        killed goes on from there with the result that it would have had.
+    report : callable
+        Called with each entry of the learning curve.
+
+    Returns
+    -------
+    P : dict of str to ndarray
+        The arrays of the lowest loss on `dev`.
+    curve : list of dict
+        Step, rate, training loss, loss on `dev`, seconds.
+    """
+    optimiser = Adam(P)
+    curve: list[dict[str, float]] = []
+    best = {name: array.copy() for name, array in P.items()}
+    if checkpoint is not None and checkpoint.exists():
+        curve = _restore(checkpoint, P, optimiser, best)
+    step = optimiser.step_count
+    pool = Pool(example, schedule.pool_items, schedule.new_items, first=step * schedule.new_items)
+    began, losses = time.monotonic(), []
+    try:
+        while step < schedule.steps:
+            batch = pool.batch(np.random.default_rng([seed, 2, step]), schedule.n_frames)
+            loss, gradient = loss_and_gradient(P, order, batch, objective, matmul)
+            if not np.isfinite(loss):
+                raise NmfaudioError(f"training broke down at step {step}: the loss is {loss}; try a smaller rate")
+            rate = schedule.rate_at(step)
+            optimiser.step(P, gradient, rate)
+            losses.append(loss)
+            step = optimiser.step_count
+            if step % schedule.check_every == 0 or step == schedule.steps:
+                dev_loss = mean_loss(P, order, dev, objective)
+                if dev_loss <= min((entry["dev"] for entry in curve), default=np.inf):
+                    best = {name: array.copy() for name, array in P.items()}
+                spent = time.monotonic() - began
+                curve.append(
+                    {"step": step, "rate": rate, "train": float(np.mean(losses)), "dev": dev_loss, "seconds": spent}
+                )
+                losses.clear()
+                report(curve[-1])
+                if checkpoint is not None:
+                    _save(checkpoint, P, optimiser, best, curve)
+    finally:
+        pool.close()
+    return best, curve
+
+
+def _save(path: Path, P: Arrays, optimiser: Adam, best: Arrays, curve: list[dict[str, float]]) -> None:
+    groups = {"P": P, "best": best, "theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
+    arrays = {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        np.savez(file, curve=np.array(json.dumps(curve)), step=np.array(optimiser.step_count), **arrays)
+    os.replace(temporary, path)
+
+
+def _restore(path: Path, P: Arrays, optimiser: Adam, best: Arrays) -> list[dict[str, float]]:
+    groups = {"P": P, "best": best, "theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
+    with np.load(path, allow_pickle=False) as file:
+        for group, part in groups.items():
+            for name, array in part.items():
+                key = f"{group}/{name}"
+                if key not in file or file[key].shape != array.shape:
+                    raise NmfaudioError(f"{path}: checkpoint of another model; remove it or name another")
+                array[...] = file[key]
+        optimiser.step_count = int(file["step"])
+        return json.loads(str(file["curve"]))

@@ -1,0 +1,191 @@
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nmfaudio.dictionary
+from nmfaudio.dictionary import Dictionary, FrontEnd, available, model_card
+from nmfaudio.errors import DictionaryError
+
+FRONT_END = FrontEnd(sr=8000, n_bins=9)
+
+
+def unit_atoms(n_atoms, seed=0):
+    atoms = np.random.default_rng(seed).random((9, n_atoms))
+    return atoms / np.linalg.norm(atoms, axis=0)
+
+
+def make(**changes):
+    arrays = {"speech": unit_atoms(4), "noise": unit_atoms(3, seed=1)}
+    record = {"seed": 7, "corpora": [{"name": "a|b", "files": 3}], "scores": {"PESQ": 1.5}}
+    return Dictionary(
+        **{"kind": "sparse", "arrays": arrays, "front_end": FRONT_END, "settings": {"mu": 0.1}, "record": record}
+        | changes
+    )
+
+
+def rewrite(path, arrays=None, **changes):
+    """Change the file behind the package's back."""
+    with np.load(path) as file:
+        content = dict(file)
+    record = json.loads(str(content["record"])) | changes
+    np.savez(path, **{**content, "record": np.array(json.dumps(record)), **(arrays or {})})
+
+
+@pytest.fixture
+def path(tmp_path):
+    make().save(tmp_path / "mine.npz")
+    return tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_what_is_saved_is_loaded(tmp_path, dtype):
+    original = make()
+    original.save(tmp_path / "mine.npz", dtype=dtype)
+    loaded = Dictionary.load(tmp_path / "mine.npz")
+    assert (loaded.name, loaded.kind, loaded.front_end) == ("mine", "sparse", FRONT_END)
+    assert (loaded.settings, loaded.record) == (original.settings, original.record)
+    for name, array in original.arrays.items():
+        assert loaded.arrays[name].dtype == np.float32
+        np.testing.assert_array_equal(loaded.arrays[name], array.astype(dtype))
+
+
+def test_the_same_dictionary_gives_the_same_file(tmp_path, path):
+    make().save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_arrays_cannot_change():
+    atoms = unit_atoms(4)
+    dictionary = make(arrays={"speech": atoms, "noise": atoms})
+    atoms[:] = 0
+    assert dictionary.arrays["speech"].max() > 0
+    with pytest.raises(ValueError):
+        dictionary.arrays["speech"][:] = 0
+
+
+def test_saving_replaces_whole_or_not_at_all(tmp_path, path):
+    before = path.read_bytes()
+    with pytest.raises(DictionaryError, match="JSON"):
+        make(record={"when": {1, 2}}).save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["mine.npz"]
+    with pytest.raises(DictionaryError, match="cannot be written"):
+        make().save(tmp_path / "nowhere" / "mine.npz")
+    with pytest.raises(DictionaryError, match=r"\.npz"):
+        make().save(tmp_path / "mine.wav")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_saved_file_has_ordinary_permissions(tmp_path, path):
+    (tmp_path / "other").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "neural"}, "neural"),
+        ({"arrays": {"speech": unit_atoms(4)}}, "'noise' is missing"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": 2 * unit_atoms(4)}}, "'noise'.*unit L2"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": unit_atoms(4)[:5]}}, r"\(9, K\), not \(5, 4\)"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": -unit_atoms(4)}}, "negative"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": unit_atoms(4) * np.nan}}, "NaN"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": unit_atoms(0)}}, "empty"),
+        ({"arrays": {"speech": unit_atoms(4), "noise": np.eye(9, dtype=int)}}, "int64"),
+        ({"kind": "unfolded", "arrays": {}}, "no arrays"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises(DictionaryError, match=message):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    "change", [{"sr": 0}, {"hop_s": "a"}, {"n_bins": 2.5}, {"exponent": float("nan")}, {"window": 3}]
+)
+def test_a_front_end_that_cannot_be_is_refused(change):
+    with pytest.raises(DictionaryError, match=next(iter(change))):
+        FrontEnd(**change)
+
+
+def test_broken_foreign_and_newer_files_are_named(tmp_path, path):
+    def refuses(message, broken=path):
+        with pytest.raises(DictionaryError, match=message) as caught:
+            Dictionary.load(broken)
+        assert str(broken) in str(caught.value) and "\n" not in str(caught.value)
+
+    rewrite(path, schema=99)
+    refuses("schema 99.*upgrade")
+    make().save(path)
+    rewrite(path, kind="neural")
+    refuses("neural")
+    make().save(path)
+    rewrite(path, sha256="0")
+    refuses("sha256")
+    make().save(path)
+    rewrite(path, arrays={"speech": unit_atoms(4, seed=5)})
+    refuses("sha256")
+    make().save(path)
+    rewrite(path, front_end={"sr": 8000, "colour": 3})
+    refuses("record is broken")
+    make().save(path)
+    rewrite(path, arrays={"noise": np.full((9, 2), np.nan)})
+    refuses("'noise' holds NaN")
+    make().save(path)
+    rewrite(path, arrays={"noise": np.array([{}])})
+    refuses("readable")
+    np.savez(path, a=np.ones(3))
+    refuses("without a record")
+    path.write_bytes(b"")
+    refuses("readable")
+    path.write_bytes(b"RIFF1234WAVEfmt ")
+    refuses("readable")
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+    refuses("single array")
+    refuses("no such file", tmp_path / "missing.npz")
+    refuses("folder", tmp_path)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_harmless(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    make().save(folder / "mine.npz")
+    content = bytearray((folder / "mine.npz").read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content = content[:position]
+    else:
+        content[position] ^= data.draw(st.integers(1, 255))
+    (folder / "mine.npz").write_bytes(content)
+    try:
+        loaded = Dictionary.load(folder / "mine.npz")
+    except DictionaryError:
+        return
+    assert loaded.sha256 == make().sha256
+
+
+def test_shipped_dictionaries_are_found_by_name(tmp_path, monkeypatch):
+    make().save(tmp_path / "speech.npz")
+    monkeypatch.setattr(nmfaudio.dictionary, "_FOLDERS", (tmp_path / "absent", tmp_path))
+    assert available() == {"speech": tmp_path / "speech.npz"}
+    assert Dictionary.load("speech").name == "speech"
+    with pytest.raises(DictionaryError, match="'music'; shipped are: speech"):
+        Dictionary.load("music")
+
+
+@pytest.mark.parametrize("name", sorted(available()))
+def test_every_shipped_dictionary_is_sound(name):
+    assert Dictionary.load(name).record
+
+
+def test_model_card_tells_what_went_in(path):
+    card = model_card(Dictionary.load(path))
+    for part in ("# Dictionary `mine`", "| seed | 7 |", "| a\\|b | 3 |", "| PESQ | 1.5 |", "| mu | 0.1 |", "(9, 4)"):
+        assert part in card
