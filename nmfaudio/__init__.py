@@ -10,6 +10,7 @@ _PUBLIC = {
     "denoise": "denoiser",
     "Dictionary": "dictionary",
     "STFT": "stft",
+    "StreamingDenoiser": "streaming",
     "NmfaudioError": "errors",
 }
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .decompose import decomposition_for
-from .dictionary import Dictionary
+from .dictionary import Dictionary, FrontEnd
 from .errors import AudioError, NmfaudioError
-from .gain import extend_upwards, limit_attenuation, power_mask
+from .gain import GainRule
 from .stft import STFT
 
 _PIECE_FRAMES = 1024  # 16 s at the default hop
@@ -53,21 +53,12 @@ class Denoiser:
         strength: float = 1.0,
         channels: str = "linked",
     ):
-        if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
-            raise NmfaudioError(f"attenuation limit {attenuation_limit_db} dB: choose 0 (no change) or more")
-        if not 0 <= strength <= 10:
-            raise NmfaudioError(f"strength {strength}: choose between 0 (no change) and 10; 1 is the trained strength")
         if channels not in ("linked", "independent"):
             raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
         self.dictionary = dictionary if isinstance(dictionary, Dictionary) else Dictionary.load(dictionary)
-        self.decomposition = decomposition_for(self.dictionary)
-        settings = self.dictionary.settings
-        self.attenuation_limit_db = float(
-            settings.get("attenuation_limit_db", 40.0) if attenuation_limit_db is None else attenuation_limit_db
-        )
-        self.mask_power = float(settings.get("mask_power", 1.0))
-        self.strength = float(strength)
+        self.gain_rule = gain_rule(self.dictionary, strength, attenuation_limit_db)
         self.channels = channels
+        self._decomposition = decomposition_for(self.dictionary)
 
     def __call__(self, y: np.ndarray, sr: float) -> np.ndarray:
         """Denoise a signal.
@@ -117,13 +108,13 @@ class Denoiser:
         ndarray, shape (channels, samples)
             The cleaned recording; lengths differ from those of the input blocks, their sum does not.
         """
-        if self.strength == 0 or self.attenuation_limit_db == 0:
+        if self.gain_rule.changes_nothing:
             yield from blocks
             return
         front_end = self.dictionary.front_end
         stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
         spectra = _Spectra(stft, blocks)
-        past, future = self.decomposition.past_frames, self.decomposition.future_frames
+        past, future = self._decomposition.past_frames, self._decomposition.future_frames
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
@@ -148,21 +139,41 @@ class Denoiser:
                 pending = pending[..., hops:]
 
     def _gain(self, Y: np.ndarray, n_bins: int) -> np.ndarray:
-        """Gain of every bin of spectra of shape (channels, F, N)."""
-        power = Y.real**2 + Y.imag**2
-        if self.channels == "linked":
-            power = power.mean(axis=0, keepdims=True)
-        return np.stack([self._gain_of_one(p, n_bins) for p in power])
+        """Gain of every bin of spectra of shape (channels, F, N); one channel of it where channels are linked."""
+        spectrograms = magnitudes(Y, self.dictionary.front_end, self.channels)
+        return np.stack([self.gain_rule(*self._decomposition(V), n_bins) for V in spectrograms])
 
-    def _gain_of_one(self, power: np.ndarray, n_bins: int) -> np.ndarray:
-        front_end = self.dictionary.front_end
-        V = power[: front_end.n_bins] ** np.float32(front_end.exponent / 2)
-        if len(V) < front_end.n_bins:
-            V = np.pad(V, ((0, front_end.n_bins - len(V)), (0, 0)))
-        S, N = self.decomposition(V)
-        gain = power_mask(S, N, self.mask_power)
-        gain = gain[:n_bins] if n_bins <= len(gain) else extend_upwards(gain, n_bins)
-        return limit_attenuation(gain, self.strength, self.attenuation_limit_db)
+
+def gain_rule(dictionary: Dictionary, strength: float, attenuation_limit_db: float | None) -> GainRule:
+    """Gain rule of a dictionary with what the user wants otherwise."""
+    settings = dictionary.settings
+    limit_db = settings.get("attenuation_limit_db", 40.0) if attenuation_limit_db is None else attenuation_limit_db
+    return GainRule(float(settings.get("mask_power", 1.0)), float(strength), float(limit_db))
+
+
+def magnitudes(Y: np.ndarray, front_end: FrontEnd, channels: str) -> np.ndarray:
+    """Compressed magnitudes that the dictionary explains.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (channels, bins, ...)
+        Complex spectra at any rate.
+    front_end : FrontEnd
+    channels : {"linked", "independent"}
+        The root mean square over channels, or each for itself.
+
+    Returns
+    -------
+    ndarray, shape (1 or channels, n_bins, ...)
+        Zero above the band of the recording.
+    """
+    Y = Y[:, : front_end.n_bins]
+    power = Y.real**2 + Y.imag**2
+    if channels == "linked":
+        power = power.mean(axis=0, keepdims=True)
+    V = power ** np.float32(front_end.exponent / 2)
+    missing = front_end.n_bins - V.shape[1]
+    return np.pad(V, ((0, 0), (0, missing), *[(0, 0)] * (V.ndim - 2))) if missing else V
 
 
 class _Spectra:

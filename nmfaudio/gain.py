@@ -1,6 +1,10 @@
 """From estimates of speech and noise to a gain for every bin of the noisy spectrum."""
 
+from dataclasses import dataclass
+
 import numpy as np
+
+from .errors import NmfaudioError
 
 _TINY = np.float32(1e-20)
 
@@ -35,14 +39,6 @@ def power_mask(S: np.ndarray, N: np.ndarray, power: float = 1.0) -> np.ndarray:
     return speech / (speech + noise)
 
 
-def limit_attenuation(gain: np.ndarray, strength: float, attenuation_limit_db: float) -> np.ndarray:
-    """Attenuation in decibels times `strength`, at most `attenuation_limit_db`."""
-    floor = np.float32(10 ** (-attenuation_limit_db / 20))
-    if strength != 1.0:
-        gain = gain ** np.float32(strength)
-    return np.maximum(gain, floor)
-
-
 def extend_upwards(gain: np.ndarray, n_bins: int) -> np.ndarray:
     """Gain for the bins above the modelled band: the mean over the top quarter of it, frame by frame.
 
@@ -51,3 +47,42 @@ def extend_upwards(gain: np.ndarray, n_bins: int) -> np.ndarray:
     """
     top = gain[-(len(gain) // 4) :].mean(axis=0, keepdims=True)
     return np.concatenate([gain, np.repeat(top, n_bins - len(gain), axis=0)])
+
+
+@dataclass(frozen=True)
+class GainRule:
+    """From estimates to the gain that a user asked for.
+
+    Parameters
+    ----------
+    mask_power : float
+        See :func:`power_mask`.
+    strength : float
+        Factor on the attenuation in decibels.
+    attenuation_limit_db : float
+        No bin is lowered by more than this.
+    """
+
+    mask_power: float = 1.0
+    strength: float = 1.0
+    attenuation_limit_db: float = 40.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of range."""
+        if not self.attenuation_limit_db >= 0:
+            raise NmfaudioError(f"attenuation limit {self.attenuation_limit_db} dB: choose 0 (no change) or more")
+        if not 0 <= self.strength <= 10:
+            raise NmfaudioError(f"strength {self.strength}: choose 0 (no change) to 10; 1 is the trained strength")
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the output is the input."""
+        return self.strength == 0 or self.attenuation_limit_db == 0
+
+    def __call__(self, S: np.ndarray, N: np.ndarray, n_bins: int) -> np.ndarray:
+        """Gain of `n_bins` bins, shape (n_bins, N), from estimates of shape (F, N)."""
+        gain = power_mask(S, N, self.mask_power)
+        gain = gain[:n_bins] if n_bins <= len(gain) else extend_upwards(gain, n_bins)
+        if self.strength != 1:
+            gain = gain ** np.float32(self.strength)
+        return np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))

@@ -8,7 +8,7 @@ import numpy as np
 
 Span = tuple[int, int]
 
-_LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
+LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
 
 
 def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
@@ -96,6 +96,11 @@ class Context:
         return len(self.floors) + len(self.noise_spectra) + 2 * self.estimates
 
     @property
+    def needs_mask(self) -> bool:
+        """Whether this is the context of a second stage."""
+        return bool(self.speech_means or self.noise_means or self.noise_spectra or self.estimates)
+
+    @property
     def past(self) -> int:
         """Frames before the current one that the stack depends on."""
         plain = self.means + self.speech_means + self.noise_means + self.noise_spectra
@@ -143,7 +148,7 @@ class Context:
             parts += [self._over(noise_bands, span, n, _mean) for span in self.noise_means]
             for span in self.noise_spectra:
                 share = self._over(1 - M, span, n, _mean)
-                atoms.append(self._over(noise, span, n, _mean) / (share + _LEAST_SHARE))
+                atoms.append(self._over(noise, span, n, _mean) / (share + LEAST_SHARE))
             if self.estimates:
                 atoms += [V * mask, V * (1 - mask)]
         stack = np.concatenate(parts).T
@@ -151,9 +156,14 @@ class Context:
         for j, atom in enumerate(atoms):
             tracked[:, j, : self.n_bins] = atom.T
             tracked[:, j, self.n_bins :] = (self.bands @ atom).T
-        scale = 1 / np.maximum(stack.mean(axis=1), np.finfo(V.dtype).tiny * 1e6)
+        scale = self.scale(stack)
         tracked *= scale[:, None, None]
         return np.ascontiguousarray(stack * scale[:, None]), tracked
+
+    @staticmethod
+    def scale(stack: np.ndarray) -> np.ndarray:
+        """Factor a frame that takes the level of the recording away, shape (N,)."""
+        return 1 / np.maximum(stack.mean(axis=1), np.finfo(stack.dtype).tiny * 1e6)
 
     def _over(self, P, span, n, reduce):
         first, last = span

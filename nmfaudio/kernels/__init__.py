@@ -1,0 +1,1 @@
+"""Numerical kernels: pure functions on arrays, and the only place with Numba decorators."""

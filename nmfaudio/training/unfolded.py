@@ -46,7 +46,7 @@ class Schedule:
     decay: float = 0.35
     n_frames: int = 1024
     pool_items: int = 200
-    new_items: int = 2
+    new_items: int = 1
     check_every: int = 500
 
     def rate_at(self, step: int) -> float:

@@ -1,0 +1,105 @@
+"""The command `denoise`: sound files in, cleaned sound files out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from .. import __version__
+from .common import Parser, call, seconds
+
+USAGE = """denoise [options] INPUT OUTPUT
+       denoise [options] INPUT... --out-dir FOLDER"""
+DESCRIPTION = """Take the noise out of speech; length, rate, channels, sample format and tags stay as they are.
+
+INPUT is a sound file, - for standard input or, with --out-dir, a folder to search for sound files.
+OUTPUT is a sound file or - for standard output; another suffix than that of INPUT means another format."""
+
+
+def build_parser() -> Parser:
+    """Make the parser of `denoise`."""
+    parser = Parser(prog="denoise", usage=USAGE, description=DESCRIPTION, add_help=False)
+    add_arguments(parser)
+    return parser
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `nmfaudio denoise`."""
+    usage = USAGE.replace("denoise [", "nmfaudio denoise [")
+    summary = "take the noise out of speech in sound files"
+    add_arguments(subparsers.add_parser("denoise", help=summary, usage=usage, description=DESCRIPTION, add_help=False))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `denoise` can be told."""
+    parser.add_argument("paths", nargs="+", help=argparse.SUPPRESS)
+
+    add = parser.add_argument_group("sound").add_argument
+    add("-d", "--dictionary", default="speech", metavar="NAME", help="trained dictionary, by name or path (speech)")
+    add("--attenuation-limit", type=_decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
+    add("--strength", type=_strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+    add("--start", type=_time, metavar="TIME", help="take only the part from TIME on: seconds, m:ss or h:mm:ss")
+    add("--end", type=_time, metavar="TIME", help="take only the part up to TIME")
+
+    files = parser.add_argument_group("files")
+    add = files.add_argument
+    add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
+    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, RF64, W64, ...")
+    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, VORBIS, OPUS, ...")
+    add("--residual", metavar="FILE", help="also write what was taken away (with --out-dir a folder)")
+    existing = files.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    existing.add_argument("--skip-existing", action="store_true", help="pass over inputs whose output exists")
+
+    add = parser.add_argument_group("running").add_argument
+    add("-j", "--jobs", type=_count, default=1, metavar="N", help="work on N files at a time (1)")
+    add("--report", metavar="FILE", help="write what was done to a JSON file")
+    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("-v", "--verbose", action="store_true", help="say a line for each file")
+    add("--version", action="version", version=f"denoise {__version__} (nmfaudio)")
+    add("-h", "--help", action="help", help="show this help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `denoise`; return its exit code: 0, 1 if some files failed, 2 for bad usage or input."""
+    args = build_parser().parse_args(argv)
+    return call("denoise", lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Clean all files; one that cannot be used is reported and the others go on."""
+    from .batch import run_batch
+
+    return run_batch(args)
+
+
+def _number(text: str, what: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def _decibels(text: str) -> float:
+    return _number(text, "a number of decibels from 0 up", 0, float("inf"))
+
+
+def _strength(text: str) -> float:
+    return _number(text, "a strength from 0 to 10", 0, 10)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of files from 1 up")
+    return int(text)
+
+
+def _time(text: str) -> float:
+    try:
+        return seconds(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give seconds, m:ss or h:mm:ss") from None

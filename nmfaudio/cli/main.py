@@ -1,0 +1,32 @@
+"""The command `nmfaudio`: one subcommand a module of this package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .. import __version__
+from .common import Parser, call
+
+# Each module has add_parser(subparsers) and run(args) -> int; only the one that is called is imported.
+SUBCOMMANDS = {
+    "denoise": "take the noise out of speech in sound files",
+    "evaluate": "score noisy speech before and after denoising",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `nmfaudio`; return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = Parser(prog="nmfaudio", description="Clean noisy speech and take sound mixtures apart.")
+    parser.add_argument("--version", action="version", version=f"nmfaudio {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
+    for name, summary in SUBCOMMANDS.items():
+        if argv[:1] == [name]:
+            module = import_module(f".{name}", __package__)
+            module.add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=summary)
+    args = parser.parse_args(argv)
+    return call(f"nmfaudio {args.command}", lambda: module.run(args))

@@ -1,0 +1,71 @@
+"""Slow, literal twins of the kernels: one formula a line, straight from the papers, in double precision."""
+
+import numpy as np
+
+
+def divergence(v, x, beta):
+    """d_beta(v | x) of two numbers (Févotte and Idier 2011)."""
+    if beta == 1:
+        return (v * np.log(v / x) if v > 0 else 0.0) - v + x
+    if beta == 0:
+        return v / x - np.log(v / x) - 1
+    return (v**beta + (beta - 1) * x**beta - beta * v * x ** (beta - 1)) / (beta * (beta - 1))
+
+
+def beta_divergence(V, L, beta, weights):
+    return sum(weights[f, n] * divergence(V[f, n], L[f, n], beta) for f in range(V.shape[0]) for n in range(V.shape[1]))
+
+
+def objective(V, W, H, mu, beta, weights, eps):
+    return beta_divergence(V, W @ H + eps, beta, weights) + sum(
+        mu[k, n] * np.linalg.norm(W[:, k]) * H[k, n] for k in range(H.shape[0]) for n in range(H.shape[1])
+    )
+
+
+def exponent(beta):
+    """Exponent of the majorisation-minimisation update (Févotte and Idier 2011)."""
+    return 1 / (2 - beta) if beta < 1 else 1 if beta <= 2 else 1 / (beta - 1)
+
+
+def update_H(V, W, H, mu, beta, weights, eps):
+    L = W @ H + eps
+    new = np.empty_like(H)
+    for k in range(H.shape[0]):
+        for n in range(H.shape[1]):
+            p = sum(W[f, k] * weights[f, n] * V[f, n] * L[f, n] ** (beta - 2) for f in range(len(V)))
+            q = sum(W[f, k] * weights[f, n] * L[f, n] ** (beta - 1) for f in range(len(V)))
+            new[k, n] = H[k, n] * (p / (q + mu[k, n])) ** exponent(beta)
+    return new
+
+
+def update_W(V, W, H, mu, beta, weights, eps, n_fixed):
+    """New W and H; the formulas are in the docstring of nmfaudio.kernels.multiplicative."""
+    L = W @ H + eps
+    new_W, new_H = W.copy(), H.copy()
+    for k in range(n_fixed, W.shape[1]):
+        c = sum(mu[k, n] * H[k, n] for n in range(H.shape[1]))
+        for f in range(len(V)):
+            Q = sum(weights[f, n] * V[f, n] * L[f, n] ** (beta - 2) * H[k, n] for n in range(H.shape[1]))
+            P = sum(weights[f, n] * L[f, n] ** (beta - 1) * H[k, n] for n in range(H.shape[1]))
+            # The minimum of the majoriser, where P x^max(beta - 1, 0) + c w x = Q x^-max(2 - beta, 0), by bisection.
+            low, high = -60.0, 60.0
+            for _ in range(200):
+                x = np.exp((low + high) / 2)
+                rises = P * x ** max(beta - 1, 0) + c * W[f, k] * x > Q * x ** -max(2 - beta, 0)
+                low, high = (low, np.log(x)) if rises else (np.log(x), high)
+            factor = x
+            new_W[f, k] = W[f, k] * factor
+        norm = np.linalg.norm(new_W[:, k])
+        new_W[:, k] /= norm
+        new_H[k] *= norm
+    return new_W, new_H
+
+
+def well_done_update_W(V, W, H, beta):
+    """The heuristic of Le Roux, Weninger and Hershey (2015) for all atoms."""
+    L = W @ H
+    Q = (V * L ** (beta - 2)) @ H.T
+    P = L ** (beta - 1) @ H.T
+    ones = np.ones((len(V), len(V)))
+    W = W * (Q + W * (ones @ (W * P))) / (P + W * (ones @ (W * Q)))
+    return W / np.linalg.norm(W, axis=0)

@@ -1,0 +1,119 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import reference
+
+from nmfaudio.kernels.divergence import beta_divergence
+from nmfaudio.kernels.multiplicative import MultiplicativeUpdates
+
+BETAS = [2, 1, 0, 0.5, 1.5, 3, -1]
+F, K, N = 7, 4, 6
+
+
+def problem(dtype, penalty="atom", weighted=False, seed=0):
+    rng = np.random.default_rng(seed)
+    V = rng.random((F, N)) + 0.01
+    V[2, 3] = 1e-6
+    W = rng.random((F, K))
+    W[:2, 1] = 0
+    W /= np.linalg.norm(W, axis=0)
+    H = rng.random((K, N))
+    H[0, 2] = 0
+    mu = {"none": np.zeros((K, 1)), "atom": rng.random((K, 1)), "matrix": rng.random((K, N))}[penalty]
+    weights = rng.integers(0, 3, (F, N)).astype(dtype) if weighted else None
+    return [a.astype(dtype) for a in (V, W, H, mu)] + [weights]
+
+
+def twin(V, W, H, mu, weights, beta, eps):
+    """Arguments of the reference, all in double precision and full shape."""
+    weights = np.ones_like(V) if weights is None else weights
+    arrays = V, W, H, np.broadcast_to(mu, H.shape)
+    return *(a.astype(float) for a in arrays), beta, weights.astype(float), float(eps)
+
+
+def tolerance(dtype):
+    return {"rtol": 1e-4, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-13}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("penalty", ["none", "atom", "matrix"])
+@pytest.mark.parametrize("beta", BETAS)
+def test_updates_equal_their_literal_twins(beta, penalty, weighted, dtype):
+    V, W, H, mu, weights = problem(dtype, penalty, weighted)
+    updates = MultiplicativeUpdates(V, W, H, mu, beta, weights, n_fixed=1)
+
+    args = twin(V, W, H, mu, weights, beta, updates.eps)
+    np.testing.assert_allclose(updates.objective(), reference.objective(*args), rtol=1e-5 if V.dtype == "f" else 1e-12)
+
+    expected_H = reference.update_H(*args)
+    updates.update_H()
+    np.testing.assert_allclose(H, expected_H, **tolerance(dtype))
+
+    args = twin(V, W, H, mu, weights, beta, updates.eps)
+    expected_W, expected_H = reference.update_W(*args, n_fixed=1)
+    updates.update_W()
+    np.testing.assert_allclose(W, expected_W, **tolerance(dtype))
+    np.testing.assert_allclose(H, expected_H, **tolerance(dtype))
+    assert W.dtype == H.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("beta", BETAS)
+def test_divergence_of_zeros_tiny_and_huge_values(beta, dtype):
+    if beta > 0:
+        V = np.array([[0, 1e-9, 1, 1e9], [0, 0, 1e-9, 1]], dtype)
+        L = np.array([[0, 1e-9, 2, 1e8], [1, 1e9, 1e-9, 1]], dtype)
+    else:
+        V = np.array([[1e-6, 1, 1e3]], dtype)
+        L = np.array([[1e-5, 2, 1e2]], dtype)
+    eps = dtype(1e-12)
+    expected = reference.beta_divergence(V.astype(float), L.astype(float) + eps, beta, np.ones(V.shape))
+    np.testing.assert_allclose(beta_divergence(V, L, beta, eps, np.empty_like(V)), expected, rtol=1e-5)
+
+
+def test_the_divergence_of_a_matrix_and_itself_is_zero():
+    V = np.random.default_rng(0).random((5, 6))
+    for beta in BETAS:
+        assert abs(beta_divergence(V, V, beta, 0.0, np.empty_like(V))) < 1e-12
+
+
+def test_an_atom_that_nothing_asks_for_falls_silent_and_stays_usable():
+    V, W, H, mu, _ = problem(np.float32)
+    V[3] = 0
+    W[:, 2] = np.eye(F)[3]
+    updates = MultiplicativeUpdates(V, W, H, mu)
+    updates.update_H()
+    updates.update_W()
+    assert (H[2] == 0).all()
+    np.testing.assert_allclose(np.linalg.norm(W, axis=0), 1, rtol=1e-6)
+    assert np.isfinite(updates.objective())
+
+
+def test_nothing_becomes_denormal():
+    V, W, H, mu, _ = problem(np.float32)
+    updates = MultiplicativeUpdates(V, W, H, mu + 10)
+    for _ in range(30):
+        updates.update_H()
+        updates.update_W()
+    values = np.concatenate([W.ravel(), H.ravel()])
+    assert ((values == 0) | (values >= np.finfo(np.float32).tiny)).all()
+
+
+def test_kernels_work_where_no_cache_can_be_written(tmp_path):
+    """A read-only install without a home."""
+    code = (
+        "import numba.core.caching as c\n"
+        "for name in dir(c):\n"
+        "    if name.endswith('CacheLocator') or name.endswith('CacheLocatorFsAgnostic'):\n"
+        "        getattr(c, name).from_function = classmethod(lambda cls, *args: None)\n"
+        "import numpy as np\n"
+        "from nmfaudio.kernels.divergence import beta_divergence\n"
+        "V = np.ones((2, 2))\n"
+        "print(beta_divergence(V, 2 * V, 2, 0.0, V.copy()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
+    assert done.stdout.strip() == "2.0", done.stderr

@@ -1,0 +1,99 @@
+import doctest
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+
+import nmfaudio
+
+ROOT = Path(__file__).parents[1]
+DICTIONARIES = {path.name for path in (ROOT / "dictionaries").iterdir()}
+MODULES = [nmfaudio.__name__, *(m.name for m in pkgutil.walk_packages(nmfaudio.__path__, "nmfaudio."))]
+
+
+def python(code, **options):
+    """Output of a fresh Python that runs the code."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def build(target, source, folder):
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", target, "-d", folder], cwd=source, check=True)
+    (built,) = folder.glob("*.whl" if target == "wheel" else "*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    return build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="module", params=["checkout", "sdist"])
+def wheel(request, sdist, tmp_path_factory):
+    """Path of a wheel built from the checkout, and of one built from the sdist."""
+    if request.param == "checkout":
+        return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+    folder = tmp_path_factory.mktemp("unpacked")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, **({"filter": "data"} if sys.version_info >= (3, 12) else {}))
+    (source,) = folder.iterdir()
+    return build("wheel", source, tmp_path_factory.mktemp("wheel"))
+
+
+def test_wheel_carries_every_dictionary_and_its_card_and_finds_them(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    assert {path.name for path in (tmp_path / "nmfaudio" / "dictionaries").iterdir()} == DICTIONARIES
+    code = (
+        f"import sys, json; sys.path.insert(0, {str(tmp_path)!r});"
+        "from nmfaudio.dictionary import Dictionary, available; [Dictionary.load(name) for name in available()];"
+        "print(json.dumps({name: str(path) for name, path in available().items()}))"
+    )
+    found = json.loads(python(code, cwd=tmp_path))
+    assert found.keys() == {Path(name).stem for name in DICTIONARIES if name.endswith(".npz")}
+    assert all(path.startswith(str(tmp_path)) for path in found.values())
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"nmfaudio", f"nmfaudio-{nmfaudio.__version__}.dist-info"}
+    assert "nmfaudio/py.typed" in names
+
+
+def test_every_dictionary_has_a_model_card():
+    assert "speech.npz" in DICTIONARIES
+    for name in DICTIONARIES:
+        if name.endswith(".npz"):
+            assert Path(name).with_suffix(".md").name in DICTIONARIES
+
+
+def test_commands_and_version_are_installed():
+    scripts = {script.name: script for script in entry_points(group="console_scripts")}
+    assert all(callable(scripts[name].load()) for name in ("denoise", "nmfaudio"))
+    assert version("nmfaudio") == nmfaudio.__version__
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, nmfaudio; print([m for m in ('numba', 'scipy', 'librosa', 'soundfile') if m in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_public_names_exist():
+    assert all(getattr(nmfaudio, name) is not None for name in nmfaudio.__all__)
+    assert set(nmfaudio.__all__) <= set(dir(nmfaudio))
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = nmfaudio.no_such_name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    failures, _ = doctest.testmod(importlib.import_module(name))
+    assert not failures
