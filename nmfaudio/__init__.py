@@ -14,12 +14,16 @@ _PUBLIC = {
     "NmfaudioError": "errors",
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+_MODULES = ("audio", "display", "metrics")
+
+__all__ = [*_PUBLIC, *_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

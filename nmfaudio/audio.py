@@ -30,6 +30,7 @@ FORMATS_OF_SUFFIX = {
     **dict.fromkeys((".sph",), ("NIST",)),
     **dict.fromkeys((".snd",), ("AU",)),
 }
+SUFFIXES = {*FORMATS_OF_SUFFIX, *(f".{name}" for name in ffmpeg.MUXERS)}
 _TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license", "software")
 _WIDE = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"}
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
@@ -100,6 +101,8 @@ class AudioInfo:
             format = self.format if self.format in usual else usual[0]
         format = format.upper()
         if format.lower() in ffmpeg.MUXERS:
+            if subtype and not ffmpeg.can_encode(subtype.lower()):
+                raise AudioError(f"no subtype {subtype!r} for {format}: choose a codec that `ffmpeg -encoders` lists")
             codec = subtype.lower() if subtype else self.subtype if format == self.format else ""
             return replace(self, format=format, subtype=codec, endian="FILE")
         if format not in sf.available_formats():
@@ -109,6 +112,8 @@ class AudioInfo:
             choice = ", ".join(sf.available_subtypes(format))
             raise AudioError(f"no subtype {subtype.upper()!r} in {format}: choose one of {choice}")
         now = _SUBTYPE_OF_CODEC.get(self.subtype[:7], self.subtype)
+        if now.startswith("MPEG"):  # layers I and II cannot be written, nor III in other containers
+            now = "MPEG_LAYER_III" if format == "MP3" else "PCM_16"
         wishes = [subtype.upper()] if subtype else ["OPUS"] if suffix == ".opus" else []
         wishes += [now, *(["PCM_24"] if now in _WIDE else []), sf.default_subtype(format)]
         subtype = next(wish for wish in wishes if sf.check_format(format, wish))

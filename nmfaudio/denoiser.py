@@ -115,12 +115,13 @@ class Denoiser:
         stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
         spectra = _Spectra(stft, blocks)
         past, future = self._decomposition.past_frames, self._decomposition.future_frames
+        segment = self._decomposition.segment_frames
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
             held = Y if held is None else np.concatenate([held, Y], axis=-1)
             end = first + held.shape[-1]
-            stop = end if last else end - future
+            stop = end if last else (end - future) // segment * segment
             if not last and stop - done < _PIECE_FRAMES:
                 continue
             gain = self._gain(held, stft.n_bins)[..., done - first : stop - first]

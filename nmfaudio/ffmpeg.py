@@ -41,16 +41,17 @@ MUXERS = {
     "wmv": "asf",
     "3gp": "3gp",
 }
-_PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv", "3gp"}
+PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv", "3gp"}
 # Encoders that are not called like their codec.
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
-_QUIET = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
+_BARE = {"aac", "ac3", "amr", "eac3", "mp3"}  # ffprobe guesses length and bit rate from the first frames of these
+_QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The first sound track of a file."""
+    """The first sound track of a file; its duration is 0 and its bit rate None where the file does not say."""
 
     sr: int
     channels: int
@@ -73,23 +74,34 @@ def installed() -> bool:
     return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
 
 
+def can_encode(codec: str) -> bool:
+    """Tell whether ffmpeg can write sound in a codec."""
+    return _ENCODERS.get(codec, codec) in _known_encoders()
+
+
 def probe(path: Path) -> Probe | None:
     """Look for sound in a file; None where ffmpeg finds none."""
+    status = path.stat()
+    return _probe(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _probe(path: Path, size: int, changed: int) -> Probe | None:
     command = ["ffprobe", *_QUIET, "-of", "json", "-show_streams", "-show_format", f"file:{path}"]
-    command.remove("-nostdin")
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     try:
         facts = json.loads(answer.stdout)
         container, streams = facts["format"], facts["streams"]
         stream = next(s for s in streams if s["codec_type"] == "audio" and int(s.get("channels", 0)))
         begin_s = float(container.get("start_time", 0))
+        bare = container["format_name"] in _BARE
         found = Probe(
             sr=int(stream["sample_rate"]),
             channels=int(stream["channels"]),
-            duration_s=float(stream.get("duration", container.get("duration", 0))),
+            duration_s=0.0 if bare else float(stream.get("duration", container.get("duration", 0))),
             delay_s=float(stream.get("start_time", begin_s)) - begin_s,
             codec=stream["codec_name"],
-            bit_rate=stream.get("bit_rate"),
+            bit_rate=None if bare else stream.get("bit_rate"),
             container=container["format_name"],
             picture=any(s["codec_type"] == "video" and not _is_cover(s) for s in streams),
             tags={name.lower(): value for s in (stream, container) for name, value in s.get("tags", {}).items()},
@@ -117,7 +129,7 @@ class Decoder:
 
     def __init__(self, path: Path, found: Probe) -> None:
         self.path, self.channels = path, found.channels
-        command = ["ffmpeg", *_QUIET, "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
+        command = ["ffmpeg", *_QUIET, "-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
         command += ["-ar", str(found.sr), "-ac", str(found.channels), "pipe:1"]
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
@@ -169,15 +181,15 @@ class Encoder:
         command += ["-f", "f32le", "-ar", str(sr), "-ac", str(channels), "-i", "pipe:0"]
         if found:
             same = source.suffix.lower() == f".{format}"
-            command += ["-i", f"file:{source}", "-map", "0:a"]
-            command += ["-map", "1:v?"] if same or (found.picture and format in _PICTURED) else []
+            command += ["-i", f"file:{source}"]
+            command += ["-map", "1:v?"] if same or (found.picture and format in PICTURED) else []
+            command += ["-map", "0:a"]
             command += ["-map", "1:s?"] if same else []
             command += ["-c:v", "copy", "-c:s", "copy", "-map_metadata", "1", "-map_chapters", "1"]
         for name, value in tags.items():
             command += ["-metadata", f"{name}={value}"]
-        encoder = _ENCODERS.get(codec, codec)
-        if encoder in _known_encoders():
-            command += ["-c:a", encoder]
+        if can_encode(codec):
+            command += ["-c:a", _ENCODERS.get(codec, codec)]
             command += ["-b:a", found.bit_rate] if found and found.bit_rate and found.codec == codec else []
         command += ["-f", MUXERS[format], f"file:{path}"]
         self._errors = tempfile.TemporaryFile()
@@ -217,6 +229,8 @@ def _is_cover(stream: dict[str, Any]) -> bool:
 
 @lru_cache(maxsize=1)
 def _known_encoders() -> set[str]:
+    if not installed():
+        return set()
     listing = subprocess.run(["ffmpeg", "-v", "error", "-encoders"], capture_output=True, text=True, check=False).stdout
     return {line.split()[1] for line in listing.splitlines() if line.startswith(" A")}
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import types
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -281,6 +282,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
         ("a.wav b.wav --strength -1", "'-1' is not a strength from 0 to 10"),
         ("a.wav b.wav --strength nan", "'nan' is not a strength"),
         ("a.wav b.wav --attenuation-limit -3", "'-3' is not a number of decibels"),
+        ("a.wav b.wav --attenuation-limit inf", "'inf' is not a number of decibels"),
         ("a.wav b.wav --attenuation-limit much", "'much' is not a number of decibels"),
         ("a.wav b.wav --start yesterday", "'yesterday' is not a time"),
         ("a.wav b.wav --end 1:60", "'1:60' is not a time"),
@@ -327,7 +329,6 @@ def test_version(capsys, command, name):
 
 
 def test_help_loads_nothing_heavy():
-    code = "import sys; from nmfaudio.cli import {}; {}"
     for module, call in (("denoise", "denoise.main"), ("main", "main.main")):
         code = (
             f"import sys; from nmfaudio.cli import {module}\n"
@@ -557,6 +558,18 @@ def test_standard_input_to_a_file_and_a_file_to_standard_output(folder, monkeypa
     assert files(folder) == ["in.wav", "out.flac"]
 
 
+def test_a_reader_that_goes_away_is_an_error(folder, monkeypatch, capsys):
+    class Closed(Pipe):
+        def __init__(self):
+            self.buffer = open(os.open(os.devnull, os.O_RDONLY), "wb", buffering=0)  # writing to it fails
+
+    write("in.wav")
+    monkeypatch.setattr(sys, "stdout", out := Closed())
+    with out.buffer:
+        assert main(["in.wav", "-"]) == 2
+    assert "standard output: cannot be written" in capsys.readouterr().err
+
+
 def test_bad_standard_input(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", Pipe(b"not sound"))
     monkeypatch.setattr(sys, "stdout", out := Pipe())
@@ -617,7 +630,8 @@ def test_many_files_at_a_time(installed_stub, folder):
     done = subprocess.run([*COMMAND, "in", "--out-dir", "out", "--jobs", "2"], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "denoise: error: in/bad.wav: not a sound file that can be read (Format not recognised): convert it to WAV or FLAC",
+        "denoise: error: in/bad.wav: not a sound file that can be read (Format not recognised): "
+        "convert it to WAV or FLAC",
         "6 files: 5 done, 1 failed",
     ]
     assert files("out") == [f"{i}.wav" for i in range(5)]
@@ -646,9 +660,12 @@ def test_an_interruption_leaves_nothing_behind(installed_stub, folder, monkeypat
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    assert process.wait(60) == 130
-    assert process.stderr.read() == "denoise: interrupted\n"
-    process.stderr.close()
+    try:
+        assert process.communicate(timeout=60)[1] == "denoise: interrupted\n"
+        assert process.returncode == 130
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert files("out") == []
 
 
@@ -676,3 +693,27 @@ def test_a_full_disk_is_named_and_leaves_nothing(installed_stub, folder):
     assert done.stderr.startswith("denoise: error: out.wav: cannot be written")
     assert done.stderr.count("\n") == 1
     assert files(folder) == [".site/sitecustomize.py", "in.wav"]
+
+
+def test_the_denoiser_itself(folder, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "nmfaudio.denoiser")
+    from nmfaudio.denoiser import Denoiser
+    from nmfaudio.dictionary import Dictionary
+
+    rng = np.random.default_rng(0)
+    Dictionary("sparse", {name: unit_columns(rng.random((257, 6))) for name in ("speech", "noise")}).save("d.npz")
+    write("in.wav", noise(2, 20_000), 22050, subtype="FLOAT")
+    assert main(["in.wav", "out.wav", "-d", "d.npz"]) == 0
+    cleaned = Denoiser("d.npz")(read("in.wav").T, 22050).T
+    np.testing.assert_allclose(read("out.wav"), cleaned, atol=1e-6)
+    assert np.abs(cleaned - read("in.wav")).max() > 0.01
+
+    Path("broken.npz").write_bytes(Path("d.npz").read_bytes()[:1000])
+    for name in ("nothing", "broken.npz", "in.wav", "missing.npz"):
+        assert main(["in.wav", "new.wav", "-d", name]) == 2
+        assert name in one_line(capsys)
+    assert not Path("new.wav").exists()
+
+
+def unit_columns(W):
+    return W / np.linalg.norm(W, axis=0)

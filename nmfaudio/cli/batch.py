@@ -12,10 +12,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import __version__
-from ..audio import FORMATS_OF_SUFFIX, replacing
+from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
 from ..errors import AudioError, NmfaudioError
 from .cleaning import Cleaner, Job, failed
 from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say
@@ -87,7 +87,7 @@ def _found(path: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _same(Path(folder, f), out_dir))
         for name in sorted(names):
-            if Path(name).suffix.lower() in FORMATS_OF_SUFFIX and not name.startswith("."):
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
                 empty = False
                 yield Path(folder, name), Path(folder, name).relative_to(path)
     if empty:
@@ -118,7 +118,9 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
 
 def _side_by_side(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     n_workers = min(args.jobs, len(jobs))
-    with ProcessPoolExecutor(n_workers, get_context("spawn"), _start_worker, (args, n_workers)) as pool:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):  # the workers share the cores
+        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // n_workers)))
+    with ProcessPoolExecutor(n_workers, get_context("spawn"), _start_worker, (args,)) as pool:
         futures = {pool.submit(_work, job): job for job in jobs}
         try:
             with Progress(f"{len(jobs)} files", shown=not args.quiet) as progress:
@@ -138,17 +140,28 @@ def _side_by_side(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[st
             raise
 
 
-_worker: Cleaner
+_worker: Cleaner | None = None
 
 
-def _start_worker(args: argparse.Namespace, n_workers: int) -> None:
+def _start_worker(args: argparse.Namespace) -> None:
+    for name in ("SIGINT", "SIGHUP"):  # these reach the whole group; the parent decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop_worker)
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))
     _worker = Cleaner(args)
 
 
+def _stop_worker(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
+    global _worker
+    _worker = None
+    sys.exit(INTERRUPTED)
+
+
 def _work(job: Job) -> dict[str, Any]:
+    if _worker is None:
+        return failed(job, f"{job.source}: interrupted")
     return _worker.attempt(job)
 
 

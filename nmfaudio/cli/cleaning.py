@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import audio
+from .. import audio, ffmpeg
 from ..errors import AudioError, NmfaudioError
 
-BLOCK_S = 10.0
+BLOCK_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class Cleaner:
             outputs = []
             for path in job.targets:
                 like = header.written_to(path, self.args.format, self.args.subtype)
+                if header.picture and like.format.lower() in ffmpeg.PICTURED and (self.args.start or self.args.end):
+                    raise AudioError(f"{path}: --start and --end cut sound, not pictures: give an output such as .wav")
                 outputs.append(files.enter_context(audio.open_like(files.enter_context(_writable(path)), like)))
             blocks = audio.blocks(source, BLOCK_S, start_s=start_s, stop_s=self.args.end)
             heard = _Heard(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
@@ -136,7 +138,7 @@ class _Heard:
 
     def take(self, frames: int) -> NDArray[np.float32]:
         """Give the oldest samples that were kept."""
-        kept = np.concatenate(self._kept, axis=1)
+        kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
         self._kept = [kept[:, frames:]]
         return kept[:, :frames]
 
@@ -175,13 +177,16 @@ def _writable(target: str) -> Iterator[Path]:
         return
     with _temporary("standard output" if target == "-" else target) as whole:
         yield whole
-        with whole.open("rb") as f:
-            if target == "-":
-                shutil.copyfileobj(f, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
-            else:
-                with open(target, "wb") as pipe:
-                    shutil.copyfileobj(f, pipe)
+        try:
+            with whole.open("rb") as f:
+                if target == "-":
+                    shutil.copyfileobj(f, sys.stdout.buffer)
+                    sys.stdout.buffer.flush()
+                else:
+                    with open(target, "wb") as pipe:
+                        shutil.copyfileobj(f, pipe)
+        except OSError as error:
+            raise AudioError(f"{whole}: cannot be written ({error.strerror})") from error
 
 
 def _is_device(path: str) -> bool:

@@ -85,7 +85,7 @@ def _number(text: str, what: str, low: float, high: float) -> float:
 
 
 def _decibels(text: str) -> float:
-    return _number(text, "a number of decibels from 0 up", 0, float("inf"))
+    return _number(text, "a number of decibels from 0 to 1000", 0, 1000)
 
 
 def _strength(text: str) -> float:

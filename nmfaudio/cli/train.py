@@ -4,7 +4,6 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +12,10 @@ from ..errors import NmfaudioError
 from .common import OK, Progress, say
 
 if TYPE_CHECKING:
-    from ..dictionary import Dictionary
+    from ..dictionary import Dictionary, FrontEnd
     from ..training.corpus import Corpus
 
+_LEAST_HEARD_S = 1800.0  # a small corpus is heard several times
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
 
 
@@ -86,7 +86,27 @@ def _summary(corpus: "Corpus") -> dict:
     return {"source": corpus.source, "files": len(corpus.files), "hours": round(corpus.hours, 3), "folders": folders}
 
 
-def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end) -> "Dictionary":
+def _sparse(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
+    from ..dictionary import Dictionary
+    from ..training.build import spectrograms
+    from ..training.sparse import train_sparse
+
+    heard_s = {name: max(c.hours * 3600, _LEAST_HEARD_S) for name, c in (("speech", speech), ("noise", noise))}
+    with Progress("training", not args.quiet) as progress:
+
+        def show(name: str, frames: int, objective: float) -> None:
+            progress((0.5 if name == "noise" else 0.0) + 0.5 * min(1, frames * front_end.hop_s / heard_s[name]))
+
+        arrays = train_sparse(
+            spectrograms(speech, front_end, args.seed, heard_s["speech"]),
+            spectrograms(noise, front_end, args.seed + 1, heard_s["noise"]),
+            seed=args.seed,
+            progress=show,
+        )
+    return Dictionary("sparse", arrays, front_end)
+
+
+def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
     from threadpoolctl import threadpool_limits
 
     from ..decompose.unfolded import stages_of

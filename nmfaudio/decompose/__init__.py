@@ -8,8 +8,13 @@ from ..dictionary import Dictionary
 
 
 class Decomposition(Protocol):
-    """Estimates of speech and noise; frame `t` depends on frames ``t - past_frames .. t + future_frames`` alone."""
+    """Estimates of speech and noise, piece by piece as in the whole recording.
 
+    A piece begins at a multiple of `segment_frames`; the estimates of its frames depend on at most `past_frames` (a
+    multiple of `segment_frames` too) before it and `future_frames` after it.
+    """
+
+    segment_frames: int
     past_frames: int
     future_frames: int
 

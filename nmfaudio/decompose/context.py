@@ -119,7 +119,8 @@ class Context:
         Parameters
         ----------
         V : ndarray, shape (F, N)
-            Compressed magnitude; the first and the last frame stand in for what lies outside.
+            Compressed magnitude. Outside of it averages find silence, which tells a frame how near the edge is,
+            and minima find nothing.
         mask : ndarray, shape (F, N), optional
             Share of speech by the stage before.
 
@@ -131,24 +132,23 @@ class Context:
             Atoms of each frame, in bins and in bands, on the scale of the stack.
         """
         n = V.shape[1]
-        P = np.pad(V, ((0, 0), (self.past, self.future)), mode="edge")
-        P_bands = self.bands @ P
-        smooth_bands = _trailing_mean(P_bands, self.smooth)
+        V_bands = self.bands @ V
         parts = [V]
-        parts += [self._over(P_bands, span, n, _mean) for span in self.means]
-        parts += [self._over(smooth_bands, span, n, _minimum) for span in self.minima]
-        smooth = _trailing_mean(P, self.smooth) if self.floors else P
-        atoms = [self._over(smooth, span, n, _minimum) for span in self.floors]
+        parts += self._averages(V_bands, self.means)
+        atoms = []
+        if self.minima or self.floors:
+            smooth = _trailing_mean(np.pad(V, ((0, 0), (self.past, self.future)), mode="edge"), self.smooth)
+            smooth_bands = self.bands @ smooth
+            parts += [self._over(smooth_bands, span, n, _minimum) for span in self.minima]
+            atoms += [self._over(smooth, span, n, _minimum) for span in self.floors]
         if mask is not None:
-            M = np.pad(mask, ((0, 0), (self.past, self.future)), mode="edge")
-            noise = P * (1 - M)
+            noise = V * (1 - mask)
             noise_bands = self.bands @ noise
-            speech_bands = np.maximum(P_bands - noise_bands, 0)
-            parts += [self._over(speech_bands, span, n, _mean) for span in self.speech_means]
-            parts += [self._over(noise_bands, span, n, _mean) for span in self.noise_means]
-            for span in self.noise_spectra:
-                share = self._over(1 - M, span, n, _mean)
-                atoms.append(self._over(noise, span, n, _mean) / (share + LEAST_SHARE))
+            parts += self._averages(np.maximum(V_bands - noise_bands, 0), self.speech_means)
+            parts += self._averages(noise_bands, self.noise_means)
+            heard = self._averages(noise, self.noise_spectra)
+            shares = self._averages(1 - mask, self.noise_spectra)
+            atoms += [noise / (share + LEAST_SHARE) for noise, share in zip(heard, shares, strict=True)]
             if self.estimates:
                 atoms += [V * mask, V * (1 - mask)]
         stack = np.concatenate(parts).T
@@ -164,6 +164,10 @@ class Context:
     def scale(stack: np.ndarray) -> np.ndarray:
         """Factor a frame that takes the level of the recording away, shape (N,)."""
         return 1 / np.maximum(stack.mean(axis=1), np.finfo(stack.dtype).tiny * 1e6)
+
+    def _averages(self, X: np.ndarray, spans: tuple[Span, ...]) -> list[np.ndarray]:
+        P = np.pad(X, ((0, 0), (self.past, self.future)))
+        return [self._over(P, span, X.shape[1], _mean) for span in spans]
 
     def _over(self, P, span, n, reduce):
         first, last = span

@@ -9,15 +9,18 @@ from .unfolded import Stage, activations, estimates
 
 
 class _History:
-    """The last frames of something, as rows; every frame is kept twice so that any span is one piece of memory."""
+    """The last frames of something, as rows; every frame is kept twice so that any span is one piece of memory.
 
-    def __init__(self, n_frames: int, n_rows: int):
+    Before the first frame there is silence, or, with `repeat`, the first frame again.
+    """
+
+    def __init__(self, n_frames: int, n_rows: int, repeat: bool):
         self._rows = np.zeros((2 * n_frames, n_rows), np.float32)
-        self._n, self._at = n_frames, -1
+        self._n, self._at, self._repeat = n_frames, -1, repeat
 
     def push(self, row: np.ndarray) -> None:
-        if self._at < 0:  # the first frame stands in for what was before it
-            self._rows[:] = row
+        if self._at < 0:
+            self._rows[:] = row if self._repeat else 0
         self._at = (self._at + 1) % self._n
         self._rows[self._at] = self._rows[self._at + self._n] = row
 
@@ -38,7 +41,8 @@ class ContextStream:
         sizes = {"V": F, "bands": B, "smooth": F, "smooth_bands": B}
         if context.needs_mask:
             sizes |= {"noise": F, "share": F, "noise_bands": B, "speech_bands": B}
-        self._past = {name: _History(n, size) for name, size in sizes.items()}
+        repeated = ("V", "smooth", "smooth_bands")  # what minima are taken of
+        self._past = {name: _History(n, size, name in repeated) for name, size in sizes.items()}
         self._stack = np.empty((1, context.n_rows), np.float32)
         self._tracked = np.empty((1, context.n_tracked, F + B), np.float32)
 
@@ -47,9 +51,11 @@ class ContextStream:
         c, past = self.context, self._past
         newest = (1 - c.smooth, 0)
         past["V"].push(v)
-        past["bands"].push(c.bands @ v)
-        past["smooth"].push(past["V"].over(newest).mean(axis=0))
-        past["smooth_bands"].push(past["bands"].over(newest).mean(axis=0))
+        bands = c.bands @ v
+        past["bands"].push(bands)
+        smooth = past["V"].over(newest).mean(axis=0)
+        past["smooth"].push(smooth)
+        past["smooth_bands"].push(c.bands @ smooth)
         parts = [v]
         parts += [past["bands"].over(span).mean(axis=0) for span in c.means]
         parts += [past["smooth_bands"].over(span).min(axis=0) for span in c.minima]
@@ -58,8 +64,9 @@ class ContextStream:
             noise = v * (1 - mask)
             past["noise"].push(noise)
             past["share"].push(1 - mask)
-            past["noise_bands"].push(c.bands @ noise)
-            past["speech_bands"].push(np.maximum(past["bands"].over((0, 0))[0] - past["noise_bands"].over((0, 0))[0], 0))
+            noise_bands = c.bands @ noise
+            past["noise_bands"].push(noise_bands)
+            past["speech_bands"].push(np.maximum(bands - noise_bands, 0))
             parts += [past["speech_bands"].over(span).mean(axis=0) for span in c.speech_means]
             parts += [past["noise_bands"].over(span).mean(axis=0) for span in c.noise_means]
             for span in c.noise_spectra:

@@ -7,7 +7,8 @@ penalties ``mu`` and noise atoms ``A`` tracked in the recording, scaled by gains
     r = W h + (G * A) a        q = c v / r
     h <- h * (W' q) / (W' c + mu)        a <- a * ((G * A)' q) / ((G * A)' c + nu)
 
-After the last update the estimates are ``S = R_s h + (G_s * A) a`` and ``N = R_n h + (G_n * A) a``. All weights are non-negative.
+After the last update the estimates are ``S = R_s h + (G_s * A) a`` and ``N = R_n h + (G_n * A) a``.
+All weights are non-negative.
 """
 
 from collections.abc import Callable, Mapping
@@ -149,9 +150,11 @@ class UnfoldedDecomposition:
 
     Attributes
     ----------
-    past_frames, future_frames : int
-        Neighbourhood that a frame's estimates depend on.
+    segment_frames, past_frames, future_frames : int
+        Neighbourhood that a frame's estimates depend on, see `Decomposition`.
     """
+
+    segment_frames = 1
 
     def __init__(self, dictionary: Dictionary):
         self.stages = stages_of(dictionary)

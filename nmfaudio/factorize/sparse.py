@@ -122,7 +122,7 @@ def sparse_nmf(
     mu = np.minimum(mu * 2.0 ** (exponent * (1 - beta)), np.finfo(dtype).max ** 0.5).astype(dtype)
 
     random = random_atoms(data, n_components - given.shape[1], np.random.default_rng(random_state))
-    atoms = np.ascontiguousarray(np.concatenate([given, random], axis=1))
+    atoms = np.concatenate([given, random], axis=1)
     H = np.empty((n_components, n_frames), dtype)
     H[:] = data.sum(axis=0) / atoms.sum()
 
@@ -146,7 +146,7 @@ def random_atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator) -> np.nd
     loud = np.flatnonzero(V.any(axis=0))
     columns = V[:, rng.choice(loud, n_atoms)] if len(loud) else np.zeros((len(V), n_atoms), V.dtype)
     atoms = columns + floor * rng.uniform(0.1, 0.3, columns.shape).astype(V.dtype)
-    return atoms / np.linalg.norm(atoms, axis=0)
+    return np.ascontiguousarray(atoms / np.linalg.norm(atoms, axis=0))
 
 
 def _checked_data(V: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -72,9 +72,9 @@ class MultiplicativeUpdates:
         self._a = scalar(2 - beta if beta < 1 else 1 if beta <= 2 else beta - 1)
         self._b = scalar(1 + max(2 - beta, 0))
         self._flat = beta == 1 and weights is None  # L^(beta-1) is all ones
-        self._L, self._R = np.empty_like(V), np.empty_like(V)
-        self._p = np.empty_like(H)
-        self._q = H[:, :1].copy() if self._flat and mu.shape[1] == 1 else np.empty_like(H)
+        self._L, self._R = np.empty(V.shape, V.dtype), np.empty(V.shape, V.dtype)
+        self._p = np.empty(H.shape, H.dtype)
+        self._q = np.empty((len(H), 1 if self._flat and mu.shape[1] == 1 else H.shape[1]), H.dtype)
         self._Q = np.empty((W.shape[0], W.shape[1] - n_fixed), W.dtype)
         self._P = np.empty_like(self._Q)
         self._model()
@@ -82,7 +82,7 @@ class MultiplicativeUpdates:
     def objective(self) -> float:
         """Divergence and penalty at the present W and H (atoms of unit norm)."""
         divergence = beta_divergence(self.V, self._L, self.beta, self.eps, self._R, self.weights)
-        return divergence + float(self._penalties().sum(dtype=np.float64))
+        return divergence + float(self.penalties().sum(dtype=np.float64))
 
     def update_H(self) -> None:
         """One multiplicative update of the activations."""
@@ -98,13 +98,13 @@ class MultiplicativeUpdates:
             np.divide(self._p, self._q, out=self._p)
             np.power(self._p, 1 / self._a, out=self._p)
             self._q[:] = 1
-        _multiply(self.H, self._p, self._q, self.floor)
+        multiply(self.H, self._p, self._q, self.floor)
         self._model()
 
     def update_W(self) -> None:
         """One multiplicative update of the free atoms, back to unit norm."""
         Q, P = self.statistics()
-        c = self._penalties()[self.n_fixed :]
+        c = self.penalties()[self.n_fixed :]
         free = slice(self.n_fixed, None)
         update_atoms(self.W[:, free], self.H[free], Q, P, c, self._a, self._b, self.floor)
         self._model()
@@ -123,7 +123,7 @@ class MultiplicativeUpdates:
     def _model(self) -> None:
         np.dot(self.W, self.H, out=self._L)
 
-    def _penalties(self) -> np.ndarray:
+    def penalties(self) -> np.ndarray:
         """Penalty of each atom's activations, shape (K,)."""
         if self.mu.shape[1] == 1:
             return self.mu[:, 0] * self.H.sum(axis=1)
@@ -132,7 +132,7 @@ class MultiplicativeUpdates:
     def _ratio(self) -> None:
         """Turn the model L into weights * L^(beta-1), and R into weights * V L^(beta-2)."""
         if self.beta == 1:
-            _ratio_kullback_leibler(self.V, self._L, self._R, self.eps, self.weights)
+            ratio_kullback_leibler(self.V, self._L, self._R, self.eps, self.weights)
         elif self.beta == 2:
             _ratio_euclidean(self.V, self._L, self._R, self.eps, self.weights)
         elif self.beta == 0:
@@ -144,7 +144,8 @@ class MultiplicativeUpdates:
 
 
 @jit
-def _ratio_kullback_leibler(V, L, R, eps, weights):
+def ratio_kullback_leibler(V, L, R, eps, weights):
+    """R = weights * V / (L + eps); L becomes the weights, if there are any."""
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             r = V[f, n] / (L[f, n] + eps)
@@ -193,7 +194,7 @@ def _ratio_general(V, L, R, weights):
 
 
 @jit
-def _multiply(X, numerator, denominator, floor):
+def multiply(X, numerator, denominator, floor):
     """X *= numerator / denominator; the denominator has shape (K, 1) or that of X."""
     zero = X.dtype.type(0)
     if denominator.shape[1] == 1:

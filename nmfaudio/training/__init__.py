@@ -1,0 +1,1 @@
+"""From corpora of sound to dictionaries."""

@@ -1,7 +1,8 @@
 """From corpora to an unfolded dictionary: stage after stage, each on what the one before makes of fresh mixtures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from ..decompose.unfolded import Matmul, Stage
 from ..dictionary import Dictionary, FrontEnd
 from ..gain import power_mask
 from ..stft import STFT
+from .corpus import Corpus
 from .discriminative import Objective
 from .initial import initial_weights
 from .mixing import Mixer, Mixture
@@ -18,6 +20,17 @@ from .presets import Preset
 from .unfolded import Schedule, train_stage
 
 N_DEV_MIXTURES = 60
+
+
+def spectrograms(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[np.ndarray]:
+    """Compressed magnitudes of a corpus in random order, shape (F, N), again and again until `seconds` were heard."""
+    stft = front_end_stft(front_end)
+    rng = np.random.default_rng(seed)
+    heard = 0.0
+    while heard < seconds:
+        for y in corpus.blocks(rng):
+            yield np.abs(stft.analysis(y)) ** np.float32(front_end.exponent)
+            heard += len(y) / corpus.sr
 
 
 def hear(stages: Sequence[Stage], V: np.ndarray) -> np.ndarray | None:
@@ -87,14 +100,14 @@ def build_unfolded(
         P, curve = train_stage(
             P,
             list(size.order),
-            lambda number, example=example: example(mixer(number)),
+            partial(_compose, example, mixer),
             dev,
             schedule=schedules[i],
             objective=objective,
             seed=seed,
             matmul=matmul,
             checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{i}.npz"),
-            report=lambda entry, i=i: report(i, entry),
+            report=partial(report, i),
         )
         stages.append(Stage(P, list(size.order), context))
         curves.append({"schedule": asdict(schedules[i]), "curve": curve})
@@ -107,7 +120,16 @@ def build_unfolded(
     )
 
 
+def _compose(example: Callable[[Mixture], Example], mixer: Mixer, number: int) -> Example:
+    return example(mixer(number))
+
+
+def front_end_stft(front_end: FrontEnd) -> STFT:
+    """STFT of a front end at the rate that dictionaries are trained at."""
+    return STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)
+
+
 def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:
     """Mixtures to learn from and to watch the learning on."""
-    stft = STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)
+    stft = front_end_stft(front_end)
     return Mixer(speech, noise, stft, seed), Mixer(dev_speech, dev_noise, stft, seed=2**31)

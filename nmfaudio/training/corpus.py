@@ -10,7 +10,9 @@ import numpy as np
 from .. import audio
 from ..errors import AudioError
 
-SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".caf", ".au", ".w64", ".rf64"}
+SOUND_SUFFIXES = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .caf .au .w64 .rf64".split()
+)
 _WHOLE_FILE_S = 60.0  # longer files are read piece by piece
 
 
@@ -46,7 +48,7 @@ def list_files(source: str | Path) -> list[Path]:
         files = [path.parent / line for line in lines if line and not line.startswith("#")]
         missing = [p for p in files if not p.is_file()]
         if missing:
-            raise AudioError(f"{path}: names {missing[0]}, which does not exist ({len(missing)} missing of {len(files)})")
+            raise AudioError(f"{path}: names {missing[0]}, which does not exist (as do {len(missing)} of {len(files)})")
     else:
         raise AudioError(f"{path}: no such folder, sound file or list")
     if not files:
@@ -74,6 +76,8 @@ class Corpus:
         self.source, self.sr = str(source), sr
         self.files = list_files(source)
         self.durations_s = np.array([audio.info(path).duration_s for path in self.files])
+        if not self.durations_s.sum() > 0:
+            raise AudioError(f"{source}: the sound files are empty")
         self._groups: dict[Path, list[int]] = {}
         for i, path in enumerate(self.files):
             self._groups.setdefault(path.parent, []).append(i)
@@ -103,11 +107,14 @@ class Corpus:
         start = int(rng.integers(0, max(1, len(y) - n + 1)))
         return y[start : start + n]
 
-    def blocks(self, block_s: float = 20.0) -> Iterator[np.ndarray]:
-        """Every file in turn, in pieces of at most `block_s` seconds, shape (samples,)."""
-        for path, duration_s in zip(self.files, self.durations_s, strict=True):
-            for start in np.arange(0, max(duration_s, 1e-9), block_s):
-                yield self._read(path, start, min(start + block_s, duration_s))
+    def blocks(self, rng: np.random.Generator, block_s: float = 20.0) -> Iterator[np.ndarray]:
+        """All of the sound once, in random order, in pieces of at most `block_s` seconds, shape (samples,)."""
+        pieces = [
+            (i, start) for i, duration_s in enumerate(self.durations_s) for start in np.arange(0, duration_s, block_s)
+        ]
+        for k in rng.permutation(len(pieces)):
+            i, start = pieces[k]
+            yield self._read(self.files[i], start, min(start + block_s, self.durations_s[i]))
 
     def _read(self, path: Path, start_s: float | None = None, stop_s: float | None = None) -> np.ndarray:
         y, sr = audio.read(path, start_s=start_s, stop_s=stop_s)

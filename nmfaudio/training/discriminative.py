@@ -25,12 +25,20 @@ class Objective:
     """Loss on the compressed masked spectrum, so that quiet speech counts.
 
     The error of a bin is ``((m + floor)^c |X|^c - t)^2`` with ``t = |S|^c (p cos(phase) + 1 - p)``: a share `p` of
-    the error is measured on the compressed complex spectrum, the rest on magnitudes.
+    the error is measured on the compressed complex spectrum, the rest on magnitudes. A share of the weight is counted
+    by mel instead of hertz, as ears do; bins reach up to `max_hz`.
     """
 
     compression: float = 0.5
     phase_share: float = 0.5
+    mel_share: float = 0.5
+    max_hz: float = 8000.0
     floor: float = 1e-3
+
+    def bin_weights(self, n_bins: int) -> np.ndarray:
+        """Weight of the error in each bin, shape (n_bins,), mean 1."""
+        density = 1 / (700 + np.linspace(0, self.max_hz, n_bins))
+        return (1 - self.mel_share + self.mel_share * density / density.mean()).astype(np.float32)
 
     def example(self, mix: Mixture, stage: Stage) -> Example:
         """Input and target of one mixture; `stage` gives stack and tracked atoms of a spectrum."""
@@ -40,6 +48,7 @@ class Objective:
         x = X**self.compression
         t = S**self.compression * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
         scale = 1 / np.sqrt(0.5 * np.mean(x**2) + 0.5 * np.mean(t**2) + 1e-12)
+        scale = scale * np.sqrt(self.bin_weights(len(X)))[:, None]
         return Example(stack, tracked, np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T))
 
     def __call__(self, S: np.ndarray, N: np.ndarray, x: np.ndarray, t: np.ndarray):

@@ -50,11 +50,11 @@ class Mixer:
             n *= level / max(noise_rms, 1e-9) * 10 ** (-snr_db / 20)
         # equalisers act on spectra: the same smooth gain on every frame of speech and mixture
         n_bins = self.stft.n_fft // 2 + 1
-        channel = equaliser(rng, n_bins, 5.0)
+        channel = equaliser(rng, n_bins, rng.uniform(0, 9))
         if rng.random() < 0.15:
             channel = channel * low_pass(rng, n_bins, self.sr)
         S = self.stft.analysis(s) * channel[:, None]
-        N = self.stft.analysis(n) * (channel * equaliser(rng, n_bins, 6.0))[:, None]
+        N = self.stft.analysis(n) * (channel * equaliser(rng, n_bins, rng.uniform(0, 9)))[:, None]
         return Mixture(S + N, S)
 
     def _speech_track(self, rng: np.random.Generator) -> np.ndarray:

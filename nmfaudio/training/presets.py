@@ -62,7 +62,7 @@ _CAUSAL_SECOND = Context(
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_SMALL, _LARGE = Size(112, 64, (0, 1, 2)), Size(240, 120, (0, 0, 1, 2, 3))
+_SMALL, _LARGE = Size(112, 64, (0, 1, 2)), Size(320, 160, (0, 0, 1, 2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),

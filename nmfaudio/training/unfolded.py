@@ -147,9 +147,10 @@ def train_stage(
 def _save(path: Path, P: Arrays, optimiser: Adam, best: Arrays, curve: list[dict[str, float]]) -> None:
     groups = {"P": P, "best": best, "theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
     arrays = {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
+    arrays |= {"curve": np.array(json.dumps(curve)), "step": np.array(optimiser.step_count)}
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "wb") as file:
-        np.savez(file, curve=np.array(json.dumps(curve)), step=np.array(optimiser.step_count), **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     os.replace(temporary, path)
 
 

@@ -1,0 +1,81 @@
+"""Slow, literal twins of the unfolded updates, the context and Adam, in double precision."""
+
+import numpy as np
+
+
+def rows_of(tracked, n_rows, n_bins):
+    """Tracked atoms repeated down the stack, shape (N, J, n_rows)."""
+    n_bands = tracked.shape[2] - n_bins
+    source = [d if d < n_bins else n_bins + (d - n_bins) % n_bands for d in range(n_rows)]
+    return tracked[:, :, source]
+
+
+def explain(V, model, tracked, gains, a, weights, n_bins, eps):
+    """R, Q and the update terms of the tracked atoms."""
+    A = gains * rows_of(tracked, V.shape[1], n_bins)
+    R = model + np.einsum("nj,njd->nd", a, A) + eps
+    Q = weights * V / R
+    return R, Q, np.einsum("nd,njd->nj", Q, A), np.einsum("d,njd->nj", weights, A)
+
+
+def update(P, layer, stack, tracked, h, a, eps):
+    W, c = P[f"atoms{layer}"], P[f"weights{layer}"]
+    n_bins = P["speech"].shape[0]
+    _, Q, num, den = explain(stack, h @ W.T, tracked, P[f"gains{layer}"], a, c, n_bins, eps)
+    return h * (Q @ W) / (c @ W + P[f"penalty{layer}"]), a * num / (den + P[f"tracked_penalty{layer}"])
+
+
+def estimates(P, order, stack, tracked, eps):
+    h = np.tile(P["start"], (len(stack), 1))
+    a = np.tile(P["tracked_start"], (len(stack), 1))
+    for layer in order:
+        h, a = update(P, layer, stack, tracked, h, a, eps)
+    atoms = tracked[:, :, : P["speech"].shape[0]]
+    S = h @ P["speech"].T + np.einsum("nj,jf,njf->nf", a, P["speech_gains"], atoms)
+    N = h @ P["noise"].T + np.einsum("nj,jf,njf->nf", a, P["noise_gains"], atoms)
+    return S, N
+
+
+def stack(context, V, mask=None):
+    """Stack and tracked atoms by slices of one frame after the other."""
+    n = V.shape[1]
+    silence = np.zeros_like(V[:, 0])
+    repeated = lambda X, t: X[:, min(max(t, 0), n - 1)]  # noqa: E731  the first and last frame stand in for the outside
+    at = lambda X, t: X[:, t] if 0 <= t < n else silence  # noqa: E731
+    over = lambda X, t, span: np.stack([at(X, t + s) for s in range(span[0], span[1] + 1)], 1)  # noqa: E731
+    smoothed = lambda t, span: np.stack(  # noqa: E731
+        [
+            np.mean([repeated(V, t + s - k) for k in range(context.smooth)], axis=0)
+            for s in range(span[0], span[1] + 1)
+        ],
+        1,
+    )
+    B = context.bands
+    stacks, tracked = [], []
+    for t in range(n):
+        row = [V[:, t]]
+        row += [B @ over(V, t, span).mean(1) for span in context.means]
+        row += [(B @ smoothed(t, span)).min(1) for span in context.minima]
+        atoms = [smoothed(t, span).min(1) for span in context.floors]
+        if mask is not None:
+            row += [B @ over(V * mask, t, span).mean(1) for span in context.speech_means]
+            row += [B @ over(V * (1 - mask), t, span).mean(1) for span in context.noise_means]
+            for span in context.noise_spectra:
+                atoms.append(over(V * (1 - mask), t, span).mean(1) / (over(1 - mask, t, span).mean(1) + 0.01))
+            if context.estimates:
+                atoms += [V[:, t] * mask[:, t], V[:, t] * (1 - mask[:, t])]
+        row = np.concatenate(row)
+        stacks.append(row / row.mean())
+        tracked.append([np.concatenate([atom, B @ atom]) / row.mean() for atom in atoms])
+    return np.array(stacks), np.array(tracked)
+
+
+def adam(theta, gradients, rate, beta1, beta2):
+    """Weights exp(theta) after Adam on theta, gradients given by the weights."""
+    mean = square = np.zeros_like(theta)
+    for t, gradient in enumerate(gradients, 1):
+        g = np.exp(theta) * gradient
+        mean = beta1 * mean + (1 - beta1) * g
+        square = beta2 * square + (1 - beta2) * g**2
+        theta = theta - rate * (mean / (1 - beta1**t)) / (np.sqrt(square / (1 - beta2**t)) + 1e-12)
+    return np.exp(theta)

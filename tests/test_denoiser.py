@@ -1,0 +1,231 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unfolded_helpers import CAUSAL, LOOKING_AHEAD, random_dictionary
+
+import nmfaudio
+from nmfaudio import Denoiser, NmfaudioError, StreamingDenoiser
+from nmfaudio.decompose import decomposition_for
+from nmfaudio.dictionary import Dictionary, FrontEnd, available
+from nmfaudio.gain import GainRule, power_mask
+
+SMALL = random_dictionary(LOOKING_AHEAD)
+SMALL_CAUSAL = random_dictionary(CAUSAL)
+
+
+def noise(n, channels=None, seed=0):
+    shape = n if channels is None else (channels, n)
+    return (np.random.default_rng(seed).standard_normal(shape) * 0.1).astype(np.float32)
+
+
+def voice_in_noise(sr=16000, seconds=3.0, seed=0):
+    """Vowel-like harmonics that come and go, and steady noise at about 5 dB below them."""
+    t = np.arange(int(sr * seconds)) / sr
+    f0 = 120 + 20 * np.sin(2 * np.pi * 0.7 * t)
+    phase = 2 * np.pi * np.cumsum(f0) / sr
+    formants = [(500, 80), (1500, 120), (2500, 160)]
+    harmonic_hz = np.arange(1, 28)[:, None] * 120.0
+    strength = sum(1 / (1 + ((harmonic_hz - f) / b) ** 2) for f, b in formants)
+    y = np.sum(strength * np.sin(np.arange(1, 28)[:, None] * phase), axis=0) * (np.sin(2 * np.pi * 1.5 * t) > 0)
+    y = y / y.std() * 0.05
+    n = np.random.default_rng(seed).standard_normal(len(t))
+    n = n / n.std() * 0.05 * 10 ** (-5 / 20)
+    return y.astype(np.float32), n.astype(np.float32)
+
+
+@given(st.integers(0, 60), st.integers(1, 2), st.sampled_from(["linked", "independent"]))
+def test_output_has_the_shape_of_the_input(n, n_channels, channels):
+    y = noise(n, n_channels)
+    out = Denoiser(SMALL, channels=channels)(y, 500)
+    assert out.shape == y.shape and out.dtype == np.float32 and np.isfinite(out).all()
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=30))
+def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
+    import nmfaudio.denoiser as module
+
+    y = noise(sum(lengths), 2)
+    ends = np.cumsum(lengths)
+    blocks = [y[:, end - n : end] for n, end in zip(lengths, ends, strict=True)]
+    piece, module._PIECE_FRAMES = module._PIECE_FRAMES, 16  # many seams
+    try:
+        got = np.concatenate(list(Denoiser(SMALL).process_blocks(blocks, 500)), axis=1)
+    finally:
+        module._PIECE_FRAMES = piece
+    np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
+
+
+@given(st.floats(-60, 30))
+def test_level_does_not_matter(level_db):
+    y, factor = noise(700), np.float32(10 ** (level_db / 20))
+    np.testing.assert_allclose(
+        Denoiser(SMALL)(y * factor, 500) / factor, Denoiser(SMALL)(y, 500), atol=2e-5 * np.abs(y).max()
+    )
+
+
+@pytest.mark.parametrize("options", [{"strength": 0}, {"attenuation_limit_db": 0}])
+def test_no_strength_returns_the_input_exactly(options):
+    y = noise(777, 2)
+    np.testing.assert_array_equal(Denoiser(SMALL, **options)(y, 500), y)
+
+
+def test_attenuation_limit_bounds_what_is_taken_away():
+    y = noise(2000)
+    for limit_db in (3, 12):
+        lost_db = 10 * np.log10(np.sum(y**2) / np.sum(Denoiser(SMALL, attenuation_limit_db=limit_db)(y, 500) ** 2))
+        assert 0 < lost_db <= limit_db + 0.01
+
+
+def test_more_strength_takes_more_away():
+    y = noise(2000)
+    powers = [np.sum(Denoiser(SMALL, strength=s)(y, 500) ** 2) for s in (0.5, 1, 2)]
+    assert powers[0] > powers[1] > powers[2]
+
+
+def test_linked_channels_share_one_gain_and_independent_ones_do_not():
+    y = np.stack([noise(2000, seed=1), 0.01 * noise(2000, seed=2)])
+    linked = Denoiser(SMALL)(np.stack([y[0], y[0]]), 500)
+    np.testing.assert_array_equal(linked[0], linked[1])
+    alone = Denoiser(SMALL)(y[1], 500)
+    np.testing.assert_allclose(Denoiser(SMALL, channels="independent")(y, 500)[1], alone, atol=1e-7)
+    assert np.abs(Denoiser(SMALL)(y, 500)[1] - alone).max() > 1e-5
+
+
+def test_integers_are_scaled_and_float64_is_kept():
+    y = noise(500)
+    pcm = np.round(y * 32768).astype(np.int16)
+    np.testing.assert_allclose(Denoiser(SMALL)(pcm, 500), Denoiser(SMALL)(pcm / 32768, 500), atol=1e-6)
+    assert Denoiser(SMALL)(y.astype(np.float64), 500).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "y, message",
+    [
+        (np.zeros((2, 3, 4), np.float32), "shape"),
+        (np.zeros((5000, 2), np.float32), "transposed"),
+        (np.array([0, np.nan, 0], np.float32), "NaN"),
+        (np.array([0, np.inf, 0], np.float32), "infinity"),
+        (np.zeros(5, complex), "complex"),
+    ],
+)
+def test_signals_that_cannot_be_meant_are_refused(y, message):
+    with pytest.raises(NmfaudioError, match=message):
+        Denoiser(SMALL)(y, 500)
+
+
+@pytest.mark.parametrize(
+    "options", [{"strength": -1}, {"strength": np.nan}, {"attenuation_limit_db": -3}, {"channels": "both"}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(NmfaudioError, match=next(iter(options)).split("_")[0]):
+        Denoiser(SMALL, **options)
+
+
+def test_silence_stays_silence():
+    np.testing.assert_array_equal(Denoiser(SMALL)(np.zeros(500, np.float32), 500), 0)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 2))
+def test_stream_gives_the_result_of_the_whole_whatever_the_blocks(lengths, n_channels):
+    y = noise(sum(lengths), n_channels)
+    stream = StreamingDenoiser(500, n_channels, SMALL_CAUSAL)
+    ends = np.cumsum(lengths)
+    out = [stream.process(y[:, end - n : end]) for n, end in zip(lengths, ends, strict=True)]
+    assert [block.shape[1] for block in out] == lengths
+    out.append(np.atleast_2d(stream.flush()))
+    got = np.concatenate(out, axis=1)[:, stream.latency :]
+    np.testing.assert_allclose(got, Denoiser(SMALL_CAUSAL)(y, 500), atol=1e-5)
+
+
+def test_stream_can_be_copied_and_begun_anew():
+    y = noise(300)
+    stream = StreamingDenoiser(500, dictionary=SMALL_CAUSAL)
+    stream.process(y[:100])
+    twin = stream.copy()
+    rest = stream.process(y[100:])
+    np.testing.assert_array_equal(twin.process(y[100:]), rest)
+    stream.reset()
+    first = StreamingDenoiser(500, dictionary=SMALL_CAUSAL).process(y)
+    np.testing.assert_array_equal(stream.process(y), first)
+
+
+@pytest.mark.parametrize("block", [np.zeros((3, 10), np.float32), np.zeros(10, np.int16), np.full(10, np.nan)])
+def test_stream_refuses_blocks_that_do_not_fit(block):
+    with pytest.raises(NmfaudioError, match="block"):
+        StreamingDenoiser(500, dictionary=SMALL_CAUSAL).process(block)
+
+
+def test_stream_refuses_a_dictionary_that_looks_ahead():
+    with pytest.raises(NmfaudioError, match="ahead"):
+        StreamingDenoiser(500, dictionary=SMALL)
+
+
+@pytest.mark.parametrize("sr", [8000, 16000, 44100, 48000])
+def test_latency_of_a_stream_is_at_most_32_ms(sr):
+    assert StreamingDenoiser(sr, dictionary="speech-causal-fast").latency <= 0.032 * sr * 1.005
+
+
+@pytest.mark.parametrize("name", sorted(available()))
+def test_shipped_dictionaries_take_noise_out_and_keep_the_voice(name):
+    speech, n = voice_in_noise()
+    clean = Denoiser(name)(speech + n, 16000)
+    before, after = nmfaudio.metrics.si_sdr(speech, speech + n), nmfaudio.metrics.si_sdr(speech, clean)
+    assert after > before + 1.0
+
+
+@pytest.mark.parametrize("sr", [8000, 11025, 44100, 48000])
+def test_any_rate_is_cleaned_in_its_whole_band(sr):
+    speech, n = voice_in_noise(sr)
+    clean = nmfaudio.denoise(speech + n, sr)
+    assert nmfaudio.metrics.si_sdr(speech, clean) > nmfaudio.metrics.si_sdr(speech, speech + n) + 1.0
+    top = np.abs(np.fft.rfft(clean)[-len(clean) // 10 :]).mean() / np.abs(np.fft.rfft(n)[-len(n) // 10 :]).mean()
+    assert top < 0.5
+
+
+def test_speech_free_noise_becomes_quiet():
+    n = noise(48000)
+    assert 10 * np.log10(np.sum(n**2) / np.sum(nmfaudio.denoise(n, 16000) ** 2)) > 10
+
+
+def test_power_mask_is_a_share_and_sharpens_with_its_power():
+    S, N = np.array([[3.0, 1.0, 0.0]]), np.array([[1.0, 3.0, 0.0]])
+    np.testing.assert_allclose(power_mask(S, N), [[0.75, 0.25, 0]])
+    np.testing.assert_allclose(power_mask(S, N, 2), [[0.9, 0.1, 0]])
+
+
+def test_gain_above_the_modelled_band_follows_its_top():
+    S = np.tile(np.array([[1.0], [1.0], [1.0], [0.25]]), (1, 2))
+    gain = GainRule()(S, 1 - S, 6)
+    np.testing.assert_allclose(gain[:, 0], [1, 1, 1, 0.25, 0.25, 0.25])
+
+
+def sparse_dictionary():
+    rng = np.random.default_rng(0)
+    settings = {"segment_frames": 16, "margin_frames": 8}
+    front_end = FrontEnd(sr=500, n_bins=9)
+    arrays = {"speech": rng.random((9, 4)), "noise": rng.random((9, 3))}
+    arrays = {name: atoms / np.linalg.norm(atoms, axis=0) for name, atoms in arrays.items()}
+    return Dictionary("sparse", arrays, front_end, settings)
+
+
+@given(st.integers(0, 2000), st.integers(1, 300))
+def test_sparse_dictionaries_too_give_the_result_of_the_whole_in_blocks(n, block):
+    import nmfaudio.denoiser as module
+
+    y = noise(n, 1)
+    denoiser = Denoiser(sparse_dictionary())
+    piece, module._PIECE_FRAMES = module._PIECE_FRAMES, 16
+    try:
+        blocks = list(denoiser.process_blocks((y[:, i : i + block] for i in range(0, n, block)), 500))
+    finally:
+        module._PIECE_FRAMES = piece
+    got = np.concatenate([np.zeros((1, 0), np.float32), *blocks], axis=1)
+    np.testing.assert_allclose(got, denoiser(y, 500), atol=1e-5)
+
+
+def test_each_kind_of_dictionary_has_its_decomposition():
+    atoms = np.eye(257, 3)
+    sparse = Dictionary("sparse", {"speech": atoms, "noise": np.roll(atoms, 9, axis=0)}, FrontEnd())
+    S, N = decomposition_for(sparse)(np.random.default_rng(0).random((257, 30)).astype(np.float32))
+    assert S.shape == N.shape == (257, 30)

@@ -1,0 +1,217 @@
+import numpy as np
+import pytest
+import soundfile as sf
+from test_denoiser import voice_in_noise
+from unfolded_helpers import N_BINS, random_arrays
+
+from nmfaudio import Denoiser, Dictionary, NmfaudioError
+from nmfaudio.cli.main import main
+from nmfaudio.decompose.context import Context
+from nmfaudio.metrics import si_sdr
+from nmfaudio.stft import STFT
+from nmfaudio.training import presets
+from nmfaudio.training.augment import active_rms, equaliser, low_pass, reverberate, synthetic_noise, vary_speed
+from nmfaudio.training.corpus import Corpus, list_files
+from nmfaudio.training.discriminative import Objective
+from nmfaudio.training.mixing import Mixer
+from nmfaudio.training.pool import Example, Pool
+from nmfaudio.training.unfolded import Schedule, mean_loss, train_stage
+
+CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Folders of two voices and two noises in several formats and rates."""
+    folder = tmp_path_factory.mktemp("sounds")
+    for i, (sr, name) in enumerate([(16000, "a/one.wav"), (22050, "b/two.flac")]):
+        speech, noise = voice_in_noise(sr, seconds=4, seed=i)
+        for kind, y in (("speech", speech), ("noise", noise)):
+            path = folder / kind / name
+            path.parent.mkdir(parents=True)
+            sf.write(path, y, sr)
+    (folder / "speech" / "notes.txt").write_text("not sound")
+    return folder
+
+
+def test_folders_are_searched_and_lists_read(sounds, tmp_path):
+    assert [p.name for p in list_files(sounds / "speech")] == ["one.wav", "two.flac"]
+    listed = sounds / "list.txt"
+    listed.write_text("# voices\nspeech/b/two.flac\n\nspeech/a/one.wav\n")
+    assert [p.name for p in list_files(listed)] == ["two.flac", "one.wav"]
+
+
+@pytest.mark.parametrize("content, message", [(None, "no such"), ("missing.wav\n", "missing.wav"), ("", "no sound")])
+def test_sources_without_sound_are_refused(tmp_path, content, message):
+    source = tmp_path / "list.txt"
+    if content is not None:
+        source.write_text(content)
+    with pytest.raises(NmfaudioError, match=message):
+        list_files(source)
+
+
+def test_corpus_resamples_and_streams_all_of_it(sounds):
+    corpus = Corpus(sounds / "speech", 8000, cache_mb=0)
+    assert corpus.hours * 3600 == pytest.approx(8, abs=0.01)
+    assert sum(len(y) for y in corpus.blocks(np.random.default_rng(0), 1.5)) == pytest.approx(8 * 8000, abs=20)
+    piece = corpus.piece(1, np.random.default_rng(0), 0.5)
+    assert len(piece) == 4000 and piece.dtype == np.float32
+
+
+def test_mixture_depends_on_seed_and_number_alone(sounds):
+    def mixer(seed):
+        corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+        return Mixer(*corpora, STFT.for_rate(16000), seed, seconds=1.0)
+
+    first = mixer(3)
+    first(11)
+    again, other = mixer(3)(7), mixer(4)(7)
+    np.testing.assert_array_equal(first(7).mixture, again.mixture)
+    assert np.abs(other.mixture - again.mixture).max() > 0
+
+
+def test_mixtures_cover_noise_alone_and_clean_speech(sounds):
+    corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16000), 0, seconds=1.0)
+    shares = []
+    for number in range(60):
+        mix = mixer(number)
+        assert np.isfinite(mix.mixture).all()
+        shares.append(np.sum(np.abs(mix.speech) ** 2) / np.sum(np.abs(mix.mixture) ** 2))
+    assert min(shares) == 0 and max(shares) > 0.99
+
+
+def test_augmentation_does_what_it_says():
+    rng = np.random.default_rng(0)
+    y = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    assert len(vary_speed(y, 1.25)) == pytest.approx(12800, abs=2)
+    assert active_rms(np.concatenate([y, np.zeros(16000, np.float32)]), 16000) == pytest.approx(0.5**0.5, rel=0.01)
+    assert active_rms(np.zeros(100, np.float32), 16000) == 0
+    click = np.zeros(16000, np.float32)
+    click[0] = 1
+    assert np.abs(reverberate(rng, click, 16000)[200:3000]).max() > 0.001
+    assert (equaliser(rng, 257, 6.0) > 0).all()
+    cut = low_pass(rng, 257, 16000)
+    assert cut[0] == 1 and cut[-1] < 0.01
+    for _ in range(20):
+        n = synthetic_noise(rng, 8000, 16000)
+        assert n.shape == (8000,) and n.dtype == np.float32 and np.isfinite(n).all() and n.std() > 0
+
+
+def random_example(number, n=6):
+    rng = np.random.default_rng(number)
+    F, B = CONTEXT.n_bins, CONTEXT.n_bands
+    mixture = rng.random((n, F)).astype(np.float32)
+    # speech wherever the first row of the stack is high: something that can be learnt
+    stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
+    tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
+    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
+
+
+def test_pool_begun_later_holds_what_it_would_have_held():
+    pool = Pool(random_example, n_items=5, n_new=2)
+    for step in range(3):
+        pool.batch(np.random.default_rng(step), 4)
+    later = Pool(random_example, n_items=5, n_new=2, first=6)
+    a, b = (p.batch(np.random.default_rng(9), 16) for p in (pool, later))
+    np.testing.assert_array_equal(a.stack, b.stack)
+    pool.close()
+    later.close()
+
+
+SCHEDULE = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=8, pool_items=4, new_items=1, check_every=4)
+
+
+def train(steps=12, checkpoint=None, report=lambda entry: None):
+    dev = random_example(10**6, n=40)
+    P = random_arrays(CONTEXT)
+    options = {"schedule": SCHEDULE, "objective": Objective(), "checkpoint": checkpoint, "report": report}
+    return P, dev, train_stage(P, [0, 1], random_example, dev, **options)
+
+
+def test_training_lowers_the_loss_on_what_it_does_not_see():
+    P, dev, (best, curve) = train()
+    before = mean_loss(random_arrays(CONTEXT), [0, 1], dev, Objective())
+    assert mean_loss(best, [0, 1], dev, Objective()) == pytest.approx(min(entry["dev"] for entry in curve), rel=1e-5)
+    assert curve[-1]["dev"] < before
+    assert all((array >= 0).all() for array in best.values())
+
+
+def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
+    _, _, (want, _) = train()
+
+    def kill(entry):
+        if entry["step"] == 8:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=checkpoint, report=kill)
+    assert checkpoint.exists()
+    _, _, (got, curve) = train(checkpoint=checkpoint)
+    assert [entry["step"] for entry in curve] == [4, 8, 12]
+    for name in want:
+        np.testing.assert_allclose(got[name], want[name], rtol=1e-5)
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path):
+    np.savez(tmp_path / "state.npz", step=np.array(1), curve=np.array("[]"))
+    with pytest.raises(NmfaudioError, match="another model"):
+        train(checkpoint=tmp_path / "state.npz")
+
+
+def test_rate_rises_stays_and_falls():
+    rates = [Schedule(steps=1000, rate=1.0, warm_up=10, decay=0.5).rate_at(step) for step in (0, 9, 400, 750, 999)]
+    assert rates[0] < rates[1] == rates[2] == 1 > rates[3] > rates[4] > 0
+
+
+@pytest.mark.parametrize("name", sorted(presets.PRESETS))
+def test_presets_look_where_they_say(name):
+    future = sum(context.future for context in presets.PRESETS[name].contexts)
+    assert (future == 0) == name.startswith("causal")
+
+
+def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys):
+    out = tmp_path / "own.npz"
+    paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
+    assert main(["train", *paths, "-o", str(out)]) == 0
+    dictionary = Dictionary.load(out)
+    assert dictionary.kind == "sparse" and dictionary.record["speech"]["files"] == 2
+    assert "nmfaudio train" in dictionary.record["command"]
+    speech, noise = voice_in_noise(16000, seconds=2, seed=5)
+    cleaned = Denoiser(out)(speech + noise, 16000)
+    assert si_sdr(speech, cleaned) > si_sdr(speech, speech + noise) + 2
+    assert main(["train", *paths, "-o", str(out)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
+    preset = presets.PRESETS["causal-fast"]
+    small = presets.Preset(preset.contexts, (presets.Size(6, 4, (0, 1)),))
+    monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
+    monkeypatch.setattr("nmfaudio.training.initial._N_FRAMES", 300)
+    monkeypatch.setattr("nmfaudio.training.build.N_DEV_MIXTURES", 2)
+    monkeypatch.setattr(Schedule, "pool_items", 4)
+    out = tmp_path / "own.npz"
+    paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise"), "-o", str(out)]
+    assert main(["train", "--kind", "causal-fast", "--steps", "3", *paths]) == 0
+    dictionary = Dictionary.load(out)
+    assert dictionary.kind == "unfolded" and dictionary.record["stages"][0]["curve"][-1]["step"] == 3
+    y = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    assert Denoiser(out)(y, 16000).shape == y.shape
+
+
+@pytest.mark.parametrize(
+    "extra, message",
+    [
+        (["-o", "x.wav"], "npz"),
+        (["-o", "nowhere/x.npz"], "no such folder"),
+        (["-o", "x.npz", "--speech", "gone"], "gone"),
+    ],
+)
+def test_command_refuses_what_it_cannot_train(sounds, tmp_path, monkeypatch, capsys, extra, message):
+    monkeypatch.chdir(tmp_path)
+    paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
+    assert main(["train", *paths, *extra]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
