@@ -22,7 +22,8 @@ def update(P, layer, stack, tracked, h, a, eps):
     W, c = P[f"atoms{layer}"], P[f"weights{layer}"]
     n_bins = P["speech"].shape[0]
     _, Q, num, den = explain(stack, h @ W.T, tracked, P[f"gains{layer}"], a, c, n_bins, eps)
-    return h * (Q @ W) / (c @ W + P[f"penalty{layer}"]), a * num / (den + P[f"tracked_penalty{layer}"])
+    ratio = (Q @ W) / (c @ W + P[f"penalty{layer}"])
+    return h * ratio ** P[f"relaxation{layer}"], a * num / (den + P[f"tracked_penalty{layer}"])
 
 
 def estimates(P, order, stack, tracked, eps):
@@ -33,7 +34,7 @@ def estimates(P, order, stack, tracked, eps):
     atoms = tracked[:, :, : P["speech"].shape[0]]
     S = h @ P["speech"].T + np.einsum("nj,jf,njf->nf", a, P["speech_gains"], atoms)
     N = h @ P["noise"].T + np.einsum("nj,jf,njf->nf", a, P["noise_gains"], atoms)
-    return S, N
+    return (S / (S + N)) ** P["power"], (N / (S + N)) ** P["power"]
 
 
 def stack(context, V, mask=None):
@@ -70,12 +71,15 @@ def stack(context, V, mask=None):
     return np.array(stacks), np.array(tracked)
 
 
-def adam(theta, gradients, rate, beta1, beta2):
-    """Weights exp(theta) after Adam on theta, gradients given by the weights."""
+def adam(weight, gradients, rate, beta1, beta2):
+    """Weights after Adam on their square roots, gradients given by the weights."""
+    theta = np.sqrt(weight)
     mean = square = np.zeros_like(theta)
     for t, gradient in enumerate(gradients, 1):
-        g = np.exp(theta) * gradient
+        g = 2 * theta * gradient
+        length = rate * np.sqrt(np.mean(theta**2))
         mean = beta1 * mean + (1 - beta1) * g
         square = beta2 * square + (1 - beta2) * g**2
-        theta = theta - rate * (mean / (1 - beta1**t)) / (np.sqrt(square / (1 - beta2**t)) + 1e-12)
-    return np.exp(theta)
+        theta = theta - length * (mean / (1 - beta1**t)) / np.sqrt(square / (1 - beta2**t))
+        theta = np.maximum(theta, 1e-4)
+    return theta**2

@@ -16,7 +16,7 @@ import soundfile as sf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nmfaudio import audio
+from nmfaudio import audio, ffmpeg
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.cli.denoise import main
 
@@ -26,7 +26,7 @@ import os, time
 import numpy as np
 
 class Denoiser:
-    def __init__(self, dictionary="speech", *, attenuation_limit_db=None, strength=1.0):
+    def __init__(self, dictionary="speech", *, attenuation_limit_db=None, strength=1.0, channels="linked"):
         if dictionary == "unknown":
             from nmfaudio.errors import DictionaryError
             raise DictionaryError("no dictionary 'unknown': choose one of speech")
@@ -193,10 +193,22 @@ FUZZED = [
 
 
 @pytest.mark.parametrize("container, subtype", FUZZED)
-def test_damaged_files_never_end_in_a_traceback_or_half_a_file(folder, capfd, container, subtype):
+def test_damaged_files_never_end_in_a_traceback_or_half_a_file(folder, capfd, monkeypatch, container, subtype):
+    monkeypatch.setattr(ffmpeg, "installed", lambda: False)
+    check_damaged(folder, capfd, container, subtype, seeds=range(15))
+
+
+@pytest.mark.parametrize("container, subtype", [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")])
+def test_damaged_files_with_a_second_opinion_of_ffmpeg(folder, capfd, container, subtype):
+    if not ffmpeg.installed():
+        pytest.skip("ffmpeg is not installed")
+    check_damaged(folder, capfd, container, subtype, seeds=range(100, 110))
+
+
+def check_damaged(folder, capfd, container, subtype, seeds):
     channels = 1 if subtype == "GSM610" else 2
     whole = write("whole", noise(channels, 4000), 8000, format=container, subtype=subtype)
-    for seed in range(12):
+    for seed in seeds:
         Path("in").write_bytes(damaged(whole, seed))
         code = main(["in", "out", "--overwrite"])
         error = [line for line in capfd.readouterr().err.splitlines() if line.startswith("denoise:")]
@@ -717,3 +729,11 @@ def test_the_denoiser_itself(folder, monkeypatch, capsys):
 
 def unit_columns(W):
     return W / np.linalg.norm(W, axis=0)
+
+
+@pytest.mark.parametrize("name", nmfaudio_command.SUBCOMMANDS)
+def test_every_subcommand_has_help(capsys, name):
+    with pytest.raises(SystemExit) as caught:
+        nmfaudio_command.main([name, "--help"])
+    assert caught.value.code == 0
+    assert f"nmfaudio {name}" in capsys.readouterr().out

@@ -17,7 +17,7 @@ needs_ffmpeg = pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not 
 class Halver:
     """Stand-in for the denoiser: half the amplitude."""
 
-    def __init__(self, dictionary, *, attenuation_limit_db, strength):
+    def __init__(self, dictionary, *, attenuation_limit_db, strength, channels):
         pass
 
     def process_blocks(self, blocks, sr):
@@ -60,7 +60,7 @@ def level(path):
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("name, codec", [("a.m4a", "aac"), ("a.mka", "flac"), ("a.wma", "wmav2"), ("a.aac", "aac")])
+@pytest.mark.parametrize("name, codec", [("a.mka", "flac"), ("a.wma", "wmav2"), ("a.aac", "aac")])
 def test_sound_files_that_only_ffmpeg_knows(folder, name, codec):
     run("-i", "sound.wav", "-c:a", codec, "-metadata", "title=A title", name)
     assert main([name, f"out_{name}"]) == 0
@@ -79,7 +79,7 @@ def test_m4a_keeps_its_length(folder):
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_a_film_keeps_its_picture(folder, suffix):
     film(f"in.{suffix}", "-c:v", "mpeg4")
     assert main([f"in.{suffix}", f"out.{suffix}"]) == 0
@@ -88,7 +88,7 @@ def test_a_film_keeps_its_picture(folder, suffix):
     assert [s["codec_name"] for s in after["streams"]] == [s["codec_name"] for s in before["streams"]]
     assert after["format"]["tags"]["title"] == "A film"
     assert float(after["format"]["duration"]) == pytest.approx(float(before["format"]["duration"]), abs=0.2)
-    assert level(f"out.{suffix}") == pytest.approx(level(f"in.{suffix}") / 2, rel=0.1)  # MP3 is coarse
+    assert level(f"out.{suffix}") == pytest.approx(level(f"in.{suffix}") / 2, rel=0.02)
     assert sorted(path.name for path in folder.iterdir()) == [f"in.{suffix}", f"out.{suffix}", "sound.wav"]
 
 

@@ -38,9 +38,10 @@ def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
     rng = np.random.default_rng(seed)
     D, J, F = context.n_rows, context.n_tracked, context.n_bins
     shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
-    shapes |= {"speech_gains": (J, F), "noise_gains": (J, F)}
+    shapes |= {"speech_gains": (J, F), "noise_gains": (J, F), "power": (F,)}
     for i in range(n_layers):
         shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
+        shapes |= {f"relaxation{i}": (n_atoms,)}
         shapes |= {f"gains{i}": (J, D), f"tracked_penalty{i}": (J,)}
     return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
 

@@ -56,7 +56,12 @@ class Cleaner:
         from ..denoiser import Denoiser
 
         self.args = args
-        self.denoiser = Denoiser(args.dictionary, attenuation_limit_db=args.attenuation_limit, strength=args.strength)
+        self.denoiser = Denoiser(
+            args.dictionary,
+            attenuation_limit_db=args.attenuation_limit,
+            strength=args.strength,
+            channels=args.channels,
+        )
 
     def attempt(self, job: Job, progress: Callable[[float], None] = lambda part: None) -> dict[str, Any]:
         """Clean a file, and say how it went: never an exception, so that other files can go on."""

@@ -37,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("sound").add_argument
     add("-d", "--dictionary", default="speech", metavar="NAME", help="trained dictionary, by name or path (speech)")
+    add(
+        "--causal",
+        dest="dictionary",
+        action="store_const",
+        const="speech-causal",
+        help="look at the past alone, as a stream must; short for -d speech-causal",
+    )
+    add("--channels", choices=("linked", "independent"), default="linked", help="one gain for all, or each its own")
     add("--attenuation-limit", type=_decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
     add("--strength", type=_strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
     add("--start", type=_time, metavar="TIME", help="take only the part from TIME on: seconds, m:ss or h:mm:ss")

@@ -12,6 +12,7 @@ from .common import Parser, call
 # Each module has add_parser(subparsers) and run(args) -> int; only the one that is called is imported.
 SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
+    "dictionaries": "list, describe, verify and export dictionaries",
     "train": "train a dictionary on your own speech and noise",
     "evaluate": "score noisy speech before and after denoising",
 }

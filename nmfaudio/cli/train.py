@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError(f"{output}: exists; choose another name or give --overwrite")
     if not output.parent.is_dir():
         raise NmfaudioError(f"{output.parent}: no such folder to write the dictionary to")
-    from ..dictionary import FrontEnd
+    from ..dictionary import Dictionary, FrontEnd, model_card
     from ..training.corpus import Corpus
 
     front_end = FrontEnd(exponent=0.6)
@@ -75,9 +75,12 @@ def run(args: argparse.Namespace) -> int:
         "command": command,
         "hours": round((time.monotonic() - began) / 3600, 3),
     }
-    replace(dictionary, record=record).save(output)
+    # the rounding to half precision is far below what the mask needs, and halves the file
+    replace(dictionary, record=record).save(output, dtype="float16" if dictionary.kind == "unfolded" else "float32")
+    card = output.with_suffix(".md")
+    card.write_text(model_card(Dictionary.load(output)))
     if not args.quiet:
-        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+        say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, described in {card}")
     return OK
 
 

@@ -2,12 +2,13 @@
 
 One update of the activations ``h`` of a stacked frame ``v`` (Lee and Seung 2001, eq. 5, with a penalty; Le Roux,
 Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9), with atoms ``W`` of its own, row weights ``c``,
-penalties ``mu`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
+penalties ``mu``, relaxation ``g`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
 
     r = W h + (G * A) a        q = c v / r
-    h <- h * (W' q) / (W' c + mu)        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+    h <- h * ((W' q) / (W' c + mu))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
 
-After the last update the estimates are ``S = R_s h + (G_s * A) a`` and ``N = R_n h + (G_n * A) a``.
+After the last update the estimates are ``S = (R_s h + (G_s * A) a)^p`` and ``N = (R_n h + (G_n * A) a)^p`` up to a
+common factor, with a power p for each bin, so that sums that cannot cancel still tell speech from noise sharply.
 All weights are non-negative.
 """
 
@@ -20,6 +21,7 @@ from ..dictionary import Dictionary
 from ..gain import power_mask
 from .context import Context
 
+_LEAST = np.float32(1e-8)
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
 _BLOCK = 512  # frames whose activations stay in cache through all updates
 
@@ -35,8 +37,9 @@ class Trace:
     a: np.ndarray
     R: np.ndarray
     Q: np.ndarray
-    numerator: np.ndarray
+    ratio: np.ndarray
     denominator: np.ndarray
+    factor: np.ndarray
     tracked_numerator: np.ndarray
     tracked_denominator: np.ndarray
 
@@ -60,9 +63,10 @@ def update(
     n_bins = P["speech"].shape[0]
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
     den_a += P[f"tracked_penalty{layer}"]
-    num = matmul(Q, W)
     den = c @ W + P[f"penalty{layer}"]
-    return h * num / den, a * num_a / den_a, Trace(layer, h, a, R, Q, num, den, num_a, den_a)
+    ratio = np.maximum(matmul(Q, W) / den, _LEAST)
+    factor = ratio ** P[f"relaxation{layer}"]
+    return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
 
 
 def activations(
@@ -101,10 +105,10 @@ def activations(
     return h, a, traces
 
 
-def estimates(
+def contributions(
     P: Mapping[str, np.ndarray], h: np.ndarray, a: np.ndarray, tracked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What speech and noise contribute to each bin, both of shape (N, F)."""
+    """What speech and noise atoms contribute to each bin, both of shape (N, F)."""
     n_bins = P["speech"].shape[0]
     S = h @ P["speech"].T
     N = h @ P["noise"].T
@@ -112,7 +116,16 @@ def estimates(
         atom = a[:, j, None] * tracked[:, j, :n_bins]
         S += atom * P["speech_gains"][j]
         N += atom * P["noise_gains"][j]
-    return S, N
+    return np.maximum(S, _LEAST), np.maximum(N, _LEAST)
+
+
+def estimates(
+    P: Mapping[str, np.ndarray], h: np.ndarray, a: np.ndarray, tracked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates of speech and noise, both of shape (N, F), each as a share of both before its power is taken."""
+    S, N = contributions(P, h, a, tracked)
+    total = S + N
+    return (S / total) ** P["power"], (N / total) ** P["power"]
 
 
 class Stage:

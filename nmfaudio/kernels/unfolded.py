@@ -112,18 +112,20 @@ def explain_backward(V, R, Q, tracked, gains, a, weights, n_bins, dnum, dden, dQ
 
 
 @jit
-def adam_log(theta, weight, gradient, mean, square, rate, beta1, beta2, correction1, correction2):
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) on the logarithm of a positive weight, arrays flat.
+def adam_square(theta, weight, gradient, mean, square, rate, beta1, beta2, correction1, correction2, least):
+    """One step of Adam (Kingma and Ba 2015, algorithm 1) on the square root of a non-negative weight, arrays flat.
 
-    The gradient of the logarithm is ``weight * gradient``; `weight` is renewed as ``exp(theta)``.
+    The gradient of the root is ``2 * theta * gradient``; it stays above `least`, so that no weight is lost for good,
+    and `weight` is renewed as ``theta ** 2``.
     """
     one = theta.dtype.type(1)
-    tiny = theta.dtype.type(1e-12)
+    two = theta.dtype.type(2)
+    tiny = theta.dtype.type(1e-20)
     for i in range(theta.size):
-        g = weight[i] * gradient[i]
+        g = two * theta[i] * gradient[i]
         m = beta1 * mean[i] + (one - beta1) * g
         s = beta2 * square[i] + (one - beta2) * g * g
         mean[i] = m
         square[i] = s
-        theta[i] -= rate * (m / correction1) / (np.sqrt(s / correction2) + tiny)
-        weight[i] = np.exp(theta[i])
+        theta[i] = max(theta[i] - rate * (m / correction1) / (np.sqrt(s / correction2) + tiny), least)
+        weight[i] = theta[i] * theta[i]

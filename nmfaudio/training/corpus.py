@@ -10,9 +10,6 @@ import numpy as np
 from .. import audio
 from ..errors import AudioError
 
-SOUND_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .caf .au .w64 .rf64".split()
-)
 _WHOLE_FILE_S = 60.0  # longer files are read piece by piece
 
 
@@ -37,8 +34,8 @@ def list_files(source: str | Path) -> list[Path]:
     """
     path = Path(source)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
-    elif path.suffix.lower() in SOUND_SUFFIXES and path.is_file():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
+    elif path.suffix.lower() in audio.SUFFIXES and path.is_file():
         files = [path]
     elif path.is_file():
         try:
@@ -52,7 +49,7 @@ def list_files(source: str | Path) -> list[Path]:
     else:
         raise AudioError(f"{path}: no such folder, sound file or list")
     if not files:
-        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(SOUND_SUFFIXES))}")
+        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(audio.SUFFIXES))}")
     return files
 
 

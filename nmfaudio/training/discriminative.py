@@ -2,7 +2,7 @@
 
 Le Roux, Hershey and Weninger, "Deep NMF for speech separation" (2015): the activations are found by a fixed number
 of multiplicative updates, and the gradient of the mask's error goes back through them. Weights stay non-negative as
-their logarithms are what is trained.
+their square roots are what is trained.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..decompose.unfolded import Matmul, activations, estimates
+from ..decompose.unfolded import Matmul, activations, contributions
 from ..errors import NmfaudioError
 from .mixing import Mixture
 from .pool import Example
 
 Arrays = dict[str, np.ndarray]
 Stage = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-_TINY = np.float32(1e-6)
+_LEAST_ROOT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,13 @@ class Objective:
         scale = scale * np.sqrt(self.bin_weights(len(X)))[:, None]
         return Example(stack, tracked, np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T))
 
-    def __call__(self, S: np.ndarray, N: np.ndarray, x: np.ndarray, t: np.ndarray):
-        """Mean error, and its gradients by S and N."""
-        total = S + N + _TINY
-        mask = S / total
+    def __call__(self, mask: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[float, np.ndarray]:
+        """Mean error of a mask, and its gradient."""
         m = mask + np.float32(self.floor)
         u = m**self.compression
         error = u * x - t
         loss = float(np.mean(error**2))
-        dmask = (2 * self.compression / error.size) * error * x * u / m
-        dmask /= total
-        return loss, dmask * (1 - mask), -dmask * mask
+        return loss, (2 * self.compression / error.size) * error * x * u / m
 
 
 def coarse_matmul() -> Matmul:
@@ -93,9 +89,14 @@ def loss_and_gradient(
     from ..kernels.unfolded import explain_backward
 
     h, a, traces = activations(P, order, batch.stack, batch.tracked, matmul)
-    S, N = estimates(P, h, a, batch.tracked)
-    loss, dS, dN = objective(S, N, batch.mixture, batch.target)
+    S, N = contributions(P, h, a, batch.tracked)
+    contrast = np.log(S) - np.log(N)
+    mask = 1 / (1 + np.exp(np.clip(-P["power"] * contrast, -40, 40)))  # S^p / (S^p + N^p) that cannot overflow
+    loss, dmask = objective(mask, batch.mixture, batch.target)
+    dlogit = dmask * mask * (1 - mask)
     g = {name: np.zeros_like(array) for name, array in P.items()}
+    g["power"] += np.sum(dlogit * contrast, axis=0)
+    dS, dN = dlogit * P["power"] / S, -dlogit * P["power"] / N
     n_bins = S.shape[1]
     g["speech"] += dS.T @ h
     g["noise"] += dN.T @ h
@@ -109,10 +110,12 @@ def loss_and_gradient(
     for trace in reversed(traces):
         i = trace.layer
         W, c, G = P[f"atoms{i}"], P[f"weights{i}"], P[f"gains{i}"]
-        dnum = dh * trace.h / trace.denominator
-        ratio = trace.numerator / trace.denominator
-        dden = -np.sum(dnum * ratio, axis=0)
-        dh = dh * ratio
+        dfactor = dh * trace.h * trace.factor  # by the logarithm of the factor
+        g[f"relaxation{i}"] += np.sum(dfactor * np.log(trace.ratio), axis=0)
+        dratio = dfactor * P[f"relaxation{i}"] / trace.ratio
+        dnum = dratio / trace.denominator
+        dden = -np.sum(dratio * trace.ratio, axis=0) / trace.denominator
+        dh = dh * trace.factor
         dnum_a = da * trace.a / trace.tracked_denominator
         ratio_a = trace.tracked_numerator / trace.tracked_denominator
         dden_a = -dnum_a * ratio_a
@@ -136,21 +139,27 @@ def loss_and_gradient(
 
 
 class Adam:
-    """Adam on the logarithms of non-negative weights, with a moving average of them."""
+    """Adam on the square roots of non-negative weights.
+
+    Its steps have one length whatever the gradient. On logarithms, where they are factors, weights that hardly matter
+    wander over many orders of magnitude; on roots they stay. The length is relative to the root mean square of an
+    array's roots.
+    """
 
     def __init__(self, P: Arrays):
         self.step_count = 0
-        self.theta = {k: np.log(np.maximum(v, _TINY)) for k, v in P.items()}
+        self.theta = {k: np.sqrt(v) for k, v in P.items()}
         self.mean = {k: np.zeros_like(v) for k, v in P.items()}
         self.square = {k: np.zeros_like(v) for k, v in P.items()}
 
     def step(self, P: Arrays, gradient: Arrays, rate: float, beta1: float = 0.9, beta2: float = 0.99) -> None:
         """Move P against the gradient, in place."""
-        from ..kernels.unfolded import adam_log
+        from ..kernels.unfolded import adam_square
 
         self.step_count += 1
-        c1, c2 = 1 - beta1**self.step_count, 1 - beta2**self.step_count
-        scalars = [np.float32(x) for x in (rate, beta1, beta2, c1, c2)]
+        corrections = 1 - beta1**self.step_count, 1 - beta2**self.step_count
         for k in P:
+            length = rate * float(np.sqrt(P[k].mean()))
             arrays = (self.theta[k], P[k], gradient[k], self.mean[k], self.square[k])
-            adam_log(*(x.reshape(-1) for x in arrays), *scalars)
+            scalars = (length, beta1, beta2, *corrections, _LEAST_ROOT)
+            adam_square(*(x.reshape(-1) for x in arrays), *map(np.float32, scalars))

@@ -62,6 +62,7 @@ def initial_weights(
     for i in range(n_layers):
         P[f"atoms{i}"] = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
         P[f"weights{i}"] = np.ones(D, np.float32)
+        P[f"relaxation{i}"] = np.ones(K, np.float32)
         P[f"penalty{i}"] = np.full(K, 0.01 * D, np.float32)
         P[f"gains{i}"] = gains.copy()
         P[f"tracked_penalty{i}"] = np.full(J, 0.01 * D, np.float32)
@@ -71,5 +72,6 @@ def initial_weights(
     P["tracked_start"] = np.full(J, 0.3 / J, np.float32)
     P["speech"] = W[:F] * np.where(is_speech, own, other)
     P["noise"] = W[:F] * np.where(is_speech, other, own)
+    P["power"] = np.full(F, 2.0, np.float32)
     P["speech_gains"], P["noise_gains"] = speech_gains, noise_gains
     return P

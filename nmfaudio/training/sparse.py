@@ -19,7 +19,7 @@ def train_sparse(
     n_noise: int = 64,
     penalty: float = 0.3,
     seed: int = 0,
-    batch_frames: int = 4096,
+    batch_frames: int = 1024,
     n_iter: int = 15,
     memory: float = 0.8,
     progress: Progress | None = None,

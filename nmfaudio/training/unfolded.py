@@ -29,7 +29,7 @@ class Schedule:
     steps : int
         Batches in all.
     rate : float
-        Step of Adam in the logarithm of a weight.
+        Step of Adam in the square root of a weight, relative to their root mean square.
     warm_up, decay : int, float
         Steps until the rate is reached; share of the steps over which it falls to zero.
     n_frames : int
@@ -41,7 +41,7 @@ class Schedule:
     """
 
     steps: int = 30_000
-    rate: float = 0.02
+    rate: float = 0.012
     warm_up: int = 100
     decay: float = 0.35
     n_frames: int = 1024
@@ -62,7 +62,7 @@ def mean_loss(P: Arrays, order: list[int], examples: Example, objective: Objecti
         part = Example(**{name: rows[start : start + n_frames] for name, rows in vars(examples).items()})
         h, a, _ = activations(P, order, part.stack, part.tracked)
         S, N = estimates(P, h, a, part.tracked)
-        total += objective(S, N, part.mixture, part.target)[0] * len(part.stack)
+        total += objective(S / (S + N), part.mixture, part.target)[0] * len(part.stack)
     return total / len(examples.stack)
 
 

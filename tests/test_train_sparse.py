@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.errors import NmfaudioError
+from nmfaudio.training.sparse import train_sparse
+
+F = 12
+SPEECH = np.kron(np.eye(3), np.ones((4, 1)))[:, :3] + 0.02  # three bands
+NOISE = np.stack([np.tile([1.0, 0.05], F // 2), np.tile([0.05, 0.05, 1.0], F // 3)], axis=1)
+
+
+def blocks(W, n_blocks, seed, level=1.0):
+    rng = np.random.default_rng(seed)
+    for _ in range(n_blocks):
+        H = rng.random((W.shape[1], 50)) * (rng.random((W.shape[1], 50)) < 0.5) + 0.03
+        yield (level * rng.uniform(0.1, 10) * (W @ H)).astype(np.float32)
+
+
+def train(speech, noise, **options):
+    return train_sparse(speech, noise, **{"n_speech": 3, "n_noise": 2, "penalty": 0.05, "batch_frames": 200} | options)
+
+
+def likeness(found, planted):
+    return (planted / np.linalg.norm(planted, axis=0)).T @ found
+
+
+def test_planted_atoms_are_found():
+    atoms = train(blocks(SPEECH, 60, 0), blocks(NOISE, 60, 1), n_speech=6, n_noise=4)
+    assert (likeness(atoms["speech"], SPEECH).max(axis=1) > 0.97).all()
+    assert (likeness(atoms["noise"], NOISE).max(axis=1) > 0.97).all()
+
+
+def test_noise_atoms_learn_what_speech_cannot_explain():
+    both = np.hstack([SPEECH, NOISE[:, :1]])
+    atoms = train(blocks(SPEECH, 60, 0), blocks(both, 60, 1), n_noise=1)
+    assert likeness(atoms["noise"], NOISE[:, :1]).item() > 0.95
+
+
+def test_the_atoms_make_a_dictionary():
+    atoms = train(blocks(SPEECH, 8, 0), blocks(NOISE, 8, 1))
+    Dictionary("sparse", atoms, FrontEnd(n_bins=F))
+    for W in atoms.values():
+        centroid = np.arange(F) @ W / W.sum(axis=0)
+        assert (np.diff(centroid) >= 0).all() and W.dtype == np.float32
+
+
+def test_the_objective_falls_and_is_reported():
+    reports = []
+    train(blocks(SPEECH, 40, 0), blocks(NOISE, 40, 1), progress=lambda *report: reports.append(report))
+    assert [(name, n) for name, n, _ in reports] == [(s, n) for s in ("speech", "noise") for n in range(200, 2001, 200)]
+    objective = [o for name, _, o in reports if name == "speech"]
+    assert objective[-1] < 0.8 * objective[0]
+
+
+def test_the_seed_decides_and_the_level_does_not():
+    one, same, other, loud = (
+        train(blocks(SPEECH, 8, 0, level), blocks(NOISE, 8, 1), seed=seed)["speech"]
+        for seed, level in ((0, 1), (0, 1), (1, 1), (0, 1024))
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    np.testing.assert_allclose(one, loud, rtol=1e-4)
+
+
+def test_silence_is_passed_over():
+    silence = np.zeros((F, 50), np.float32)
+    with_silence = [b for block in blocks(SPEECH, 8, 0) for b in (block, silence, silence[:, :0])]
+    np.testing.assert_array_equal(
+        train(with_silence, blocks(NOISE, 8, 1))["speech"], train(blocks(SPEECH, 8, 0), blocks(NOISE, 8, 1))["speech"]
+    )
+
+
+def test_memory_does_not_grow_with_the_corpus():
+    """The stream is drawn block by block, never gathered: at most a batch and a block ahead."""
+    drawn = 0
+
+    def stream():
+        nonlocal drawn
+        for block in blocks(SPEECH, 40, 0):
+            drawn += block.shape[1]
+            yield block
+
+    seen = []
+    train(stream(), blocks(NOISE, 4, 1), progress=lambda name, n, _: name == "speech" and seen.append((n, drawn)))
+    assert all(drawn <= n + 100 for n, drawn in seen)
+
+
+@pytest.mark.parametrize(
+    ("speech", "noise", "message"),
+    [
+        ([], [np.ones((F, 9))], "speech: nothing to train on"),
+        ([np.ones((F, 9))], [np.zeros((F, 9))], "noise: nothing to train on"),
+        ([np.ones((F, 9))], [np.ones((F + 1, 9))], "noise: .*13 bins.*12"),
+        ([np.ones((F, 9)), np.ones((F + 1, 9))], [np.ones((F, 9))], "speech: .*13 bins.*12"),
+        ([np.full((F, 9), np.nan)], [np.ones((F, 9))], "speech: .*NaN"),
+        ([-np.ones((F, 9))], [np.ones((F, 9))], "speech: .*negative"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_named(speech, noise, message):
+    with pytest.raises(NmfaudioError, match=message):
+        train(speech, noise)
