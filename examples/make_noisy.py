@@ -1,4 +1,4 @@
-"""Rebuild noisy.wav and noisy_48k.ogg from two Debian packages: a reader's voice in a recorded thunderstorm.
+"""Rebuild noisy.wav, clean.flac and noisy_48k.ogg from two Debian packages: a reader's voice in a recorded thunderstorm.
 
 Run on Debian or Ubuntu: python examples/make_noisy.py (downloads 125 MB; LICENSES.md says what is taken from where).
 """
@@ -29,15 +29,16 @@ def read(path: Path, sr: int) -> np.ndarray:
     return soxr.resample(y, sr_in, sr)
 
 
-def mix(speech: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Add the noise at SNR_DB under the speech and scale the sum to a peak of -3 dB."""
+def mix(speech: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the speech and of the noise SNR_DB under it, at a peak of -3 dB, and the speech in it."""
     gain = np.sqrt((speech**2).mean() / (noise**2).mean()) / 10 ** (SNR_DB / 20)
     noisy = speech + gain * noise
-    return noisy * 10 ** (-3 / 20) / np.abs(noisy).max()
+    level = 10 ** (-3 / 20) / np.abs(noisy).max()
+    return noisy * level, speech * level
 
 
 def main() -> None:
-    """Write both files beside this script."""
+    """Write the files beside this script."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpack("pocketsphinx-testdata", folder)
@@ -45,11 +46,13 @@ def main() -> None:
 
         speech, rain = read(folder / VOICE.format("0870"), 16000), read(folder / RAIN, 16000)
         start = int(39.5 * 16000)  # thunder follows 2.5 s later
-        sf.write(HERE / "noisy.wav", mix(speech, rain[start : start + len(speech)]), 16000, subtype="PCM_16")
+        noisy, clean = mix(speech, rain[start : start + len(speech)])
+        sf.write(HERE / "noisy.wav", noisy, 16000, subtype="PCM_16")
+        sf.write(HERE / "clean.flac", clean, 16000, subtype="PCM_16")
 
         speech, rain = read(folder / VOICE.format("0930"), 48000), read(folder / RAIN, 48000)
         ears = np.stack([rain[i * 48000 :][: len(speech)] for i in (10, 20)])  # rain around, the voice to the left
-        noisy = mix(np.outer([1.0, 0.6], speech), ears)
+        noisy, _ = mix(np.outer([1.0, 0.6], speech), ears)
         sf.write(HERE / "noisy_48k.ogg", noisy.T, 48000, format="OGG", subtype="VORBIS")
 
 

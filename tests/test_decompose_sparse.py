@@ -86,6 +86,15 @@ def test_silence_and_short_and_odd_inputs():
     assert not decompose(V)[0][:, 30:60].any()
 
 
+def test_bins_that_a_recording_does_not_have_change_nothing_below():
+    V = np.sum(scene(UNSEEN), axis=0)[:11]
+    padded = np.pad(V, ((0, F - 11), (0, 0)))
+    decompose = SparseDecomposition(dictionary(), SMALL)
+    for narrow, wide in zip(decompose(V), decompose(padded), strict=True):
+        np.testing.assert_allclose(wide[:11], narrow, rtol=1e-4, atol=1e-6)
+        assert not wide[11:].any()
+
+
 def test_the_dictionary_can_bring_its_own_settings():
     decompose = decomposition_for(dictionary(n_iter=3, segment_frames=64, mask_power=1.4))
     assert isinstance(decompose, SparseDecomposition)

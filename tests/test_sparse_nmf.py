@@ -104,11 +104,11 @@ def test_fixed_atoms_stay_and_free_ones_explain_the_rest():
 
 
 def test_missing_entries_are_filled_in():
-    V, *_ = planted(n_frames=60)
+    V, *_ = planted(n_frames=40)
     rng = np.random.default_rng(3)
     missing = rng.random(V.shape) < 0.2
     holes = np.where(missing, np.nan, V)
-    result = sparse_nmf(holes, 3, weights=~missing, max_iter=400, tol=0, random_state=0)
+    result = sparse_nmf(holes, 3, weights=~missing, max_iter=300, tol=0, random_state=0)
     error = np.abs(result.W @ result.H - V)[missing].mean()
     assert error < 0.05 * V[missing].mean()
 

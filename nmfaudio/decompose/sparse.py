@@ -34,7 +34,7 @@ class SparseSettings:
     noise_penalty: float = 0.3
     n_free: int = 12
     quiet_share: float = 0.15
-    knot_frames: int = 25
+    knot_frames: int = 50
     segment_frames: int = 256
     margin_frames: int = 64
 
@@ -90,7 +90,7 @@ class SparseDecomposition:
         Parameters
         ----------
         V : ndarray, shape (F, N), float32
-            Compressed magnitude; F may be less than the dictionary's bins for a low sampling rate.
+            Compressed magnitude; for a low sampling rate F may be less than the dictionary's bins, or the upper rows 0.
 
         Returns
         -------
@@ -110,15 +110,17 @@ class SparseDecomposition:
     def _explain(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from ..kernels.multiplicative import multiply, ratio_kullback_leibler, update_atoms
 
+        S, N = np.zeros_like(V), np.zeros_like(V)
         level = V.mean(dtype=np.float64).astype(np.float32)
         if level == 0:
-            return np.zeros_like(V), np.zeros_like(V)
-        V = np.ascontiguousarray(V / level)
+            return S, N
+        n_bins = np.flatnonzero(V.any(axis=1))[-1] + 1  # a recording at a lower rate says nothing about those above
+        V = np.ascontiguousarray(V[:n_bins] / level)
         free = self._free_atoms(V)
         n_speech, n_fixed, n_free = self._n_speech, self._atoms.shape[1], free.shape[1]
-        W = np.hstack([self._atoms[: len(V)], free])
+        W = np.hstack([self._atoms[:n_bins], free])
         T = _interpolation(V.shape[1], self.settings.knot_frames)
-        G = np.full((n_free, len(T)), len(V) / W.sum(), np.float32)
+        G = np.full((n_free, len(T)), n_bins / W.sum(), np.float32)
         H = np.empty((W.shape[1], V.shape[1]), np.float32)
         H[:n_fixed] = V.sum(axis=0) / W.sum()
         np.dot(G, T, out=H[n_fixed:])
@@ -138,11 +140,13 @@ class SparseDecomposition:
                 np.dot(W, H, out=L)
                 ratio_kullback_leibler(V, L, R, eps, None)
                 Q = R @ H[n_fixed:].T
-                P = np.tile(H[n_fixed:].sum(axis=1), (len(V), 1))
+                P = np.tile(H[n_fixed:].sum(axis=1), (n_bins, 1))
                 update_atoms(W[:, n_fixed:], G, Q, P, no_penalty, one, two, floor)
                 np.dot(G, T, out=H[n_fixed:])
         H *= level
-        return W[:, :n_speech] @ H[:n_speech], W[:, n_speech:] @ H[n_speech:]
+        S[:n_bins] = W[:, :n_speech] @ H[:n_speech]
+        N[:n_bins] = W[:, n_speech:] @ H[n_speech:]
+        return S, N
 
     def _free_atoms(self, V: np.ndarray) -> np.ndarray:
         """Means of the quietest frames, grouped by time, shape (F, K), unit L2 norm."""

@@ -62,8 +62,8 @@ def update(
     num_a, den_a = np.empty_like(a), np.empty_like(a)
     n_bins = P["speech"].shape[0]
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
-    den_a += P[f"tracked_penalty{layer}"]
-    den = c @ W + P[f"penalty{layer}"]
+    den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
+    den = c @ W + P[f"penalty{layer}"] + _LEAST
     ratio = np.maximum(matmul(Q, W) / den, _LEAST)
     factor = ratio ** P[f"relaxation{layer}"]
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)

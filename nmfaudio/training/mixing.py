@@ -76,11 +76,11 @@ class Mixer:
 
     def _noise_track(self, rng: np.random.Generator) -> np.ndarray:
         track = np.zeros(self.n, np.float32)
-        for _ in range(1 + (rng.random() < 0.35)):
+        for _ in range(1 + (rng.random() < 0.5)):
             kind = rng.random()
-            if kind < 0.72:
+            if kind < 0.68:
                 n = self._recorded_noise(rng)
-            elif kind < 0.80:
+            elif kind < 0.76:
                 n = self._babble(rng)
             else:
                 n = synthetic_noise(rng, self.n, self.sr)

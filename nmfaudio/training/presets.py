@@ -62,11 +62,11 @@ _CAUSAL_SECOND = Context(
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_SMALL, _LARGE = Size(112, 64, (0, 1, 2)), Size(320, 160, (0, 0, 1, 2, 3))
+_SMALL, _MEDIUM, _LARGE = Size(112, 64, (0, 1, 2)), Size(224, 112, (0, 0, 1, 2)), Size(320, 160, (0, 0, 1, 2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _LARGE)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }

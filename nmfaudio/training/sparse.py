@@ -123,10 +123,10 @@ def _train(
         update_atoms(free, scale, A / np.maximum(free, updates.floor), P, c, one, two, updates.floor)
         P *= scale[:, 0]
         c *= scale[:, 0]
-    return sort_by_centroid(free)
+    return _sorted_by_centroid(free)
 
 
-def sort_by_centroid(W: np.ndarray) -> np.ndarray:
+def _sorted_by_centroid(W: np.ndarray) -> np.ndarray:
     """Atoms in the order of their spectral centroids, low ones first; contiguous."""
     centroid = np.arange(len(W)) @ W / W.sum(axis=0)
     return np.ascontiguousarray(W[:, np.argsort(centroid)])
