@@ -1,4 +1,4 @@
-"""Rebuild noisy.wav, clean.flac and noisy_48k.ogg from two Debian packages: a reader's voice in a recorded thunderstorm.
+"""Rebuild noisy.wav, clean.flac and noisy_48k.ogg from two Debian packages: a voice in a recorded thunderstorm.
 
 Run on Debian or Ubuntu: python examples/make_noisy.py (downloads 125 MB; LICENSES.md says what is taken from where).
 """

@@ -111,11 +111,12 @@ class SparseDecomposition:
         from ..kernels.multiplicative import multiply, ratio_kullback_leibler, update_atoms
 
         S, N = np.zeros_like(V), np.zeros_like(V)
-        level = V.mean(dtype=np.float64).astype(np.float32)
+        n_bins = 1 + int(np.flatnonzero(V.any(axis=1)).max(initial=-1))
+        V = V[:n_bins]  # a recording at a lower rate says nothing about the bins above
+        level = V.mean(dtype=np.float64).astype(np.float32) if n_bins else 0
         if level == 0:
             return S, N
-        n_bins = np.flatnonzero(V.any(axis=1))[-1] + 1  # a recording at a lower rate says nothing about those above
-        V = np.ascontiguousarray(V[:n_bins] / level)
+        V = np.ascontiguousarray(V / level)
         free = self._free_atoms(V)
         n_speech, n_fixed, n_free = self._n_speech, self._atoms.shape[1], free.shape[1]
         W = np.hstack([self._atoms[:n_bins], free])

@@ -61,10 +61,13 @@ class Mixer:
         track = np.zeros(self.n, np.float32)
         files = self.speech.draw_group(rng)
         speed = rng.uniform(0.87, 1.15) if rng.random() < 0.6 else 1.0
-        at = int(rng.exponential(0.3) * self.sr)
+        mid_speech = rng.random() < 0.4  # recordings begin anywhere
+        at = 0 if mid_speech else int(rng.exponential(0.3) * self.sr)
         level = 0.0
         while at < self.n:
             y = vary_speed(self.speech.piece(int(rng.choice(files)), rng, (self.n - at) / self.sr + 1), speed)
+            if at == 0 and mid_speech:
+                y = y[int(rng.integers(len(y) // 2 + 1)) :]
             rms = active_rms(y, self.sr)
             if rms == 0:
                 break
