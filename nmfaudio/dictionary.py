@@ -300,9 +300,8 @@ def _read(path: Path) -> Dictionary:
             arrays = {name: file[name] for name in file.files}
     except DictionaryError:
         raise
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DictionaryError(f"not a readable .npz file ({reason})") from None
+    except Exception:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
+        raise DictionaryError("not a readable .npz file; get it anew") from None
 
     text = arrays.pop("record", None)
     if text is None or text.ndim or text.dtype.kind != "U":
