@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from nmfaudio import audio, ffmpeg
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.cli.denoise import main
+from nmfaudio.denoiser import Denoiser
 
 # The command line is the subject here, so denoising is a stand-in: half the amplitude, in blocks of another length.
 STUB = """
@@ -52,7 +53,7 @@ class Denoiser:
 def stub(monkeypatch):
     module = types.ModuleType("nmfaudio.denoiser")
     exec(STUB, module.__dict__)
-    monkeypatch.setitem(sys.modules, "nmfaudio.denoiser", module)
+    monkeypatch.setattr("nmfaudio.denoiser.Denoiser", module.Denoiser)
 
 
 @pytest.fixture
@@ -708,9 +709,9 @@ def test_a_full_disk_is_named_and_leaves_nothing(installed_stub, folder):
 
 
 def test_the_denoiser_itself(folder, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "nmfaudio.denoiser")
-    from nmfaudio.denoiser import Denoiser
     from nmfaudio.dictionary import Dictionary
+
+    monkeypatch.setattr("nmfaudio.denoiser.Denoiser", Denoiser)
 
     rng = np.random.default_rng(0)
     Dictionary("sparse", {name: unit_columns(rng.random((257, 6))) for name in ("speech", "noise")}).save("d.npz")

@@ -1,7 +1,5 @@
 import json
 import subprocess
-import sys
-import types
 
 import numpy as np
 import pytest
@@ -26,9 +24,7 @@ class Halver:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    module = types.ModuleType("nmfaudio.denoiser")
-    module.Denoiser = Halver
-    monkeypatch.setitem(sys.modules, "nmfaudio.denoiser", module)
+    monkeypatch.setattr("nmfaudio.denoiser.Denoiser", Halver)
     monkeypatch.chdir(tmp_path)
     t = np.arange(3 * 44100) / 44100
     sf.write("sound.wav", 0.4 * np.sin(2 * np.pi * 440 * t[:, None] * [1, 1.5]) * (t[:, None] > 1), 44100)
