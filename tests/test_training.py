@@ -171,7 +171,8 @@ def test_presets_look_where_they_say(name):
     assert (future == 0) == name.startswith("causal")
 
 
-def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys):
+def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("nmfaudio.cli.train._LEAST_HEARD_S", 40.0)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
     assert main(["train", *paths, "-o", str(out)]) == 0
@@ -191,7 +192,6 @@ def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
     monkeypatch.setattr("nmfaudio.training.initial._N_FRAMES", 300)
     monkeypatch.setattr("nmfaudio.training.build.N_DEV_MIXTURES", 2)
-    monkeypatch.setattr(Schedule, "pool_items", 4)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise"), "-o", str(out)]
     assert main(["train", "--kind", "causal-fast", "--steps", "3", *paths]) == 0
