@@ -8,7 +8,8 @@ import numpy as np
 from .decompose import decomposition_for
 from .dictionary import Dictionary, FrontEnd
 from .errors import AudioError, NmfaudioError
-from .gain import GainRule
+from .gain import GainRule, power_mask
+from .high_band import HighBand
 from .stft import STFT
 
 _PIECE_FRAMES = 1024  # 16 s at the default hop
@@ -59,6 +60,7 @@ class Denoiser:
         self.gain_rule = gain_rule(self.dictionary, strength, attenuation_limit_db)
         self.channels = channels
         self._decomposition = decomposition_for(self.dictionary)
+        self._high_band = HighBand.looking(ahead=self._decomposition.future_frames > 0)
 
     def __call__(self, y: np.ndarray, sr: float) -> np.ndarray:
         """Denoise a signal.
@@ -114,8 +116,7 @@ class Denoiser:
         front_end = self.dictionary.front_end
         stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
         spectra = _Spectra(stft, blocks)
-        past, future = self._decomposition.past_frames, self._decomposition.future_frames
-        segment = self._decomposition.segment_frames
+        past, future, segment = self._neighbourhood(stft)
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
@@ -139,10 +140,25 @@ class Denoiser:
                 spectra.n_given += hops * stft.hop_length
                 pending = pending[..., hops:]
 
+    def _neighbourhood(self, stft: STFT) -> tuple[int, int, int]:
+        """Frames before and after one that its gain depends on, and the grid on which pieces may end."""
+        found, segment = self._decomposition, self._decomposition.segment_frames
+        past, future = found.past_frames, found.future_frames
+        if stft.n_bins > self.dictionary.front_end.n_bins:
+            past += -(-self._high_band.past // segment) * segment
+            future += -(-self._high_band.future // segment) * segment
+        return past, future, segment
+
     def _gain(self, Y: np.ndarray, n_bins: int) -> np.ndarray:
         """Gain of every bin of spectra of shape (channels, F, N); one channel of it where channels are linked."""
-        spectrograms = magnitudes(Y, self.dictionary.front_end, self.channels)
-        return np.stack([self.gain_rule(*self._decomposition(V), n_bins) for V in spectrograms])
+        gains = []
+        for power in powers(Y, self.channels):
+            S, N = self._decomposition(compressed(power, self.dictionary.front_end))
+            mask = power_mask(S, N, self.gain_rule.mask_power)[:n_bins]
+            if n_bins > len(mask):
+                mask = np.concatenate([mask, self._high_band(power[len(mask) :], mask)])
+            gains.append(self.gain_rule(mask))
+        return np.stack(gains)
 
 
 def gain_rule(dictionary: Dictionary, strength: float, attenuation_limit_db: float | None) -> GainRule:
@@ -152,29 +168,24 @@ def gain_rule(dictionary: Dictionary, strength: float, attenuation_limit_db: flo
     return GainRule(float(settings.get("mask_power", 1.0)), float(strength), float(limit_db))
 
 
-def magnitudes(Y: np.ndarray, front_end: FrontEnd, channels: str) -> np.ndarray:
-    """Compressed magnitudes that the dictionary explains.
+def powers(Y: np.ndarray, channels: str) -> np.ndarray:
+    """Power of each bin: the mean over channels, shape (1, F, ...), or of each channel, shape (channels, F, ...).
 
     Parameters
     ----------
-    Y : ndarray, shape (channels, bins, ...)
-        Complex spectra at any rate.
-    front_end : FrontEnd
+    Y : ndarray, shape (channels, F, ...)
+        Complex spectra.
     channels : {"linked", "independent"}
-        The root mean square over channels, or each for itself.
-
-    Returns
-    -------
-    ndarray, shape (1 or channels, n_bins, ...)
-        Zero above the band of the recording.
     """
-    Y = Y[:, : front_end.n_bins]
     power = Y.real**2 + Y.imag**2
-    if channels == "linked":
-        power = power.mean(axis=0, keepdims=True)
-    V = power ** np.float32(front_end.exponent / 2)
-    missing = front_end.n_bins - V.shape[1]
-    return np.pad(V, ((0, 0), (0, missing), *[(0, 0)] * (V.ndim - 2))) if missing else V
+    return power.mean(axis=0, keepdims=True) if channels == "linked" else power
+
+
+def compressed(power: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Compressed magnitude that the dictionary explains, shape (n_bins, ...); zero above the band of the recording."""
+    V = power[: front_end.n_bins] ** np.float32(front_end.exponent / 2)
+    missing = front_end.n_bins - len(V)
+    return np.pad(V, ((0, missing), *[(0, 0)] * (V.ndim - 1))) if missing else V
 
 
 class _Spectra:

@@ -1,4 +1,4 @@
-"""From estimates of speech and noise to a gain for every bin of the noisy spectrum."""
+"""From estimates of speech and noise to a mask, and from the mask to a gain."""
 
 from dataclasses import dataclass
 
@@ -39,19 +39,9 @@ def power_mask(S: np.ndarray, N: np.ndarray, power: float = 1.0) -> np.ndarray:
     return speech / (speech + noise)
 
 
-def extend_upwards(gain: np.ndarray, n_bins: int) -> np.ndarray:
-    """Gain for the bins above the modelled band: the mean over the top quarter of it, frame by frame.
-
-    Consonants raise the whole upper spectrum at once, so that the highest octave that the dictionary knows
-    says most about what lies above it.
-    """
-    top = gain[-(len(gain) // 4) :].mean(axis=0, keepdims=True)
-    return np.concatenate([gain, np.repeat(top, n_bins - len(gain), axis=0)])
-
-
 @dataclass(frozen=True)
 class GainRule:
-    """From estimates to the gain that a user asked for.
+    """From the share of speech in a bin to the gain that a user asked for.
 
     Parameters
     ----------
@@ -79,10 +69,7 @@ class GainRule:
         """Whether the output is the input."""
         return self.strength == 0 or self.attenuation_limit_db == 0
 
-    def __call__(self, S: np.ndarray, N: np.ndarray, n_bins: int) -> np.ndarray:
-        """Gain of `n_bins` bins, shape (n_bins, N), from estimates of shape (F, N)."""
-        gain = power_mask(S, N, self.mask_power)
-        gain = gain[:n_bins] if n_bins <= len(gain) else extend_upwards(gain, n_bins)
-        if self.strength != 1:
-            gain = gain ** np.float32(self.strength)
+    def __call__(self, mask: np.ndarray) -> np.ndarray:
+        """Gain of each bin from the share of speech in it, any shape."""
+        gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
         return np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))

@@ -7,9 +7,11 @@ import numpy as np
 
 from .decompose.stream import DecompositionStream
 from .decompose.unfolded import stages_of
-from .denoiser import gain_rule, magnitudes
+from .denoiser import compressed, gain_rule, powers
 from .dictionary import Dictionary
 from .errors import AudioError, NmfaudioError
+from .gain import power_mask
+from .high_band import HighBand, HighBandStream
 from .stft import STFT, StreamingSTFT
 
 
@@ -77,7 +79,11 @@ class StreamingDenoiser:
         self.latency = stft.overlap + stft.hop_length
         self._stft = StreamingSTFT(stft, n_channels)
         n_gains = 1 if channels == "linked" else n_channels
-        self._decompositions = [DecompositionStream(stages_of(self.dictionary)) for _ in range(n_gains)]
+        n_above = max(0, stft.n_bins - front_end.n_bins)
+        self._streams = [
+            (DecompositionStream(stages_of(self.dictionary)), HighBandStream(HighBand.looking(ahead=False), n_above))
+            for _ in range(n_gains)
+        ]
         self._heard = np.zeros((n_channels, self._hop), np.float32)
         self._ready = np.zeros((n_channels, self._hop), np.float32)
         self._at = 0
@@ -132,8 +138,9 @@ class StreamingDenoiser:
     def reset(self) -> None:
         """Forget all that was heard."""
         self._stft.reset()
-        for decomposition in self._decompositions:
-            decomposition.reset()
+        for stream in self._streams:
+            for part in stream:
+                part.reset()
         self._ready[:] = 0
         self._at = 0
 
@@ -144,8 +151,14 @@ class StreamingDenoiser:
     def _clean_hop(self, heard: np.ndarray) -> np.ndarray:
         Y = self._stft.analyse(heard)
         if not self.gain_rule.changes_nothing:
-            n_bins = Y.shape[1]
-            spectra = magnitudes(Y, self.dictionary.front_end, self.channels)
-            streams = zip(self._decompositions, spectra, strict=True)
-            Y = Y * np.stack([self.gain_rule(*stream.push(v), n_bins)[:, 0] for stream, v in streams])
+            spectra = powers(Y, self.channels)
+            Y = Y * np.stack([self._gain(*pair) for pair in zip(spectra, self._streams, strict=True)])
         return self._stft.synthesise(Y)
+
+    def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, HighBandStream]) -> np.ndarray:
+        decomposition, high_band = stream
+        S, N = decomposition.push(compressed(power, self.dictionary.front_end))
+        mask = power_mask(S, N, self.gain_rule.mask_power)[: len(power), 0]
+        if len(power) > len(mask):
+            mask = np.concatenate([mask, high_band.push(power[len(mask) :], mask)])
+        return self.gain_rule(mask)

@@ -216,10 +216,9 @@ def test_power_mask_is_a_share_and_sharpens_with_its_power():
     np.testing.assert_allclose(power_mask(S, N, 2), [[0.9, 0.1, 0]])
 
 
-def test_gain_above_the_modelled_band_follows_its_top():
-    S = np.tile(np.array([[1.0], [1.0], [1.0], [0.25]]), (1, 2))
-    gain = GainRule()(S, 1 - S, 6)
-    np.testing.assert_allclose(gain[:, 0], [1, 1, 1, 0.25, 0.25, 0.25])
+def test_no_bin_is_lowered_beyond_the_limit():
+    gain = GainRule(attenuation_limit_db=20, strength=2)(np.array([0.0, 0.5, 1.0], np.float32))
+    np.testing.assert_allclose(gain, [0.1, 0.25, 1.0])
 
 
 def sparse_dictionary():

@@ -113,7 +113,9 @@ class Context:
         spans = self.means + self.speech_means + self.noise_means + self.noise_spectra + self.minima + self.floors
         return max(0, max((b for _, b in spans), default=0))
 
-    def stack(self, V: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def stack(
+        self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice | np.ndarray = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Frames with their neighbourhood.
 
         Parameters
@@ -123,6 +125,8 @@ class Context:
             and minima find nothing.
         mask : ndarray, shape (F, N), optional
             Share of speech by the stage before.
+        frames : slice or ndarray of int
+            Frames that are asked for; all by default.
 
         Returns
         -------
@@ -151,9 +155,10 @@ class Context:
             atoms += [noise / (share + LEAST_SHARE) for noise, share in zip(heard, shares, strict=True)]
             if self.estimates:
                 atoms += [V * mask, V * (1 - mask)]
-        stack = np.concatenate(parts).T
-        tracked = np.empty((n, len(atoms), self.n_bins + self.n_bands), V.dtype)
+        stack = np.concatenate([part[:, frames] for part in parts]).T
+        tracked = np.empty((len(stack), len(atoms), self.n_bins + self.n_bands), V.dtype)
         for j, atom in enumerate(atoms):
+            atom = atom[:, frames]
             tracked[:, j, : self.n_bins] = atom.T
             tracked[:, j, self.n_bins :] = (self.bands @ atom).T
         scale = self.scale(stack)
@@ -171,21 +176,27 @@ class Context:
 
     def _over(self, P, span, n, reduce):
         first, last = span
-        width = last - first + 1
-        start = self.past + first + width // 2  # scipy centres a window of this width here
-        return reduce(P, width)[:, start : start + n]
+        start = self.past + first
+        return reduce(P, last - first + 1)[:, start : start + n]
 
 
 def _mean(P: np.ndarray, width: int) -> np.ndarray:
+    """Averages over the windows that begin at each frame."""
     from scipy.ndimage import uniform_filter1d
 
-    return P if width == 1 else np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest"), 0)
+    if width == 1:
+        return P
+    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest")[:, width // 2 :], 0)
 
 
 def _minimum(P: np.ndarray, width: int) -> np.ndarray:
-    from scipy.ndimage import minimum_filter1d
-
-    return minimum_filter1d(P, width, axis=1, mode="nearest")
+    """Minima over the windows that begin at each frame, by windows of half the width, and so on."""
+    covered = 1
+    while covered < width:
+        step = min(covered, width - covered)
+        P = np.minimum(P[:, : P.shape[1] - step], P[:, step:])
+        covered += step
+    return P
 
 
 def _trailing_mean(P: np.ndarray, width: int) -> np.ndarray:

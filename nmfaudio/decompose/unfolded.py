@@ -22,6 +22,7 @@ from ..gain import power_mask
 from .context import Context
 
 _LEAST = np.float32(1e-8)
+_MOST = np.float32(18)  # of a factor's logarithm, so that a frame unlike all atoms does not overflow
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
 _BLOCK = 512  # frames whose activations stay in cache through all updates
 
@@ -65,7 +66,7 @@ def update(
     den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
     den = c @ W + P[f"penalty{layer}"] + _LEAST
     ratio = np.maximum(matmul(Q, W) / den, _LEAST)
-    factor = ratio ** P[f"relaxation{layer}"]
+    factor = np.exp(np.minimum(P[f"relaxation{layer}"] * np.log(ratio), _MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
 
 

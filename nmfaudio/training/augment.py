@@ -38,6 +38,37 @@ def reverberate(rng: np.random.Generator, y: np.ndarray, sr: int) -> np.ndarray:
     return oaconvolve(y, h.astype(np.float32))[: len(y)].astype(np.float32)
 
 
+def loop(y: np.ndarray, n: int) -> np.ndarray:
+    """The first `n` samples; a shorter sound is repeated with a cross-fade."""
+    fade = min(800, len(y) // 4)
+    ramp = np.linspace(0, 1, fade, dtype=np.float32)
+    while len(y) < n:
+        joint = y[len(y) - fade :] * (1 - ramp) + y[:fade] * ramp
+        y = np.concatenate([y[: len(y) - fade], joint, y[fade:]])
+    return y[:n]
+
+
+def shuffle_grains(rng: np.random.Generator, y: np.ndarray, n: int, sr: int) -> np.ndarray:
+    """`n` samples made of short pieces of a sound in random order: its timbre with another rhythm."""
+    half = min(int(10 ** rng.uniform(-1.3, 0.0) * sr), len(y)) // 2
+    if half == 0:
+        return loop(y, n)
+    window = np.hanning(2 * half + 1)[:-1].astype(np.float32)
+    out = np.zeros(n + 2 * half, np.float32)
+    for at in range(0, n + half, half):
+        start = int(rng.integers(len(y) - 2 * half + 1))
+        out[at : at + 2 * half] += (y[start : start + 2 * half] * window)[: len(out) - at]
+    return out[half : half + n]
+
+
+def swell(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """A gain that rises and falls, or goes on and off, shape (n,)."""
+    course = _slow_curve(rng, n, sr, 10 ** rng.uniform(-0.7, 0.7))
+    if rng.random() < 0.3:  # on and off, within some hundredths of a second
+        course = np.tanh(course * 10 ** rng.uniform(0.3, 1.0)) - 1
+    return (10 ** (rng.uniform(2, 12) * course / 20)).astype(np.float32)
+
+
 def equaliser(rng: np.random.Generator, n_bins: int, deviation_db: float) -> np.ndarray:
     """A smooth random gain a bin, shape (n_bins,): a few cosines along a logarithmic frequency axis."""
     x = np.log2(1 + np.arange(n_bins) / 8) / np.log2(1 + n_bins / 8)
@@ -53,7 +84,7 @@ def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
 
 
 def synthetic_noise(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """Coloured, modulated, harmonic or impulsive noise, shape (n,), float32."""
+    """Coloured, modulated, harmonic, impulsive or musical noise, shape (n,), float32."""
     return _SYNTHETIC[rng.integers(len(_SYNTHETIC))](rng, n, sr).astype(np.float32)
 
 
@@ -75,6 +106,27 @@ def _slow_curve(rng: np.random.Generator, n: int, sr: int, rate_hz: float) -> np
 def _modulated(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
     depth = rng.uniform(0.3, 1.5)
     return _coloured(rng, n, sr) * np.exp(depth * _slow_curve(rng, n, sr, 10 ** rng.uniform(-0.3, 1.2)))
+
+
+def _notes(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
+    """Instruments: decaying or held tones with partials, in chords and at times of a beat."""
+    y = np.zeros(n, np.float32)
+    beat = sr * rng.uniform(0.12, 0.6)
+    base_hz, decay_s, brightness = 10 ** rng.uniform(1.8, 2.7), 10 ** rng.uniform(-1.0, 0.0), rng.uniform(0.6, 2.5)
+    t = np.arange(min(n, int(3 * decay_s * sr)), dtype=np.float32) / sr
+    envelope = np.exp(-t / decay_s) * np.minimum(1, t / 0.01)
+    tones = []
+    for semitones in rng.choice(25, 6, replace=False):
+        hz = base_hz * 2 ** (semitones / 12)
+        partials = np.arange(1, 1 + max(1, min(8, int(0.45 * sr / hz))))
+        amplitude = partials**-brightness * rng.exponential(size=len(partials))
+        tones.append(
+            sum(a * np.sin(np.float32(2 * np.pi * hz * k) * t) for a, k in zip(amplitude, partials, strict=True))
+        )
+    for at in np.arange(0, n, beat).astype(int):
+        for i in rng.integers(len(tones), size=rng.poisson(1.2)):
+            y[at : at + len(t)] += (tones[i] * envelope)[: n - at]
+    return y + 10 ** rng.uniform(-3, -1) * (y.std() + 1e-6) * rng.standard_normal(n)
 
 
 def _harmonic(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
@@ -106,4 +158,4 @@ def _impulsive(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
     return y / (y.std() + 1e-9) + 10 ** (rng.uniform(-40, -10) / 20) * floor / (floor.std() + 1e-9)
 
 
-_SYNTHETIC = (_coloured, _coloured, _modulated, _harmonic, _impulsive)
+_SYNTHETIC = (_coloured, _coloured, _modulated, _harmonic, _impulsive, _notes)

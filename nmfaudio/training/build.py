@@ -86,12 +86,12 @@ def build_unfolded(
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
 
-        def example(mix: Mixture, context=context, before=tuple(stages)) -> Example:
+        def example(mix: Mixture, frames=slice(None), context=context, before=tuple(stages)) -> Example:
             def stack(X):
                 V = X**exponent
-                return context.stack(V, hear(before, V))
+                return context.stack(V, hear(before, V), frames)
 
-            return objective.example(mix, stack)
+            return objective.example(mix, stack, frames)
 
         n_layers = max(size.order) + 1
         P = initial_weights(context, mixer, front_end.exponent, size.n_speech, size.n_noise, n_layers, seed)
@@ -100,7 +100,7 @@ def build_unfolded(
         P, curve = train_stage(
             P,
             list(size.order),
-            partial(_compose, example, mixer),
+            partial(_some_frames, example, mixer, schedules[i].item_frames),
             dev,
             schedule=schedules[i],
             objective=objective,
@@ -120,8 +120,12 @@ def build_unfolded(
     )
 
 
-def _compose(example: Callable[[Mixture], Example], mixer: Mixer, number: int) -> Example:
-    return example(mixer(number))
+def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, number: int) -> Example:
+    """Random frames of mixture `number`: those of one mixture teach much the same."""
+    mix = mixer(number)
+    n = mix.speech.shape[1]
+    frames = np.random.default_rng([mixer.seed, number, 2]).permutation(n)[:n_frames]
+    return example(mix, np.sort(frames))
 
 
 def front_end_stft(front_end: FrontEnd) -> STFT:

@@ -17,7 +17,10 @@ from .pool import Example
 
 Arrays = dict[str, np.ndarray]
 Stage = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Frames = slice | np.ndarray
 _LEAST_ROOT = 1e-4
+_LONGEST, _STEPS_BEFORE_CLIPPING = 2.0, 100  # of a gradient, relative to the root mean square of those before
+_NEIGHBOURHOOD = (9, 25)  # bins, frames: 0.3 kHz and 0.4 s
 
 
 @dataclass(frozen=True)
@@ -26,29 +29,37 @@ class Objective:
 
     The error of a bin is ``((m + floor)^c |X|^c - t)^2`` with ``t = |S|^c (p cos(phase) + 1 - p)``: a share `p` of
     the error is measured on the compressed complex spectrum, the rest on magnitudes. A share of the weight is counted
-    by mel instead of hertz, as ears do; bins reach up to `max_hz`.
+    by mel instead of hertz, as ears do; bins reach up to `max_hz`. Errors count relative to the local energy of
+    speech and mixture to the power `levelling`, so that quiet syllables and high bands are not drowned.
     """
 
     compression: float = 0.5
-    phase_share: float = 0.5
-    mel_share: float = 0.5
+    phase_share: float = 0.3
+    mel_share: float = 1.0
     max_hz: float = 8000.0
     floor: float = 1e-3
+    levelling: float = 0.5
 
     def bin_weights(self, n_bins: int) -> np.ndarray:
         """Weight of the error in each bin, shape (n_bins,), mean 1."""
         density = 1 / (700 + np.linspace(0, self.max_hz, n_bins))
         return (1 - self.mel_share + self.mel_share * density / density.mean()).astype(np.float32)
 
-    def example(self, mix: Mixture, stage: Stage) -> Example:
-        """Input and target of one mixture; `stage` gives stack and tracked atoms of a spectrum."""
+    def example(self, mix: Mixture, stage: Stage, frames: Frames = slice(None)) -> Example:
+        """Input and target of some frames of a mixture; `stage` gives their stack and tracked atoms."""
+        from scipy.ndimage import uniform_filter
+
         X, S = np.abs(mix.mixture), np.abs(mix.speech)
         stack, tracked = stage(X)
-        cosine = np.real(mix.mixture * mix.speech.conj()) / np.maximum(X * S, 1e-20)
-        x = X**self.compression
-        t = S**self.compression * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
-        scale = 1 / np.sqrt(0.5 * np.mean(x**2) + 0.5 * np.mean(t**2) + 1e-12)
-        scale = scale * np.sqrt(self.bin_weights(len(X)))[:, None]
+        x, t = X**self.compression, S**self.compression
+        power = 0.5 * x**2 + 0.5 * t**2
+        mean = power.mean() + 1e-12
+        x, t, X, S = x[:, frames], t[:, frames], X[:, frames], S[:, frames]
+        cosine = np.real(mix.mixture[:, frames] * mix.speech[:, frames].conj()) / np.maximum(X * S, 1e-20)
+        t = t * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
+        weight = (uniform_filter(power / mean, _NEIGHBOURHOOD, mode="nearest") + 0.01) ** -self.levelling
+        weight *= mean / (np.mean(weight * power) + 1e-12)
+        scale = np.sqrt(self.bin_weights(len(X))[:, None] * weight[:, frames] / mean)
         return Example(stack, tracked, np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T))
 
     def __call__(self, mask: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[float, np.ndarray]:
@@ -143,7 +154,8 @@ class Adam:
 
     Its steps have one length whatever the gradient. On logarithms, where they are factors, weights that hardly matter
     wander over many orders of magnitude; on roots they stay. The length is relative to the root mean square of an
-    array's roots.
+    array's roots. A gradient much longer than those before it is shortened: one odd batch would otherwise steer the
+    next ten steps.
     """
 
     def __init__(self, P: Arrays):
@@ -160,6 +172,9 @@ class Adam:
         corrections = 1 - beta1**self.step_count, 1 - beta2**self.step_count
         for k in P:
             length = rate * float(np.sqrt(P[k].mean()))
+            if self.step_count > _STEPS_BEFORE_CLIPPING:
+                longest = _LONGEST * np.sqrt(self.square[k].sum())
+                gradient[k] *= min(1, longest / (2 * np.linalg.norm(self.theta[k] * gradient[k]) + 1e-30))
             arrays = (self.theta[k], P[k], gradient[k], self.mean[k], self.square[k])
             scalars = (length, beta1, beta2, *corrections, _LEAST_ROOT)
             adam_square(*(x.reshape(-1) for x in arrays), *map(np.float32, scalars))

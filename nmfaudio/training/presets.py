@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from ..decompose.context import Context, Span
 
-N_BINS, N_BANDS, MAX_HZ = 257, 40, 8000.0
+N_BINS, MAX_HZ = 257, 8000.0
+COARSE, FINE = 40, 64  # mel bands; the finer ones keep low partials of a voice apart
 
 
 def _spans(*spans: int | Span) -> tuple[Span, ...]:
@@ -30,7 +31,7 @@ class Preset:
 
 _FILE_FIRST = Context(
     N_BINS,
-    N_BANDS,
+    COARSE,
     MAX_HZ,
     means=_spans((-60, -1), (-16, -9), (-8, -5), -4, -3, -2, -1, 1, 2, 3, 4, (5, 8), (9, 16), (1, 60)),
     minima=_spans((-94, 0), (-24, 0), (0, 24), (0, 94)),
@@ -38,16 +39,16 @@ _FILE_FIRST = Context(
 )
 _FILE_SECOND = Context(
     N_BINS,
-    N_BANDS,
+    FINE,
     MAX_HZ,
     speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
-    noise_means=_spans((-30, -9), (-8, -4), (-3, -1), 0, (1, 3), (4, 8), (9, 30)),
+    noise_means=_spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
     noise_spectra=_spans((-8, 8), (-60, 60)),
     estimates=True,
 )
 _CAUSAL_FIRST = Context(
     N_BINS,
-    N_BANDS,
+    COARSE,
     MAX_HZ,
     means=_spans((-120, -1), (-40, -21), (-20, -13), (-12, -9), (-8, -7), (-6, -5), -4, -3, -2, -1),
     minima=_spans((-250, 0), (-94, 0), (-24, 0)),
@@ -55,14 +56,14 @@ _CAUSAL_FIRST = Context(
 )
 _CAUSAL_SECOND = Context(
     N_BINS,
-    N_BANDS,
+    FINE,
     MAX_HZ,
     speech_means=_spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2, -1, 0),
     noise_means=_spans((-60, -31), (-30, -9), (-8, -4), (-3, -1), 0),
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_SMALL, _MEDIUM, _LARGE = Size(112, 64, (0, 1, 2)), Size(224, 112, (0, 0, 1, 2)), Size(320, 160, (0, 0, 1, 2, 3))
+_SMALL, _MEDIUM, _LARGE = Size(112, 64, (0, 1, 2)), Size(224, 112, (0, 0, 1, 2)), Size(320, 160, (0, 1, 2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),

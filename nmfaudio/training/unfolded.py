@@ -36,17 +36,20 @@ class Schedule:
         Frames of a batch.
     pool_items, new_items : int
         Mixtures held at once, and renewed at each step.
+    item_frames : int
+        Frames kept of a mixture.
     check_every : int
         Steps between looks at the development mixtures; each look is a checkpoint too.
     """
 
     steps: int = 30_000
-    rate: float = 0.012
+    rate: float = 0.008
     warm_up: int = 100
     decay: float = 0.35
     n_frames: int = 1024
-    pool_items: int = 200
-    new_items: int = 1
+    pool_items: int = 600
+    new_items: int = 4
+    item_frames: int = 128
     check_every: int = 500
 
     def rate_at(self, step: int) -> float:
