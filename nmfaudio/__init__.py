@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Denoiser": "denoiser",
     "denoise": "denoiser",
+    "noise_profile": "noise",
     "Dictionary": "dictionary",
     "STFT": "stft",
     "StreamingDenoiser": "streaming",

@@ -348,16 +348,16 @@ def as_signal(y: ArrayLike) -> NDArray[np.floating]:
     Raises
     ------
     AudioError
-        If the values are not finite real numbers, or the axes look swapped.
+        If the values are not real numbers, finite and below 1e10, or the axes look swapped.
     """
     y = to_float(y)
     if y.ndim == 0:
         raise AudioError("a signal has shape (samples,) or (channels, samples); a single number was given")
     if y.ndim > 1 and y.shape[-2] > 64 and y.shape[-2] > y.shape[-1]:
         raise AudioError(f"shape {y.shape} looks like (samples, channels): give (channels, samples), as y.T")
-    if not np.isfinite(y).all():
-        where = np.argwhere(~np.isfinite(y))[0]
-        raise AudioError(f"sample {where[-1]} is {y[tuple(where)]}: replace what is not finite, as by np.nan_to_num(y)")
+    if not (sound := np.abs(y) <= _LOUDEST).all():  # false for NaN
+        where = np.argwhere(~sound)[0]
+        raise AudioError(f"sample {where[-1]} is {y[tuple(where)]:.3g}: mend the sound first, as by numpy.nan_to_num")
     return y
 
 

@@ -9,20 +9,45 @@ from .decompose import decomposition_for
 from .dictionary import Dictionary, FrontEnd
 from .errors import AudioError, NmfaudioError
 from .gain import GainRule, power_mask
-from .high_band import HighBand
+from .long_term import LongTerm
+from .noise import profile_for
 from .stft import STFT
 
-_PIECE_FRAMES = 1024  # 16 s at the default hop
-_MAX_CHANNELS = 64
+_LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 65 s at the default hop
+_PIECE_VALUES = 2**20
 
 
-class Denoiser:
+class Settings:
+    """What :class:`Denoiser` and :class:`nmfaudio.StreamingDenoiser` are told alike; see there."""
+
+    def __init__(
+        self, dictionary: Any, noise: Any, attenuation_limit_db: float | None, strength: float, channels: str
+    ) -> None:
+        if channels not in ("linked", "independent"):
+            raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
+        self.dictionary = Dictionary.load(dictionary)
+        self.noise = None if noise is None else profile_for(self.dictionary, noise)
+        self.channels = channels
+        settings = self.dictionary.settings
+        if attenuation_limit_db is None:
+            attenuation_limit_db = settings.get("attenuation_limit_db", 40.0)
+        self.gain_rule = GainRule(float(settings.get("mask_power", 1.0)), float(strength), float(attenuation_limit_db))
+
+    def _stft_at(self, sr: float) -> STFT:
+        front_end = self.dictionary.front_end
+        return STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
+
+
+class Denoiser(Settings):
     """Takes the noise out of speech.
 
     Parameters
     ----------
     dictionary : str, path or Dictionary
         Name of a shipped dictionary, file, or a loaded one.
+    noise : path or Dictionary, optional
+        What the noise sounds like: a profile from :func:`nmfaudio.noise_profile`, an ``.npz`` file with one, or a
+        sound file of the noise alone. A profile of another noise does harm.
     attenuation_limit_db : float, optional
         No bin is lowered by more than this many decibels; 0 returns the input exactly.
         By default the dictionary's own limit.
@@ -34,7 +59,7 @@ class Denoiser:
     Raises
     ------
     NmfaudioError
-        For an option out of range or a dictionary that cannot be used.
+        For an option out of range, or a dictionary or profile that cannot be used.
 
     Examples
     --------
@@ -50,17 +75,14 @@ class Denoiser:
         self,
         dictionary: Any = "speech",
         *,
+        noise: Any = None,
         attenuation_limit_db: float | None = None,
         strength: float = 1.0,
         channels: str = "linked",
-    ):
-        if channels not in ("linked", "independent"):
-            raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
-        self.dictionary = dictionary if isinstance(dictionary, Dictionary) else Dictionary.load(dictionary)
-        self.gain_rule = gain_rule(self.dictionary, strength, attenuation_limit_db)
-        self.channels = channels
-        self._decomposition = decomposition_for(self.dictionary)
-        self._high_band = HighBand.looking(ahead=self._decomposition.future_frames > 0)
+    ) -> None:
+        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
+        self._decomposition = decomposition_for(self.dictionary, self.noise)
+        self._long_term = LongTerm.looking(ahead=self._decomposition.future_frames > 0)
 
     def __call__(self, y: np.ndarray, sr: float) -> np.ndarray:
         """Denoise a signal.
@@ -80,20 +102,17 @@ class Denoiser:
         Raises
         ------
         AudioError
-            If the signal has another shape, or holds NaN or infinity.
+            If the signal has another shape, or holds NaN, infinity or what is beyond 1e10.
         """
-        from .audio import to_float
+        from .audio import as_signal
 
-        y = to_float(np.asarray(y))
-        if y.ndim not in (1, 2):
+        y = as_signal(y)
+        if y.ndim > 2:
             raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
-        if y.ndim == 2 and y.shape[0] > _MAX_CHANNELS and y.shape[0] > y.shape[1]:
-            raise AudioError(f"signal of shape {y.shape} looks transposed: give (channels, samples), that is y.T")
-        if not np.isfinite(y).all():
-            raise AudioError("signal holds NaN or infinity: replace them first, for example with numpy.nan_to_num")
+        if self.gain_rule.changes_nothing:
+            return y.copy()
         blocks = list(self.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
-        cleaned = np.concatenate(blocks, axis=1) if blocks else np.zeros_like(np.atleast_2d(y), np.float32)
-        return cleaned.reshape(y.shape).astype(np.result_type(y.dtype, np.float32), copy=False)
+        return np.concatenate(blocks, axis=1).reshape(y.shape).astype(y.dtype, copy=False) if y.size else y.copy()
 
     def process_blocks(self, blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
         """Denoise a recording of any length in constant memory.
@@ -113,24 +132,25 @@ class Denoiser:
         if self.gain_rule.changes_nothing:
             yield from blocks
             return
-        front_end = self.dictionary.front_end
-        stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
-        spectra = _Spectra(stft, blocks)
-        past, future, segment = self._neighbourhood(stft)
+        stft = self._stft_at(sr)
+        spectra = Spectra(stft, blocks)
+        past, future, segment = self._neighbourhood()
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
             held = Y if held is None else np.concatenate([held, Y], axis=-1)
             end = first + held.shape[-1]
             stop = end if last else (end - future) // segment * segment
-            if not last and stop - done < _PIECE_FRAMES:
+            if not last and stop - done < _piece_frames(held):
                 continue
-            gain = self._gain(held, stft.n_bins)[..., done - first : stop - first]
-            masked = held[..., done - first : stop - first] * gain
-            pending = masked if pending is None else np.concatenate([pending, masked], axis=-1)
+            piece = slice(done - first, stop - first)
+            gain = self._gain(held)[..., piece]
+            masked = held[..., piece]
+            pending = masked.copy() if pending is None else np.concatenate([pending, masked], axis=-1)
+            pending[..., pending.shape[-1] - gain.shape[-1] :] *= gain
             done = stop
             keep = max(first, done - past)
-            held, first = held[..., keep - first :], keep
+            held, first = held[..., keep - first :].copy(), keep  # a copy lets go of what it was cut from
             reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
             hops = pending.shape[-1] - reach
             if last:
@@ -140,32 +160,25 @@ class Denoiser:
                 spectra.n_given += hops * stft.hop_length
                 pending = pending[..., hops:]
 
-    def _neighbourhood(self, stft: STFT) -> tuple[int, int, int]:
+    def _neighbourhood(self) -> tuple[int, int, int]:
         """Frames before and after one that its gain depends on, and the grid on which pieces may end."""
-        found, segment = self._decomposition, self._decomposition.segment_frames
-        past, future = found.past_frames, found.future_frames
-        if stft.n_bins > self.dictionary.front_end.n_bins:
-            past += -(-self._high_band.past // segment) * segment
-            future += -(-self._high_band.future // segment) * segment
-        return past, future, segment
+        found, window, segment = self._decomposition, self._long_term, self._decomposition.segment_frames
+        past = found.past_frames + -(-window.past // segment) * segment
+        return past, found.future_frames + -(-window.future // segment) * segment, segment
 
-    def _gain(self, Y: np.ndarray, n_bins: int) -> np.ndarray:
+    def _gain(self, Y: np.ndarray) -> np.ndarray:
         """Gain of every bin of spectra of shape (channels, F, N); one channel of it where channels are linked."""
         gains = []
         for power in powers(Y, self.channels):
             S, N = self._decomposition(compressed(power, self.dictionary.front_end))
-            mask = power_mask(S, N, self.gain_rule.mask_power)[:n_bins]
-            if n_bins > len(mask):
-                mask = np.concatenate([mask, self._high_band(power[len(mask) :], mask)])
-            gains.append(self.gain_rule(mask))
+            mask = power_mask(S, N, self.gain_rule.mask_power)
+            gains.append(self.gain_rule(self._long_term(power, mask)))
         return np.stack(gains)
 
 
-def gain_rule(dictionary: Dictionary, strength: float, attenuation_limit_db: float | None) -> GainRule:
-    """Gain rule of a dictionary with what the user wants otherwise."""
-    settings = dictionary.settings
-    limit_db = settings.get("attenuation_limit_db", 40.0) if attenuation_limit_db is None else attenuation_limit_db
-    return GainRule(float(settings.get("mask_power", 1.0)), float(strength), float(limit_db))
+def _piece_frames(Y: np.ndarray) -> int:
+    """Frames to explain at a time: many waste less on the neighbourhood, many channels or bins take much memory."""
+    return min(_LARGEST_PIECE, max(_LEAST_PIECE, _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
 
 
 def powers(Y: np.ndarray, channels: str) -> np.ndarray:
@@ -188,7 +201,7 @@ def compressed(power: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     return np.pad(V, ((0, missing), *[(0, 0)] * (V.ndim - 1))) if missing else V
 
 
-class _Spectra:
+class Spectra:
     """Spectra of a recording that comes in blocks; iterating gives (spectra, is it the last)."""
 
     def __init__(self, stft: STFT, blocks: Iterable[np.ndarray]):
@@ -197,6 +210,7 @@ class _Spectra:
         self.n_given = 0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, bool]]:
+        """Spectra of the next frames, and whether they are the last."""
         hop, overlap = self.stft.hop_length, self.stft.overlap
         reach = -(-overlap // hop)  # frames of a piece that its neighbours before it belong to
         waiting: np.ndarray | None = None
@@ -204,11 +218,12 @@ class _Spectra:
             if waiting is None:
                 waiting = np.zeros((len(block), reach * hop), np.float32)
             self.n_samples += block.shape[1]
-            waiting = np.concatenate([waiting, block], axis=1)
-            n_hops = waiting.shape[1] // hop - reach
-            if n_hops > 0:
-                yield self.stft.analysis(waiting[:, : (reach + n_hops) * hop])[..., reach : reach + n_hops], False
-                waiting = waiting[:, n_hops * hop :]
+            for start in range(0, block.shape[1], _LEAST_PIECE * hop):
+                waiting = np.concatenate([waiting, block[:, start : start + _LEAST_PIECE * hop]], axis=1)
+                n_hops = waiting.shape[1] // hop - reach
+                if n_hops > 0:
+                    yield self.stft.analysis(waiting[:, : (reach + n_hops) * hop])[..., reach : reach + n_hops], False
+                    waiting = waiting[:, n_hops * hop :]
         if waiting is not None and self.n_samples:
             yield self.stft.analysis(waiting)[..., reach:], True
 

@@ -20,7 +20,9 @@ from .errors import DictionaryError
 SCHEMA = 1
 """Version of the file format that this version of the package writes, and the newest it reads."""
 
-KINDS = ("sparse", "unfolded")
+KINDS = ("sparse", "sources", "unfolded", "profile")
+
+_REQUIRED = {"sparse": ("speech", "noise"), "sources": (), "profile": ("noise",)}  # arrays of atoms
 
 _FOLDERS = (Path(__file__).parent / "dictionaries", Path(__file__).parents[1] / "dictionaries")  # wheel; checkout
 
@@ -68,9 +70,11 @@ class Dictionary:
 
     Parameters
     ----------
-    kind : {"sparse", "unfolded"}
+    kind : {"sparse", "sources", "unfolded", "profile"}
         What the arrays are. "sparse": one array of atoms a source, among them "speech" and "noise", each of shape
-        (F, K) with columns of unit L2 norm. "unfolded": the layers of an unfolded NMF.
+        (F, K) with columns of unit L2 norm. "sources": the same for any sources, and atoms may last several frames,
+        (F, T, K). "unfolded": the layers of an unfolded NMF. "profile": one array "noise" of atoms (F, K), see
+        :func:`nmfaudio.noise_profile`.
     arrays : mapping of str to ndarray
         Finite, non-negative; kept as read-only float32.
     front_end : FrontEnd
@@ -110,9 +114,9 @@ class Dictionary:
         arrays = {}
         for name, array in self.arrays.items():
             arrays[name] = _checked(name, array)
-        if self.kind == "sparse":
-            _check_atoms(arrays, self.front_end.n_bins)
-        elif not arrays:
+        if self.kind in _REQUIRED:
+            _check_atoms(arrays, self.front_end.n_bins, self.kind)
+        if not arrays:
             raise DictionaryError("no arrays")
         object.__setattr__(self, "arrays", arrays)
 
@@ -171,13 +175,13 @@ class Dictionary:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, name_or_path: str | os.PathLike[str]) -> "Dictionary":
+    def load(cls, name_or_path: "str | os.PathLike[str] | Dictionary") -> "Dictionary":
         """Load a shipped dictionary by name or any dictionary by path, and verify it.
 
         Parameters
         ----------
-        name_or_path : str or path
-            One of the names in `available`, or an ``.npz`` file.
+        name_or_path : str, path or Dictionary
+            One of the names in `available`, or an ``.npz`` file; a dictionary is returned as it is.
 
         Returns
         -------
@@ -188,6 +192,8 @@ class Dictionary:
         DictionaryError
             If there is no such dictionary, or if the file is broken, foreign or written by a newer version.
         """
+        if isinstance(name_or_path, Dictionary):
+            return name_or_path
         path = _find(name_or_path)
         try:
             return _read(path)
@@ -265,14 +271,16 @@ def _checked(name: str, array: Any) -> np.ndarray:
     return array
 
 
-def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int) -> None:
-    for name in ("speech", "noise"):
+def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> None:
+    for name in _REQUIRED[kind]:
         if name not in arrays:
             raise DictionaryError(f"array {name!r} is missing")
+    shapes = {2: f"({n_bins}, K)", **({3: f"({n_bins}, T, K)"} if kind == "sources" else {})}
     for name, array in arrays.items():
-        if array.ndim != 2 or array.shape[0] != n_bins:
-            raise DictionaryError(f"array {name!r} must have shape ({n_bins}, K), not {array.shape}")
-        if np.abs(np.linalg.norm(array, axis=0) - 1).max() > 2e-3:  # what rounding to float16 can do, and more
+        if array.ndim not in shapes or array.shape[0] != n_bins:
+            raise DictionaryError(f"array {name!r} must have shape {' or '.join(shapes.values())}, not {array.shape}")
+        norms = np.linalg.norm(array.reshape(-1, array.shape[-1]), axis=0)
+        if np.abs(norms - 1).max() > 2e-3:  # what rounding to float16 can do, and more
             raise DictionaryError(f"array {name!r} has atoms that are not of unit L2 norm")
 
 

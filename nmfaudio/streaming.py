@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from .audio import as_signal
 from .decompose.stream import DecompositionStream
 from .decompose.unfolded import stages_of
-from .denoiser import compressed, gain_rule, powers
-from .dictionary import Dictionary
+from .denoiser import Settings, compressed, powers
 from .errors import AudioError, NmfaudioError
 from .gain import power_mask
-from .high_band import HighBand, HighBandStream
-from .stft import STFT, StreamingSTFT
+from .long_term import LongTerm, LongTermStream
+from .stft import StreamingSTFT
 
 
-class StreamingDenoiser:
+class StreamingDenoiser(Settings):
     """Takes the noise out of a stream: as many samples out as in, late by a constant `latency`.
 
     The output does not depend on how the stream is cut into blocks, and is that of :class:`nmfaudio.Denoiser` with
@@ -29,7 +29,7 @@ class StreamingDenoiser:
         Channels of the stream.
     dictionary : str, path or Dictionary
         A causal unfolded dictionary.
-    attenuation_limit_db, strength, channels
+    noise, attenuation_limit_db, strength, channels
         See :class:`nmfaudio.Denoiser`.
 
     Attributes
@@ -60,30 +60,29 @@ class StreamingDenoiser:
         n_channels: int = 1,
         dictionary: Any = "speech-causal",
         *,
+        noise: Any = None,
         attenuation_limit_db: float | None = None,
         strength: float = 1.0,
         channels: str = "linked",
-    ):
-        if channels not in ("linked", "independent"):
-            raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
+    ) -> None:
+        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
         if n_channels < 1:
             raise NmfaudioError(f"n_channels {n_channels}: a stream has at least one channel")
-        self.dictionary = dictionary if isinstance(dictionary, Dictionary) else Dictionary.load(dictionary)
         if self.dictionary.kind != "unfolded":
             raise NmfaudioError(f"a stream needs an unfolded dictionary, not one of kind {self.dictionary.kind!r}")
-        self.gain_rule = gain_rule(self.dictionary, strength, attenuation_limit_db)
-        self.channels = channels
-        front_end = self.dictionary.front_end
-        stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
+        stft = self._stft_at(sr)
         self._hop = stft.hop_length
         self.latency = stft.overlap + stft.hop_length
         self._stft = StreamingSTFT(stft, n_channels)
         n_gains = 1 if channels == "linked" else n_channels
-        n_above = max(0, stft.n_bins - front_end.n_bins)
+        stages = stages_of(self.dictionary)
+        profile = None if self.noise is None else self.noise.arrays["noise"]
+        window, n_modelled = LongTerm.looking(ahead=False), self.dictionary.front_end.n_bins
         self._streams = [
-            (DecompositionStream(stages_of(self.dictionary)), HighBandStream(HighBand.looking(ahead=False), n_above))
+            (DecompositionStream(stages, profile), LongTermStream(window, stft.n_bins, n_modelled))
             for _ in range(n_gains)
         ]
+        self._shared = [self.dictionary, self.noise, profile, stft, *stages, *(stage.context for stage in stages)]
         self._heard = np.zeros((n_channels, self._hop), np.float32)
         self._ready = np.zeros((n_channels, self._hop), np.float32)
         self._at = 0
@@ -96,7 +95,7 @@ class StreamingDenoiser:
         Parameters
         ----------
         block : ndarray, shape (samples,) or (n_channels, samples)
-            Float; any number of samples.
+            Float, or integers that are scaled to full scale 1; any number of samples.
 
         Returns
         -------
@@ -105,16 +104,13 @@ class StreamingDenoiser:
         Raises
         ------
         AudioError
-            If the block has another number of channels, or holds NaN or infinity.
+            If the block has another number of channels, or holds NaN, infinity or what is beyond 1e10.
         """
         block = np.asarray(block)
         y = np.atleast_2d(block)
         if y.ndim != 2 or len(y) != len(self._heard):
             raise AudioError(f"block of shape {block.shape}: this stream has {len(self._heard)} channel(s)")
-        if block.dtype.kind != "f":
-            raise AudioError(f"block of type {block.dtype}: give float samples, full scale 1")
-        if not np.isfinite(y).all():
-            raise AudioError("block holds NaN or infinity: replace them first, for example with numpy.nan_to_num")
+        y = as_signal(y)
         out = np.empty(y.shape, np.float32)
         done = 0
         while done < y.shape[1]:
@@ -145,8 +141,17 @@ class StreamingDenoiser:
         self._at = 0
 
     def copy(self) -> "StreamingDenoiser":
-        """Stream that goes on from here by itself; the dictionary is shared."""
-        return deepcopy(self, {id(self.dictionary): self.dictionary})
+        """Stream that goes on from here by itself; the dictionary and all that was made of it are shared."""
+        return deepcopy(self)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "StreamingDenoiser":
+        """Copy what was heard, share the rest."""
+        memo |= {id(part): part for part in self._shared}
+        twin = object.__new__(type(self))
+        twin.__dict__.update(deepcopy(self.__dict__, memo))
+        return twin
 
     def _clean_hop(self, heard: np.ndarray) -> np.ndarray:
         Y = self._stft.analyse(heard)
@@ -155,10 +160,7 @@ class StreamingDenoiser:
             Y = Y * np.stack([self._gain(*pair) for pair in zip(spectra, self._streams, strict=True)])
         return self._stft.synthesise(Y)
 
-    def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, HighBandStream]) -> np.ndarray:
-        decomposition, high_band = stream
+    def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, LongTermStream]) -> np.ndarray:
+        decomposition, long_term = stream
         S, N = decomposition.push(compressed(power, self.dictionary.front_end))
-        mask = power_mask(S, N, self.gain_rule.mask_power)[: len(power), 0]
-        if len(power) > len(mask):
-            mask = np.concatenate([mask, high_band.push(power[len(mask) :], mask)])
-        return self.gain_rule(mask)
+        return self.gain_rule(long_term.push(power, power_mask(S, N, self.gain_rule.mask_power)[:, 0]))

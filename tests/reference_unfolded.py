@@ -45,10 +45,7 @@ def stack(context, V, mask=None):
     at = lambda X, t: X[:, t] if 0 <= t < n else silence  # noqa: E731
     over = lambda X, t, span: np.stack([at(X, t + s) for s in range(span[0], span[1] + 1)], 1)  # noqa: E731
     smoothed = lambda t, span: np.stack(  # noqa: E731
-        [
-            np.mean([repeated(V, t + s - k) for k in range(context.smooth)], axis=0)
-            for s in range(span[0], span[1] + 1)
-        ],
+        [np.mean([repeated(V, t + s - k) for k in range(context.smooth)], axis=0) for s in range(span[0], span[1] + 1)],
         1,
     )
     B = context.bands

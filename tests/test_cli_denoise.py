@@ -15,6 +15,7 @@ import pytest
 import soundfile as sf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
 from nmfaudio import audio, ffmpeg
 from nmfaudio.cli import main as nmfaudio_command
@@ -27,7 +28,9 @@ import os, time
 import numpy as np
 
 class Denoiser:
-    def __init__(self, dictionary="speech", *, attenuation_limit_db=None, strength=1.0, channels="linked"):
+    noise = None
+
+    def __init__(self, dictionary="speech", *, noise, attenuation_limit_db, strength, channels):
         if dictionary == "unknown":
             from nmfaudio.errors import DictionaryError
             raise DictionaryError("no dictionary 'unknown': choose one of speech")
@@ -247,6 +250,7 @@ def make_bad_files():
     Path("film.mp4").write_bytes(b"\0\0\0\x20ftypisom nonsense")
     Path("folder").mkdir()
     Path("file").touch()
+    Path("old.npz").touch()
 
 
 @pytest.mark.parametrize(
@@ -277,6 +281,9 @@ def make_bad_files():
         ("good.wav out.wav --residual out.wav", "out.wav: the output and the residual need different places"),
         ("good.wav folder/../good.wav ./good.wav --out-dir out", "good.wav and folder/../good.wav would both become"),
         ("- --out-dir out", "standard input has no name"),
+        ("good.wav out.wav --save-profile p.npz", "p.npz: nothing to learn a profile from: give --noise"),
+        ("good.wav out.wav --noise 0-1 --save-profile old.npz", "old.npz: exists already: give --overwrite"),
+        ("good.wav nan.wav --out-dir out --noise 0-1 --save-profile p.npz", "p.npz: each input has a profile of its"),
         ("good.wav out.wav --report no/such/report.json", "no/such/report.json: cannot be written"),
     ],
 )
@@ -299,6 +306,8 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
         ("a.wav b.wav --attenuation-limit much", "'much' is not a number of decibels"),
         ("a.wav b.wav --start yesterday", "'yesterday' is not a time"),
         ("a.wav b.wav --end 1:60", "'1:60' is not a time"),
+        ("a.wav b.wav --noise 2-1", "'2-1' is not a part of a recording"),
+        ("a.wav b.wav --noise a.wav --save-profile b.wav", "'b.wav' is not the name of a profile"),
         ("a.wav b.wav --jobs 0", "'0' is not a number of files"),
         ("a.wav b.wav --overwrite --skip-existing", "not allowed with argument"),
         ("a.wav b.wav --nonsense", "unrecognized arguments: --nonsense"),
@@ -327,7 +336,7 @@ def test_help_fits_a_screen(capsys):
         main(["--help"])
     assert caught.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 42
+    assert len(lines) <= 44
     assert max(map(len, lines)) <= 110
 
 
@@ -730,6 +739,61 @@ def test_the_denoiser_itself(folder, monkeypatch, capsys):
 
 def unit_columns(W):
     return W / np.linalg.norm(W, axis=0)
+
+
+@pytest.fixture
+def real(folder, monkeypatch):
+    """A small dictionary for the denoiser itself, and noise for a second with a tone after it."""
+    monkeypatch.setattr("nmfaudio.denoiser.Denoiser", Denoiser)
+    random_dictionary(LOOKING_AHEAD).save("d.npz")
+    y = 0.1 * noise(2, 6000)
+    y[1000:] += 0.3 * np.sin(np.arange(5000) / 5)[:, None].astype(np.float32)
+    write("in.wav", y, 1000, subtype="FLOAT")
+    write("noise.wav", y[:1000], 1000, subtype="FLOAT")
+
+
+def test_noise_is_learnt_from_a_file_or_a_part_of_the_input_or_kept(real):
+    def cleaned(*options):
+        assert main(["in.wav", "out.wav", "-d", "d.npz", "--overwrite", *options]) == 0
+        return read("out.wav")
+
+    plain = cleaned()
+    by_file = cleaned("--noise", "noise.wav", "--save-profile", "kept.npz")
+    assert np.abs(by_file - plain).max() > 1e-3
+    np.testing.assert_array_equal(cleaned("--noise", "kept.npz"), by_file)
+    np.testing.assert_array_equal(cleaned("--noise", "0-0:01", "--save-profile", "part.npz"), by_file)
+    np.testing.assert_array_equal(cleaned("--noise", "part.npz"), by_file)
+    expected = Denoiser("d.npz", noise="kept.npz")(read("in.wav").T, 1000).T
+    np.testing.assert_allclose(by_file, expected, atol=1e-6)
+    later = cleaned("--noise", "0-1", "--start", "2")
+    assert len(later) == 4000  # the part to learn from is one of the file, not of what is cut out of it
+
+
+def test_each_file_has_noise_of_its_own(real):
+    write("other.wav", np.cumsum(noise(1, 3000), axis=0) / 50, 1000, subtype="FLOAT")
+    assert main(["in.wav", "other.wav", "--out-dir", "out", "-d", "d.npz", "--noise", "0-1", "--report", "r.json"]) == 0
+    assert json.loads(Path("r.json").read_text())["options"]["noise"] == [0, 1]
+    for name in ("in.wav", "other.wav"):
+        assert main([name, "alone.wav", "-d", "d.npz", "--noise", "0-1", "--overwrite"]) == 0
+        np.testing.assert_array_equal(read(f"out/{name}"), read("alone.wav"))
+
+
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("missing.wav", "missing.wav: no such file"),
+        ("missing.npz", "missing.npz: no such file"),
+        ("d.npz", "not a noise profile"),
+        ("silent.wav", "silent.wav: the noise is silence"),
+        ("7-8", "in.wav: is over before 7.0 s"),
+        ("0-0.01", "in.wav: noise of 0.010 s is too short"),
+    ],
+)
+def test_noise_that_cannot_be_used(real, capsys, what, words):
+    write("silent.wav", np.zeros((2000, 1), np.float32), 1000)
+    assert main(["in.wav", "out.wav", "-d", "d.npz", "--noise", what, "--save-profile", "kept.npz"]) == 2
+    assert words in one_line(capsys)
+    assert not Path("out.wav").exists() and not Path("kept.npz").exists()
 
 
 @pytest.mark.parametrize("name", nmfaudio_command.SUBCOMMANDS)

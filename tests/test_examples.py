@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from nmfaudio import StreamingDenoiser, ffmpeg
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -41,3 +43,17 @@ def test_recordings_are_small_and_named_in_the_licences(name, sr, channels):
     assert (info.samplerate, info.channels) == (sr, channels)
     assert path.stat().st_size < 300_000
     assert f"`{name}`" in (EXAMPLES / "LICENSES.md").read_text()
+
+
+@pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
+def test_raw_samples_go_through_a_pipe(tmp_path):
+    source = EXAMPLES / "noisy_48k.ogg"
+    decode = ["ffmpeg", "-loglevel", "error", "-i", source, "-f", "f32le", "-"]
+    encode = ["ffmpeg", "-loglevel", "error", "-f", "f32le", "-ar", "48000", "-ac", "2", "-i", "-", "out.wav"]
+    clean = [sys.executable, EXAMPLES / "denoise_pcm.py", "48000", "2"]
+    raw = subprocess.run(decode, capture_output=True, check=True).stdout
+    cleaned = subprocess.run(clean, input=raw, capture_output=True, check=True).stdout
+    subprocess.run([*encode[:-1], tmp_path / encode[-1]], input=cleaned, check=True)
+    y, sr = sf.read(source, dtype="float32")
+    expected = StreamingDenoiser(sr, 2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
+    np.testing.assert_allclose(sf.read(tmp_path / "out.wav", dtype="float32")[0].T, expected, atol=2**-14)

@@ -15,7 +15,7 @@ needs_ffmpeg = pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not 
 class Halver:
     """Stand-in for the denoiser: half the amplitude."""
 
-    def __init__(self, dictionary, *, attenuation_limit_db, strength, channels):
+    def __init__(self, dictionary, **options):
         pass
 
     def process_blocks(self, blocks, sr):

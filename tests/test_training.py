@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import soundfile as sf
-from test_denoiser import voice_in_noise
+from signals import voice_in_noise
 from unfolded_helpers import N_BINS, random_arrays
 
 from nmfaudio import Denoiser, Dictionary, NmfaudioError

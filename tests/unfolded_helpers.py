@@ -46,11 +46,13 @@ def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
     return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
 
 
-def random_dictionary(contexts, front_end=None):
+def random_dictionary(contexts, front_end=None, n_atoms=5):
     """A dictionary that separates nothing but runs through every path; by default for 500 Hz in 9 bins."""
     front_end = front_end or FrontEnd(sr=500, window_s=0.032, hop_s=0.016, n_bins=N_BINS, exponent=0.6)
     arrays = {
-        f"{i}/{name}": array for i, c in enumerate(contexts) for name, array in random_arrays(c, seed=i).items()
+        f"{i}/{name}": array
+        for i, c in enumerate(contexts)
+        for name, array in random_arrays(c, n_atoms, seed=i).items()
     }
     stages = [{"order": [0, 1], "context": asdict(c)} for c in contexts]
     return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})

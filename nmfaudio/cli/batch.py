@@ -19,6 +19,7 @@ from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
 from ..errors import AudioError, NmfaudioError
 from .cleaning import Cleaner, Job, failed
 from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say
+from .report import is_page, write_page
 
 
 def run_batch(args: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def run_batch(args: argparse.Namespace) -> int:
     counts = {status: sum(r["status"] == status for r in results) for status in ("done", "skipped", "failed")}
     if len(jobs) > 1 and not args.quiet:
         say(f"{len(jobs)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
-    if args.report:
+    if args.report and not is_page(args.report):
         _write_report(Path(args.report), args, results)
     if not counts["failed"]:
         return OK
@@ -46,6 +47,10 @@ def plan(args: argparse.Namespace) -> list[Job]:
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
+    if args.save_profile is not None:
+        _check_profile(args, len(jobs))
+    if args.report and is_page(args.report) and (len(jobs) > 1 or jobs[0].source == "-"):
+        raise NmfaudioError(f"{args.report}: a page shows one sound file: give one, or a report that ends in .json")
     sources: dict[str, str] = {}
     for job in jobs:
         for target in job.targets:
@@ -55,6 +60,15 @@ def plan(args: argparse.Namespace) -> list[Job]:
         if len({os.path.realpath(target) for target in job.targets}) < len(job.targets):
             raise NmfaudioError(f"{job.target}: the output and the residual need different places")
     return jobs
+
+
+def _check_profile(args: argparse.Namespace, n_jobs: int) -> None:
+    if args.noise is None:
+        raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
+    if isinstance(args.noise, tuple) and n_jobs > 1:
+        raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
+    if Path(args.save_profile).exists() and not args.overwrite:
+        raise NmfaudioError(f"{args.save_profile}: exists already: give --overwrite to replace it")
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -108,11 +122,19 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
     cleaner = Cleaner(args)  # here even for many processes: an option that cannot be used is one error, not many
     if args.jobs > 1 and len(jobs) > 1:
         yield from _side_by_side(jobs, args)
-        return
+    else:
+        yield from _one_by_one(jobs, args, cleaner)
+    if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
+        cleaner.denoiser.noise.save(args.save_profile)
+
+
+def _one_by_one(jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner) -> Iterator[dict[str, Any]]:
     for number, job in enumerate(jobs, 1):
         label = job.source if len(jobs) == 1 else f"{number}/{len(jobs)}  {job.source}"
         with Progress(label, shown=not args.quiet) as progress:
             result = cleaner.attempt(job, progress)
+        if args.report and is_page(args.report) and result["status"] == "done":
+            write_page(Path(args.report), job.source, cleaner.denoiser, args)
         yield result
 
 

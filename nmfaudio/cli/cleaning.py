@@ -53,15 +53,30 @@ class Cleaner:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.denoiser = self._denoiser(args.dictionary, None if isinstance(args.noise, tuple) else args.noise)
+
+    def _denoiser(self, dictionary: Any, noise: Any) -> Any:
         from ..denoiser import Denoiser
 
-        self.args = args
-        self.denoiser = Denoiser(
-            args.dictionary,
-            attenuation_limit_db=args.attenuation_limit,
-            strength=args.strength,
-            channels=args.channels,
+        return Denoiser(
+            dictionary,
+            noise=noise,
+            attenuation_limit_db=self.args.attenuation_limit,
+            strength=self.args.strength,
+            channels=self.args.channels,
         )
+
+    def listen(self, source: Path, start_s: float, stop_s: float) -> None:
+        """Learn the noise from a part of the file."""
+        from ..noise import LONGEST_S, noise_profile
+
+        y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
+        try:
+            profile = noise_profile(y, sr, self.denoiser.dictionary)
+        except AudioError as error:
+            raise AudioError(f"{source}: {error}") from error
+        self.denoiser = self._denoiser(self.denoiser.dictionary, profile)
 
     def attempt(self, job: Job, progress: Callable[[float], None] = lambda part: None) -> dict[str, Any]:
         """Clean a file, and say how it went: never an exception, so that other files can go on."""
@@ -94,6 +109,8 @@ class Cleaner:
             if duration_s <= 0:
                 where = f" after {start_s:g} s" if header.frames else " in it"
                 raise AudioError(f"{job.source}: has no sound{where}")
+            if isinstance(self.args.noise, tuple):
+                self.listen(source, *self.args.noise)
             outputs = []
             for path in job.targets:
                 like = header.written_to(path, self.args.format, self.args.subtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import signal
 import sys
@@ -22,6 +23,13 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_Help, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments, and keep them as they were given."""
+        given = sys.argv[1:] if args is None else args
+        parsed = super().parse_args(given, namespace)
+        parsed.command_line = shlex.join([self.prog, *given])
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit."""
@@ -124,3 +132,23 @@ def seconds(text: str) -> float:
     if len(parts) > 3 or not all(0 <= part < float("inf") for part in parts) or any(part >= 60 for part in parts[1:]):
         raise ValueError(text)
     return sum(part * 60**i for i, part in enumerate(reversed(parts)))
+
+
+def decibels(text: str) -> float:
+    """Parse an attenuation limit."""
+    return _number(text, "a number of decibels from 0 to 1000", 0, 1000)
+
+
+def strength(text: str) -> float:
+    """Parse a strength."""
+    return _number(text, "a strength from 0 to 10", 0, 10)
+
+
+def _number(text: str, what: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value

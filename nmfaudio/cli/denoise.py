@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from .common import Parser, call, seconds
+from .common import Parser, call, decibels, seconds, strength
 
 USAGE = """denoise [options] INPUT OUTPUT
        denoise [options] INPUT... --out-dir FOLDER"""
@@ -34,7 +34,30 @@ def add_parser(subparsers: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `denoise` can be told."""
     parser.add_argument("paths", nargs="+", help=argparse.SUPPRESS)
+    add_sound(parser)
 
+    files = parser.add_argument_group("files")
+    add = files.add_argument
+    add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
+    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, RF64, W64, ...")
+    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, VORBIS, OPUS, ...")
+    add("--residual", metavar="FILE", help="also write what was taken away (with --out-dir a folder)")
+    add("--save-profile", type=_profile, metavar="FILE", help="keep what --noise taught in FILE.npz")
+    existing = files.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+    existing.add_argument("--skip-existing", action="store_true", help="pass over inputs whose output exists")
+
+    add = parser.add_argument_group("running").add_argument
+    add("-j", "--jobs", type=_count, default=1, metavar="N", help="work on N files at a time (1)")
+    add("--report", metavar="FILE", help="write what was done: .html to hear and see it, else JSON")
+    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("-v", "--verbose", action="store_true", help="say a line for each file")
+    add("--version", action="version", version=f"denoise {__version__} (nmfaudio)")
+    add("-h", "--help", action="help", help="show this help")
+
+
+def add_sound(parser: argparse.ArgumentParser) -> None:
+    """Add how sound is cleaned, which `nmfaudio report` can be told too."""
     add = parser.add_argument_group("sound").add_argument
     add("-d", "--dictionary", default="speech", metavar="NAME", help="trained dictionary, by name or path (speech)")
     add(
@@ -44,29 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="speech-causal",
         help="look at the past alone, as a stream must; short for -d speech-causal",
     )
+    add("--noise", type=_noise, metavar="WHAT", help="its sound: a recording, a profile, or START-END of the input")
     add("--channels", choices=("linked", "independent"), default="linked", help="one gain for all, or each its own")
-    add("--attenuation-limit", type=_decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
-    add("--strength", type=_strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+    add("--attenuation-limit", type=decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
+    add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
     add("--start", type=_time, metavar="TIME", help="take only the part from TIME on: seconds, m:ss or h:mm:ss")
     add("--end", type=_time, metavar="TIME", help="take only the part up to TIME")
-
-    files = parser.add_argument_group("files")
-    add = files.add_argument
-    add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
-    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, RF64, W64, ...")
-    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, VORBIS, OPUS, ...")
-    add("--residual", metavar="FILE", help="also write what was taken away (with --out-dir a folder)")
-    existing = files.add_mutually_exclusive_group()
-    existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
-    existing.add_argument("--skip-existing", action="store_true", help="pass over inputs whose output exists")
-
-    add = parser.add_argument_group("running").add_argument
-    add("-j", "--jobs", type=_count, default=1, metavar="N", help="work on N files at a time (1)")
-    add("--report", metavar="FILE", help="write what was done to a JSON file")
-    add("-q", "--quiet", action="store_true", help="say nothing but errors")
-    add("-v", "--verbose", action="store_true", help="say a line for each file")
-    add("--version", action="version", version=f"denoise {__version__} (nmfaudio)")
-    add("-h", "--help", action="help", help="show this help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,28 +88,28 @@ def run(args: argparse.Namespace) -> int:
     return run_batch(args)
 
 
-def _number(text: str, what: str, low: float, high: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
-
-
-def _decibels(text: str) -> float:
-    return _number(text, "a number of decibels from 0 to 1000", 0, 1000)
-
-
-def _strength(text: str) -> float:
-    return _number(text, "a strength from 0 to 10", 0, 10)
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of files from 1 up")
     return int(text)
+
+
+def _noise(text: str) -> str | tuple[float, float]:
+    """File, or a part of the input as seconds."""
+    start, _, end = text.partition("-")
+    try:
+        part = seconds(start), seconds(end)
+    except ValueError:
+        return text
+    if not part[0] < part[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part of a recording: START-END, each seconds or m:ss")
+    return part
+
+
+def _profile(text: str) -> str:
+    if not text.endswith(".npz"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a profile: it ends in .npz")
+    return text
 
 
 def _time(text: str) -> float:

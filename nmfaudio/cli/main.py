@@ -12,9 +12,12 @@ from .common import Parser, call
 # Each module has add_parser(subparsers) and run(args) -> int; only the one that is called is imported.
 SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
+    "live": "take the noise out of speech from the microphone, as it comes",
     "dictionaries": "list, describe, verify and export dictionaries",
     "train": "train a dictionary on your own speech and noise",
+    "report": "make a page to hear and see what denoising does to a recording",
     "evaluate": "score noisy speech before and after denoising",
+    "warmup": "compile ahead of the first use",
 }
 
 

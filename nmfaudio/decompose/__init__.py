@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from ..dictionary import Dictionary
+from ..errors import DictionaryError
 
 
 class Decomposition(Protocol):
@@ -23,12 +24,21 @@ class Decomposition(Protocol):
         ...
 
 
-def decomposition_for(dictionary: Dictionary) -> Decomposition:
-    """Decomposition that fits the kind of a dictionary."""
+def decomposition_for(dictionary: Dictionary, profile: Dictionary | None = None) -> Decomposition:
+    """Decomposition that fits the kind of a dictionary, in the light of a noise profile if there is one.
+
+    Raises
+    ------
+    DictionaryError
+        If the dictionary is itself a noise profile.
+    """
+    atoms = None if profile is None else profile.arrays["noise"]
     if dictionary.kind == "unfolded":
         from .unfolded import UnfoldedDecomposition
 
-        return UnfoldedDecomposition(dictionary)
-    from .sparse import SparseDecomposition
+        return UnfoldedDecomposition(dictionary, atoms)
+    if dictionary.kind == "sparse":
+        from .sparse import SparseDecomposition
 
-    return SparseDecomposition(dictionary)
+        return SparseDecomposition(dictionary, profile=atoms)
+    raise DictionaryError(f"dictionary {dictionary.name!r} is a noise profile: give it as noise, beside a dictionary")

@@ -1,10 +1,12 @@
 """Semi-supervised sparse NMF: trained atoms of speech and noise, and free atoms for the noise of this recording."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from ..dictionary import Dictionary
+from ..noise import refined
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,13 @@ class SparseDecomposition:
         Of kind "sparse".
     settings : SparseSettings, optional
         By default from the dictionary's settings.
+    profile : ndarray, shape (F, K), optional
+        Atoms of a noise profile: noise atoms beside the trained ones, and a second look at the estimates.
 
     Attributes
     ----------
+    atoms : ndarray, shape (F, K)
+        Trained atoms of speech, `n_speech` of them, then those of noise.
     segment_frames, past_frames, future_frames : int
         See `Decomposition`.
 
@@ -70,7 +76,9 @@ class SparseDecomposition:
     array([0.7, 0.7, 0.7, 0.7, 0. , 0. , 0. , 0. , 0. ], dtype=float32)
     """
 
-    def __init__(self, dictionary: Dictionary, settings: SparseSettings | None = None) -> None:
+    def __init__(
+        self, dictionary: Dictionary, settings: SparseSettings | None = None, profile: np.ndarray | None = None
+    ) -> None:
         if settings is None:
             names = {field.name for field in fields(SparseSettings)}
             settings = SparseSettings(**{k: v for k, v in dictionary.settings.items() if k in names})
@@ -79,10 +87,13 @@ class SparseDecomposition:
         self.past_frames = -(-settings.margin_frames // self.segment_frames) * self.segment_frames
         self.future_frames = settings.margin_frames
         others = [atoms for name, atoms in dictionary.arrays.items() if name != "speech"]
-        self._n_speech = dictionary.arrays["speech"].shape[1]
-        self._atoms = np.hstack([dictionary.arrays["speech"], *others])
-        self._penalties = np.full((self._atoms.shape[1], 1), settings.noise_penalty, np.float32)
-        self._penalties[: self._n_speech] = settings.speech_penalty
+        self._profile = profile
+        if profile is not None:
+            others.append(profile)
+        self.n_speech = dictionary.arrays["speech"].shape[1]
+        self.atoms = np.hstack([dictionary.arrays["speech"], *others])
+        self._penalties = np.full((self.atoms.shape[1], 1), settings.noise_penalty, np.float32)
+        self._penalties[: self.n_speech] = settings.speech_penalty
 
     def __call__(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Explain a spectrogram.
@@ -97,29 +108,43 @@ class SparseDecomposition:
         S, N : ndarray, shape (F, N), float32
             Estimates of speech and noise in the compressed domain.
         """
+        S, N = np.zeros(V.shape, np.float32), np.zeros(V.shape, np.float32)
+        for frames, W, H in self.factors(V):
+            S[: len(W), frames] = W[:, : self.n_speech] @ H[: self.n_speech]
+            N[: len(W), frames] = W[:, self.n_speech :] @ H[self.n_speech :]
+        return (S, N) if self._profile is None else refined(V, S, N, self._profile[: len(V)])
+
+    def factors(self, V: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Explain a spectrogram segment by segment.
+
+        Yields
+        ------
+        frames : slice
+            Frames of the segment.
+        W : ndarray, shape (F, K)
+            The atoms and, last, the free ones of the segment; fewer bins F than V has if the upper ones hold nothing.
+        H : ndarray, shape (K, N)
+            Their activations in these frames.
+        """
         n_frames, margin = V.shape[1], self.settings.margin_frames
-        S, N = np.empty(V.shape, np.float32), np.empty(V.shape, np.float32)
         for start in range(0, n_frames, self.segment_frames):
             stop = min(start + self.segment_frames, n_frames)
             first, last = max(0, start - margin), min(n_frames, stop + margin)
-            estimates = self._explain(V[:, first:last])
-            for whole, part in zip((S, N), estimates, strict=True):
-                whole[:, start:stop] = part[:, start - first : stop - first]
-        return S, N
+            W, H = self._explain(V[:, first:last])
+            yield slice(start, stop), W, H[:, start - first : stop - first]
 
     def _explain(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from ..kernels.multiplicative import multiply, ratio_kullback_leibler, update_atoms
 
-        S, N = np.zeros_like(V), np.zeros_like(V)
         n_bins = 1 + int(np.flatnonzero(V.any(axis=1)).max(initial=-1))
         V = V[:n_bins]  # a recording at a lower rate says nothing about the bins above
         level = V.mean(dtype=np.float64).astype(np.float32) if n_bins else 0
         if level == 0:
-            return S, N
+            return self.atoms[:0], np.zeros((self.atoms.shape[1], V.shape[1]), np.float32)
         V = np.ascontiguousarray(V / level)
         free = self._free_atoms(V)
-        n_speech, n_fixed, n_free = self._n_speech, self._atoms.shape[1], free.shape[1]
-        W = np.hstack([self._atoms[:n_bins], free])
+        n_fixed, n_free = self.atoms.shape[1], free.shape[1]
+        W = np.hstack([self.atoms[:n_bins], free])
         T = _interpolation(V.shape[1], self.settings.knot_frames)
         G = np.full((n_free, len(T)), n_bins / W.sum(), np.float32)
         H = np.empty((W.shape[1], V.shape[1]), np.float32)
@@ -144,10 +169,7 @@ class SparseDecomposition:
                 P = np.tile(H[n_fixed:].sum(axis=1), (n_bins, 1))
                 update_atoms(W[:, n_fixed:], G, Q, P, no_penalty, one, two, floor)
                 np.dot(G, T, out=H[n_fixed:])
-        H *= level
-        S[:n_bins] = W[:, :n_speech] @ H[:n_speech]
-        N[:n_bins] = W[:, n_speech:] @ H[n_speech:]
-        return S, N
+        return W, H * level
 
     def _free_atoms(self, V: np.ndarray) -> np.ndarray:
         """Means of the quietest frames, grouped by time, shape (F, K), unit L2 norm."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import NmfaudioError
 from ..gain import power_mask
+from ..noise import refined
 from .context import LEAST_SHARE, Context, Span
 from .unfolded import Stage, activations, estimates
 
@@ -96,6 +97,8 @@ class DecompositionStream:
     ----------
     stages : list of Stage
         Stages of a causal dictionary.
+    profile : ndarray, shape (F, K), optional
+        Atoms of a noise profile.
 
     Raises
     ------
@@ -103,12 +106,13 @@ class DecompositionStream:
         If a stage looks ahead.
     """
 
-    def __init__(self, stages: list[Stage]):
+    def __init__(self, stages: list[Stage], profile: np.ndarray | None = None):
         ahead = sum(stage.context.future for stage in stages)
         if ahead:
             raise NmfaudioError(
                 f"this dictionary looks {ahead} frames ahead and cannot serve a stream; take a causal one"
             )
+        self._profile = profile
         self._stages = [(stage, ContextStream(stage.context)) for stage in stages]
 
     def push(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +121,11 @@ class DecompositionStream:
         for stage, context in self._stages:
             stack, tracked = context.push(v, mask)
             h, a, _ = activations(stage.P, stage.order, stack, tracked)
-            S, N = estimates(stage.P, h, a, tracked)
-            mask = power_mask(S, N)[0]
-        return S.T, N.T
+            S, N = (X.T for X in estimates(stage.P, h, a, tracked))
+            if self._profile is not None:
+                S, N = refined(v[:, None], S, N, self._profile)
+            mask = power_mask(S, N)[:, 0]
+        return S, N
 
     def reset(self) -> None:
         """Forget all that was heard."""

@@ -19,12 +19,14 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..gain import power_mask
+from ..noise import refined
 from .context import Context
 
 _LEAST = np.float32(1e-8)
-_MOST = np.float32(18)  # of a factor's logarithm, so that a frame unlike all atoms does not overflow
+_TINY = np.float32(1e-30)  # below what the updates can make of a start
+MOST = np.float32(18)  # of a factor's logarithm, up and down: a frame unlike all atoms must not overflow or vanish
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
-_BLOCK = 512  # frames whose activations stay in cache through all updates
+_BLOCK = 128  # frames whose activations stay in cache through all updates
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -66,7 +68,7 @@ def update(
     den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
     den = c @ W + P[f"penalty{layer}"] + _LEAST
     ratio = np.maximum(matmul(Q, W) / den, _LEAST)
-    factor = np.exp(np.minimum(P[f"relaxation{layer}"] * np.log(ratio), _MOST))
+    factor = np.exp(np.clip(P[f"relaxation{layer}"] * np.log(ratio), -MOST, MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
 
 
@@ -117,7 +119,7 @@ def contributions(
         atom = a[:, j, None] * tracked[:, j, :n_bins]
         S += atom * P["speech_gains"][j]
         N += atom * P["noise_gains"][j]
-    return np.maximum(S, _LEAST), np.maximum(N, _LEAST)
+    return np.maximum(S, _TINY), np.maximum(N, _TINY)
 
 
 def estimates(
@@ -161,6 +163,8 @@ class UnfoldedDecomposition:
     ----------
     dictionary : Dictionary
         Of kind "unfolded".
+    profile : ndarray, shape (F, K), optional
+        Atoms of a noise profile.
 
     Attributes
     ----------
@@ -170,8 +174,9 @@ class UnfoldedDecomposition:
 
     segment_frames = 1
 
-    def __init__(self, dictionary: Dictionary):
+    def __init__(self, dictionary: Dictionary, profile: np.ndarray | None = None):
         self.stages = stages_of(dictionary)
+        self.profile = profile
         self.past_frames = sum(stage.context.past for stage in self.stages)
         self.future_frames = sum(stage.context.future for stage in self.stages)
 
@@ -188,9 +193,12 @@ class UnfoldedDecomposition:
         S, N : ndarray, shape (F, N)
             Estimates of speech and noise, in each frame on a scale of its own.
         """
-        S, N = self.stages[0](V)
-        for stage in self.stages[1:]:
-            S, N = stage(V, power_mask(S, N))
+        mask = None
+        for stage in self.stages:
+            S, N = stage(V, mask)
+            if self.profile is not None:
+                S, N = refined(V, S, N, self.profile)
+            mask = power_mask(S, N)
         return S, N
 
 

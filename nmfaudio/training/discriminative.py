@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..decompose.unfolded import Matmul, activations, contributions
+from ..decompose.unfolded import MOST, Matmul, activations, contributions
 from ..errors import NmfaudioError
 from .mixing import Mixture
 from .pool import Example
@@ -121,7 +121,8 @@ def loss_and_gradient(
     for trace in reversed(traces):
         i = trace.layer
         W, c, G = P[f"atoms{i}"], P[f"weights{i}"], P[f"gains{i}"]
-        dfactor = dh * trace.h * trace.factor  # by the logarithm of the factor
+        inside = np.abs(np.log(trace.factor)) < MOST
+        dfactor = dh * trace.h * trace.factor * inside  # by the logarithm of the factor
         g[f"relaxation{i}"] += np.sum(dfactor * np.log(trace.ratio), axis=0)
         dratio = dfactor * P[f"relaxation{i}"] / trace.ratio
         dnum = dratio / trace.denominator

@@ -43,12 +43,12 @@ class Schedule:
     """
 
     steps: int = 30_000
-    rate: float = 0.008
+    rate: float = 0.005
     warm_up: int = 100
     decay: float = 0.35
     n_frames: int = 1024
     pool_items: int = 600
-    new_items: int = 4
+    new_items: int = 3
     item_frames: int = 128
     check_every: int = 500
 

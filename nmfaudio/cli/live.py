@@ -1,0 +1,110 @@
+"""`nmfaudio live`: from the microphone to the loudspeaker, by way of a `StreamingDenoiser`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ..errors import NmfaudioError
+from ..streaming import StreamingDenoiser
+from .common import OK, decibels, say, strength
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to those of `nmfaudio`."""
+    parser = subparsers.add_parser(
+        "live",
+        description="Take the noise out of speech as it comes, from the microphone to the loudspeaker or headphones,\n"
+        "until Ctrl-C. Needs the extra: pip install 'nmfaudio[live]'",
+    )
+    add = parser.add_argument
+    add("--list-devices", action="store_true", help="list what can be listened to and played on")
+    add("--input", type=_device, metavar="DEVICE", help="number or part of the name (the system's default)")
+    add("--output", type=_device, metavar="DEVICE", help="the same for what is played on")
+    add("--channels", type=int, choices=(1, 2), default=1, help="of the input and the output (1)")
+    add("--rate", type=int, metavar="HZ", help="sampling rate (the output's own)")
+    add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary (speech-causal)")
+    add("--noise", metavar="FILE", help="its sound: a recording or a saved profile")
+    add("--attenuation-limit", type=decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
+    add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Pass sound on until it is interrupted; return the exit code."""
+    sd = _sounddevice()
+    try:
+        if args.list_devices:
+            print(sd.query_devices())
+            return OK
+        sr = args.rate or sd.query_devices(args.output, "output")["default_samplerate"]
+        passing = Passing(
+            StreamingDenoiser(
+                sr,
+                args.channels,
+                args.dictionary,
+                noise=args.noise,
+                attenuation_limit_db=args.attenuation_limit,
+                strength=args.strength,
+            )
+        )
+        devices = sd.Stream(
+            samplerate=sr,
+            channels=args.channels,
+            device=(args.input, args.output),
+            dtype="float32",
+            latency="low",
+            callback=passing,
+        )
+        with devices:
+            late_s = passing.denoiser.latency / sr + sum(devices.latency)
+            say(f"{sr:g} Hz, {1000 * late_s:.0f} ms behind; Ctrl-C ends")
+            while devices.active:
+                sd.sleep(100)
+        raise NmfaudioError("the sound device has stopped")
+    except KeyboardInterrupt:
+        if passing.n_gaps:
+            say(f"{passing.n_gaps} times the sound had a gap: try --rate 16000, or -d speech-causal-fast")
+        return OK
+    except NmfaudioError:
+        raise
+    except (sd.PortAudioError, ValueError) as error:  # the latter for a name that no device has, or several
+        raise NmfaudioError(f"no sound device as asked for ({error}): see --list-devices") from error
+
+
+class Passing:
+    """What a sound device calls with each block that it has heard.
+
+    Parameters
+    ----------
+    denoiser : StreamingDenoiser
+
+    Attributes
+    ----------
+    n_gaps : int
+        Blocks before which sound was lost, because it was not taken or given in time.
+    """
+
+    def __init__(self, denoiser: StreamingDenoiser) -> None:
+        self.denoiser = denoiser
+        self.n_gaps = 0
+
+    def __call__(self, heard: np.ndarray, played: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        """Fill `played` for `heard`, both of shape (frames, channels)."""
+        self.n_gaps += bool(status)
+        played[:] = self.denoiser.process(np.nan_to_num(heard.T, posinf=0, neginf=0)).T
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except ImportError:
+        raise NmfaudioError("sounddevice is not installed: pip install 'nmfaudio[live]'") from None
+    except OSError as error:  # its library
+        raise NmfaudioError(f"{error}: install PortAudio (Debian, Ubuntu: apt install libportaudio2)") from None
+    return sounddevice
+
+
+def _device(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
