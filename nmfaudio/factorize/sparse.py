@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
+from ._descent import descend
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +128,15 @@ def sparse_nmf(
     H[:] = data.sum(axis=0) / atoms.sum()
 
     updates = MultiplicativeUpdates(data + np.finfo(dtype).eps, atoms, H, mu, beta, certainty, n_fixed)
-    objective = [updates.objective()]
-    for i in range(max_iter):
+
+    def step() -> None:
         updates.update_H()
         if n_fixed < n_components:
             updates.update_W()
-        objective.append(updates.objective())
-        if i >= 9 and objective[-11] - objective[-1] < tol * objective[0]:
-            break
+
+    objective = descend(step, updates.objective, max_iter, tol)
     with np.errstate(over="ignore"):
-        return Factorization(atoms, np.ldexp(H, exponent), np.array(objective) * np.exp2(exponent * beta))
+        return Factorization(atoms, np.ldexp(H, exponent), objective * np.exp2(exponent * beta))
 
 
 def random_atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator) -> np.ndarray:

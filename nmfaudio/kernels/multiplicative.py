@@ -130,17 +130,27 @@ class MultiplicativeUpdates:
         return np.multiply(self.mu, self.H, out=self._p).sum(axis=1)
 
     def _ratio(self) -> None:
-        """Turn the model L into weights * L^(beta-1), and R into weights * V L^(beta-2)."""
-        if self.beta == 1:
-            ratio_kullback_leibler(self.V, self._L, self._R, self.eps, self.weights)
-        elif self.beta == 2:
-            _ratio_euclidean(self.V, self._L, self._R, self.eps, self.weights)
-        elif self.beta == 0:
-            _ratio_itakura_saito(self.V, self._L, self._R, self.eps, self.weights)
-        else:
-            self._L += self.eps
-            np.power(self._L, self.V.dtype.type(self.beta - 2), out=self._R)
-            _ratio_general(self.V, self._L, self._R, self.weights)
+        ratios(self.V, self._L, self._R, self.beta, self.eps, self.weights)
+
+
+def ratios(
+    V: np.ndarray, L: np.ndarray, R: np.ndarray, beta: float, eps: float, weights: np.ndarray | None = None
+) -> None:
+    """Turn the model L into ``weights * (L + eps)^(beta-1)``, and R into ``weights * V (L + eps)^(beta-2)``.
+
+    Without weights and for beta = 1, where the first is all ones, L is left alone.
+    """
+    eps = V.dtype.type(eps)
+    if beta == 1:
+        ratio_kullback_leibler(V, L, R, eps, weights)
+    elif beta == 2:
+        _ratio_euclidean(V, L, R, eps, weights)
+    elif beta == 0:
+        _ratio_itakura_saito(V, L, R, eps, weights)
+    else:
+        L += eps
+        np.power(L, V.dtype.type(beta - 2), out=R)
+        _ratio_general(V, L, R, weights)
 
 
 @jit

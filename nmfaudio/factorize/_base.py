@@ -1,0 +1,230 @@
+"""What the estimators share: checks of the input, restarts, convergence and fitted attributes."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_matrix, issparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..errors import NmfaudioError
+from ._descent import descend
+from .divergence import divergence
+from .init import initialise
+
+
+@dataclass
+class Run:
+    """One run from one start: ``X`` is about ``W @ H``.
+
+    Parameters
+    ----------
+    W : ndarray, shape (n_samples, n_components)
+    H : ndarray, shape (n_components, n_features)
+    objective : ndarray, shape (n_iter + 1,)
+        The objective at the start and after every iteration.
+    extra : dict
+        Further fitted attributes of the estimator, by name.
+    """
+
+    W: np.ndarray
+    H: np.ndarray
+    objective: np.ndarray
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the estimators, in scikit-learn's conventions: X is (n_samples, n_features), ``X`` is about ``W @ H``.
+
+    For a spectrogram V (F, N) samples are frames: X is V's transpose, the rows of `components_` are atoms, and W, which
+    `transform` returns, holds the activations.
+
+    A subclass has the parameters `n_components`, `max_iter`, `tol`, `random_state` and, if another start may give
+    another result, `n_init`; it defines
+
+    - ``_run(X, rng)``, one `Run` from one start, with the help of `_descend`, and
+    - ``_activations(X)``, the W that fits X to `components_`.
+
+    Attributes
+    ----------
+    components_ : ndarray, shape (n_components, n_features)
+        H of the best run.
+    n_components_ : int
+        Number of components.
+    n_features_in_ : int
+        Number of features seen in `fit`; `feature_names_in_` holds their names, if they have any.
+    n_iter_ : int
+        Iterations of the best run.
+    objective_ : ndarray, shape (n_iter_ + 1,)
+        Objective of the best run at its start and after every iteration.
+    restarts_ : ndarray, shape (n_init,)
+        Last objective of every run; the problem is not convex, and their spread says how much the start matters.
+    reconstruction_err_ : float
+        ``sqrt(2 D)`` of the divergence D between X and W H: the Frobenius norm of the difference for beta = 2.
+    """
+
+    _accepts_sparse = False  # scipy.sparse matrices
+    _non_negative = True  # X must be
+    _allows_nan = False  # NaN in X stands for a missing entry
+    _any_order = False  # X may be a tensor
+    _pairwise = False  # X holds similarities of samples
+
+    def fit(self, X: ArrayLike, y: None = None) -> "Factorizer":
+        """Factorise X.
+
+        Parameters
+        ----------
+        X : {array_like, sparse matrix}, shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X: ArrayLike, y: None = None) -> np.ndarray:
+        """Factorise X and return its activations.
+
+        Parameters
+        ----------
+        X : {array_like, sparse matrix}, shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        W : ndarray, shape (n_samples, n_components)
+        """
+        return self._fit(X, self._run)
+
+    def _fit(self, X: ArrayLike, run_once: Callable[[np.ndarray, np.random.RandomState], Run]) -> np.ndarray:
+        """Fit and return W; a subclass whose `_run` needs more than X gives it here, bound to the rest."""
+        self._check_parameters()
+        X = self._checked(X, reset=True)
+        rng = check_random_state(self.random_state)
+        runs = [run_once(X, rng) for _ in range(getattr(self, "n_init", 1))]
+        self.restarts_ = np.array([run.objective[-1] for run in runs])
+        best = runs[int(np.argmin(self.restarts_))]
+        self.components_, self.objective_ = best.H, best.objective
+        self.n_components_, self.n_iter_ = len(best.H), len(best.objective) - 1
+        self.reconstruction_err_ = self._reconstruction_error(X, best)
+        for name, value in best.extra.items():
+            setattr(self, name, value)
+        if self.n_iter_ == self.max_iter and self.tol > 0:
+            text = f"{type(self).__name__} has not converged after {self.n_iter_} iterations; raise max_iter or tol"
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        return best.W
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Activations of X for the fitted components.
+
+        Parameters
+        ----------
+        X : {array_like, sparse matrix}, shape (n_samples, n_features)
+
+        Returns
+        -------
+        W : ndarray, shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        return self._activations(self._checked(X, reset=False))
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Data that activations stand for.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_samples, n_components)
+            Activations.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        return np.asarray(X) @ self.components_
+
+    def _run(self, X: np.ndarray, rng: np.random.RandomState) -> Run:
+        raise NotImplementedError
+
+    def _activations(self, X: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _initial(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """W and H to start from; several runs start at random unless `init` says otherwise."""
+        init = "random" if self.init is None and self.n_init > 1 else self.init
+        return initialise(X, self.n_components, init, rng)
+
+    def _descend(self, step: Callable[[], object], objective: Callable[[], float]) -> np.ndarray:
+        return descend(step, objective, self.max_iter, self.tol)
+
+    def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
+        beta = getattr(self, "beta", 2)
+        return float(np.sqrt(2 * max(divergence(X, run.W, run.H, beta), 0.0)))
+
+    def _check_parameters(self) -> None:
+        """Check those parameters that all have; a subclass adds its own."""
+        for name in ("n_components", "max_iter", "n_init"):
+            check_count(name, getattr(self, name, 1))
+        check_number("tol", self.tol, 0)
+
+    def _checked(self, X: ArrayLike, reset: bool) -> np.ndarray:
+        data: Any = validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr" if self._accepts_sparse else False,
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite="allow-nan" if self._allows_nan else True,
+            allow_nd=self._any_order,
+        )
+        smallest = np.nanmin(data.data if issparse(data) else data, initial=0)
+        if self._non_negative and smallest < 0:
+            name = type(self).__name__
+            raise NmfaudioError(
+                f"Negative values in data passed to {name} (smallest: {smallest:g}); take magnitudes or shift it"
+            )
+        return data
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self._non_negative
+        tags.input_tags.sparse = self._accepts_sparse
+        tags.input_tags.allow_nan = self._allows_nan
+        tags.input_tags.pairwise = self._pairwise
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise an error unless `value` is a positive integer."""
+    if not isinstance(value, Integral) or value < 1:
+        raise NmfaudioError(f"{name} must be a positive integer, not {value!r}")
+
+
+def check_number(name: str, value: object, low: float = -np.inf, high: float = np.inf) -> None:
+    """Raise an error unless `value` is a finite number from `low` to `high`."""
+    if not isinstance(value, Real) or not np.isfinite(float(value)) or not low <= float(value) <= high:
+        span = f" from {low:g} to {high:g}" if high < np.inf else f" of at least {low:g}" if low > -np.inf else ""
+        raise NmfaudioError(f"{name} must be a finite number{span}, not {value!r}")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise an error unless `value` is one of the choices."""
+    if value not in choices:
+        raise NmfaudioError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

@@ -1,0 +1,31 @@
+"""The loop that all iterative factorisations share."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def descend(step: Callable[[], object], objective: Callable[[], float], max_iter: int, tol: float) -> np.ndarray:
+    """Repeat a step until ten of them lower the objective by less than `tol` times its first value.
+
+    Parameters
+    ----------
+    step, objective : callable
+        One iteration, in place, and the objective at the present point.
+    max_iter : int
+        Largest number of iterations.
+    tol : float
+        0 runs all iterations.
+
+    Returns
+    -------
+    ndarray, shape (n_iter + 1,)
+        The objective at the start and after every iteration.
+    """
+    trace = [objective()]
+    for i in range(max_iter):
+        step()
+        trace.append(objective())
+        if tol > 0 and i >= 9 and trace[-11] - trace[-1] <= tol * trace[0]:
+            break
+    return np.array(trace)

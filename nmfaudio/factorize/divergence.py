@@ -1,0 +1,120 @@
+"""The beta-divergence of dense or sparse data, and the two parts of its gradient."""
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+
+
+class Divergence:
+    """``D_beta(X | W T')`` for factors of one shape, W (n_samples, K) and T (n_features, K), so T is components.T.
+
+    The model is lifted by the rounding unit of the dtype times X's largest value, which keeps quotients and logarithms
+    finite; for beta below 1, where zeros of X would cost infinitely much or nearly so, X is lifted too. For beta = 2
+    nothing is.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n_samples, n_features)
+        Non-negative. Sparse for beta = 2 and 1 alone: the others need the model where X has no entries.
+    beta : float
+        2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito.
+    """
+
+    def __init__(self, X: np.ndarray | csr_matrix, beta: float) -> None:
+        self.sparse, self.beta = issparse(X), float(beta)
+        scalar = X.dtype.type
+        self.eps = scalar(np.finfo(X.dtype).eps * max(X.max(), np.finfo(X.dtype).tiny ** 0.25))
+        self.X: Any = X + self.eps if beta < 1 else X
+        values: Any = self.X.data if self.sparse else self.X
+        self._square = dot(values, values) if beta == 2 else 0.0
+        if beta != 2:
+            self._L, self._R = np.empty(values.shape, X.dtype), np.empty(values.shape, X.dtype)
+
+    def transposed(self) -> "Divergence":
+        """The divergence of X's transpose, laid out in rows."""
+        return Divergence(self.X.T.tocsr() if self.sparse else np.ascontiguousarray(self.X.T), self.beta)
+
+    def value(self, W: np.ndarray, T: np.ndarray) -> float:
+        """The divergence, accumulated in double precision."""
+        from ..kernels.divergence import beta_divergence
+
+        if self.beta == 2:
+            return self.quadratic(W, self.X @ T, T.T @ T)
+        L = self._model(W, T)
+        if not self.sparse:
+            return beta_divergence(self.X, L, self.beta, self.eps, self._R)
+        x, total = self.X.data[None], float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
+        at_entries = beta_divergence(x, L[None], 1, self.eps, self._R[None])
+        return at_entries + total - float(L.sum(dtype=float))
+
+    def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
+        """The value for beta = 2 from ``C = X T`` and ``G = T' T``, without a look at X."""
+        return 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W)
+
+    def parts_W(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
+        if self.beta == 2:
+            return self.X @ T, W @ (T.T @ T)
+        R = self._ratios(W, T)
+        return R @ T, T.sum(axis=0, keepdims=True) if self.beta == 1 else self._L @ T
+
+    def parts_T(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal."""
+        if self.beta == 2:
+            return self.X.T @ W, T @ (W.T @ W)
+        R = self._ratios(W, T)
+        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else self._L.T @ W
+
+    def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
+        """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
+        from ..kernels.kl_descent import sweep_dense, sweep_sparse
+
+        H = np.ascontiguousarray(T.T)
+        if self.sparse:
+            sweep_sparse(self.X.data, self.X.indices, self.X.indptr, H, W, l1, l2, self.eps)
+        else:
+            sweep_dense(self.X, H, W, self._model(W, T) + self.eps, l1, l2, self.eps)
+
+    def _ratios(self, W: np.ndarray, T: np.ndarray) -> np.ndarray | csr_matrix:
+        from ..kernels.multiplicative import ratios
+
+        L = self._model(W, T)
+        if not self.sparse:
+            ratios(self.X, L, self._R, self.beta, self.eps)
+            return self._R
+        np.divide(self.X.data, L + self.eps, out=self._R)
+        return csr_matrix((self._R, self.X.indices, self.X.indptr), self.X.shape)
+
+    def _model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
+        if self.sparse:
+            from ..kernels.sampled import sampled_product
+
+            sampled_product(W, T, self.X.indptr, self.X.indices, self._L)
+            return self._L
+        return np.dot(W, T.T, out=self._L)
+
+
+def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: float = 2.0) -> float:
+    """``D_beta(X | W H)``: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito; see `Divergence`.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n_samples, n_features)
+    W : ndarray, shape (n_samples, K)
+    H : ndarray, shape (K, n_features)
+    beta : float
+
+    Returns
+    -------
+    float
+    """
+    if beta == 2 and not issparse(X):  # as a difference, to the last digit
+        D = X - W @ H
+        return 0.5 * dot(D, D)
+    return Divergence(X, beta).value(np.ascontiguousarray(W), np.ascontiguousarray(H.T))
+
+
+def dot(A: np.ndarray, B: np.ndarray) -> float:
+    """Sum of ``A * B``, accumulated in double precision."""
+    return float(np.einsum("i,i->", A.ravel(), B.ravel(), dtype=np.float64))

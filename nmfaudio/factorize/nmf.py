@@ -1,0 +1,231 @@
+"""NMF with elastic-net penalties, by any of the solvers."""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ..errors import NmfaudioError
+from ._base import Factorizer, Run, check_choice, check_number
+from .divergence import Divergence, dot
+from .init import Init
+from .solvers import SOLVERS, block_pivoting
+
+
+class NMF(Factorizer):
+    """Non-negative matrix factorisation: ``X`` is about ``W @ H``, all three non-negative.
+
+    Minimises, as scikit-learn's NMF does,
+
+        D_beta(X | W H) + n_features alpha_W (l1_ratio sum(W) + (1 - l1_ratio) / 2 sum(W ** 2))
+                        + n_samples alpha_H (l1_ratio sum(H) + (1 - l1_ratio) / 2 sum(H ** 2))
+
+    X has samples in rows. For a spectrogram V (F, N) samples are frames: fit ``V.T``; the rows of `components_` are
+    atoms and W holds the activations.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of components K.
+    solver : str or None
+        For beta = 2: "hals" (Cichocki and Phan 2009), "bpp" (block principal pivoting, Kim and Park 2011), "anls-as"
+        (active sets, Kim and Park 2008), "nenmf" (Nesterov's gradient, Guan et al. 2012) or "pg" (projected gradient,
+        Lin 2007). For beta = 1: "cd" (coordinate descent, Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee
+        and Seung 2001, Févotte and Idier 2011). None: "hals", "cd" or "mu", the first that is for this beta.
+    beta : float
+        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    init : str, pair of array_like, or None
+        Start, see `nmfaudio.factorize.init.initialise`; None is "random" for several runs.
+    n_init : int
+        Number of runs from different starts; the best is kept.
+    alpha_W, alpha_H : float, float or "same"
+        Weights of the penalties; "same" is `alpha_W`.
+    l1_ratio : float
+        Share of L1 in the penalties.
+    max_iter : int
+        Largest number of iterations, in a run and in `transform`.
+    tol : float
+        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
+    random_state : int, RandomState or None
+        Seed of the starts.
+
+    Attributes
+    ----------
+    components_, n_components_, n_features_in_, n_iter_, objective_, restarts_, reconstruction_err_
+        See `nmfaudio.factorize._base.Factorizer`.
+
+    Notes
+    -----
+    X may be a scipy sparse matrix for beta = 2 and 1; it is never made dense. For beta below 1 zeros of X are lifted by
+    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver.
+
+    References
+    ----------
+    D. Lee, H. S. Seung, "Algorithms for non-negative matrix factorization", 2001.
+    C.-J. Hsieh, I. Dhillon, "Fast coordinate descent methods with variable selection for non-negative matrix
+    factorization", 2011.
+    C.-J. Lin, "Projected gradient methods for nonnegative matrix factorization", 2007.
+    H. Kim, H. Park, "Nonnegative matrix factorization based on alternating nonnegativity constrained least squares and
+    active set method", 2008.
+    A. Cichocki, A.-H. Phan, "Fast local algorithms for large scale nonnegative matrix and tensor factorizations", 2009.
+    J. Kim, H. Park, "Fast nonnegative matrix factorization: an active-set-like method and comparisons", 2011.
+    C. Févotte, J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence", 2011.
+    N. Guan, D. Tao, Z. Luo, B. Yuan, "NeNMF: an optimal gradient method for nonnegative matrix factorization", 2012.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio.factorize import NMF
+    >>> X = np.array([[1, 0, 1], [0, 2, 0], [2, 2, 2], [3, 0, 3.0]])
+    >>> model = NMF(2, random_state=0)
+    >>> W = model.fit_transform(X)
+    >>> bool(np.abs(model.inverse_transform(W) - X).max() < 1e-3)
+    True
+    """
+
+    @property
+    def _accepts_sparse(self) -> bool:  # type: ignore[override]
+        return self.beta in (1, 2)  # the others need the model where X has no entries
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        solver: str | None = None,
+        beta: float = 2.0,
+        init: Init = None,
+        n_init: int = 1,
+        alpha_W: float = 0.0,
+        alpha_H: float | str = "same",
+        l1_ratio: float = 0.0,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.beta = beta
+        self.init = init
+        self.n_init = n_init
+        self.alpha_W = alpha_W
+        self.alpha_H = alpha_H
+        self.l1_ratio = l1_ratio
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.solver is not None:
+            check_choice("solver", self.solver, (*SOLVERS, "cd"))
+        check_number("beta", self.beta)
+        check_number("alpha_W", self.alpha_W, 0)
+        if self.alpha_H != "same":
+            check_number("alpha_H", self.alpha_H, 0)
+        check_number("l1_ratio", self.l1_ratio, 0, 1)
+        if self._solver() != "mu" and self.beta != (needed := 1 if self._solver() == "cd" else 2):
+            raise NmfaudioError(f"solver {self.solver!r} needs beta = {needed}; choose 'mu' or None for {self.beta:g}")
+
+    def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
+        W, H = self._initial(X, rng)
+        T = np.ascontiguousarray(H.T)
+        data = Divergence(X, self.beta)
+        l1_W, l2_W = self._penalty(self.alpha_W, X.shape[1])
+        l1_H, l2_H = self._penalty(self.alpha_W if self.alpha_H == "same" else self.alpha_H, X.shape[0])
+
+        def penalties() -> float:
+            return _penalties(W, l1_W, l2_W) + _penalties(T, l1_H, l2_H)
+
+        solver = self._solver()
+        if self.beta == 2:
+            solve = SOLVERS[solver]
+            C, G = data.X @ T, T.T @ T
+
+            def step() -> None:
+                nonlocal C, G
+                solve(_ridge(W.T @ W, l2_H), data.X.T @ W, l1_H, T)
+                C, G = data.X @ T, T.T @ T
+                solve(_ridge(G, l2_W), C, l1_W, W)
+
+            trace = self._descend(step, lambda: data.quadratic(W, C, G) + penalties())
+            return Run(W, np.ascontiguousarray(T.T), trace)
+
+        flipped = data.transposed() if solver == "cd" else data
+
+        def step_divergence() -> None:
+            if solver == "cd":
+                flipped.descend_W(T, W, l1_H, l2_H)
+                data.descend_W(W, T, l1_W, l2_W)
+            else:
+                _update(T, *data.parts_T(W, T), l1_H, l2_H, self.beta)
+                _update(W, *data.parts_W(W, T), l1_W, l2_W, self.beta)
+
+        trace = self._descend(step_divergence, lambda: data.value(W, T) + penalties())
+        return Run(W, np.ascontiguousarray(T.T), trace)
+
+    def _solver(self) -> str:
+        """The solver asked for, or the one for this divergence."""
+        return self.solver or ("hals" if self.beta == 2 else "cd" if self.beta == 1 else "mu")
+
+    def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
+        H = self.components_.astype(X.dtype)
+        return activations(X, H, self.beta, *self._penalty(self.alpha_W, X.shape[1]), self.max_iter, self.tol)
+
+    def _penalty(self, alpha: float | str, size: int) -> tuple[float, float]:
+        return float(alpha) * self.l1_ratio * size, float(alpha) * (1 - self.l1_ratio) * size
+
+
+def activations(
+    X: np.ndarray | csr_matrix, H: np.ndarray, beta: float, l1: float, l2: float, max_iter: int, tol: float
+) -> np.ndarray:
+    """W that minimises ``D_beta(X | W H) + l1 sum(W) + l2 sum(W ** 2) / 2``, every row for itself.
+
+    Exact for beta = 2. Else by rounds of one sweep of coordinate descent (beta = 1) or ten multiplicative updates, in
+    which a row takes part until one of them moves none of its entries by more than `tol` times the largest.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n_samples, n_features)
+    H : ndarray, shape (n_components, n_features)
+    beta, l1, l2 : float
+    max_iter : int
+    tol : float
+
+    Returns
+    -------
+    W : ndarray, shape (n_samples, n_components)
+    """
+    T = np.ascontiguousarray(H.T)
+    if beta == 2:
+        W = np.zeros((X.shape[0], len(H)), X.dtype)
+        block_pivoting(_ridge(T.T @ T, l2), X @ T, l1, W)
+        return W
+    start = np.asarray(X.sum(axis=1)).reshape(-1, 1) / max(float(T.sum()), np.finfo(X.dtype).tiny)
+    W = np.repeat(start.astype(X.dtype), len(H), axis=1)
+    rows = np.arange(len(W))
+    updates = 1 if beta == 1 else 10
+    for _ in range(0, max_iter, updates):
+        data, part = Divergence(X[rows], beta), W[rows]
+        if beta == 1:
+            data.descend_W(part, T, l1, l2)
+        else:
+            for _ in range(updates):
+                _update(part, *data.parts_W(part, T), l1, l2, beta)
+        moving = np.abs(part - W[rows]).max(axis=1) > tol * part.max(axis=1)
+        W[rows] = part
+        rows = rows[moving]
+        if not len(rows):
+            break
+    return W
+
+
+def _update(X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float) -> None:
+    from ..kernels.penalised import penalised_update
+
+    penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta)
+
+
+def _ridge(G: np.ndarray, l2: float) -> np.ndarray:
+    return G + G.dtype.type(l2) * np.eye(len(G), dtype=G.dtype)
+
+
+def _penalties(X: np.ndarray, l1: float, l2: float) -> float:
+    return l1 * float(X.sum(dtype=np.float64)) + 0.5 * l2 * dot(X, X)
