@@ -11,16 +11,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .audio import as_signal
+from .dictionary import Dictionary
 from .errors import NmfaudioError
 from .stft import STFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["atomshow", "compare", "gainshow", "specshow"]
+__all__ = [
+    "activationshow",
+    "atom_order",
+    "atomshow",
+    "compare",
+    "gainshow",
+    "learningshow",
+    "rankshow",
+    "specshow",
+]
 
 _LEVELS = "magma"
 _GAINS = "gray"
+_LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
+_HARMONICS = 15
+_DECAY = 0.84
 
 
 def specshow(
@@ -109,13 +122,60 @@ def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | N
     return axes
 
 
-def atomshow(atoms: ArrayLike, *, bin_hz: float = 31.25, ax: Axes | None = None, range_db: float = 40.0) -> Axes:
+def atom_order(atoms: ArrayLike, by: str = "centroid", *, bin_hz: float = 31.25) -> NDArray[np.intp]:
+    """Order of atoms from low to high: ``atoms[:, order]`` are sorted, and so are their activations ``H[order]``.
+
+    Parameters
+    ----------
+    atoms
+        Atoms as columns, shape (F, K).
+    by
+        "centroid", the mean frequency ``sum(f w) / sum(w)``, or "pitch": the fundamental f from 60 to 500 Hz whose
+        harmonics are strongest by subharmonic summation, ``sum_n 0.84^(n-1) w(n f)`` (Hermes, "Measurement of pitch by
+        subharmonic summation", 1988). An atom of noise has no pitch, and its place says little.
+    bin_hz
+        Hertz from one bin to the next: ``1 / front_end.window_s`` of the dictionary.
+
+    Returns
+    -------
+    NDArray
+        Indices, shape (K,).
+
+    Raises
+    ------
+    NmfaudioError
+        If `atoms` is not a matrix with something in it, or `by` is none of the two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> atoms = np.zeros((257, 2))
+    >>> atoms[8:80:8, 0] = 1  # harmonics of 250 Hz
+    >>> atoms[4:120:4, 1] = 1  # of 125 Hz, and reaching higher
+    >>> atom_order(atoms, "centroid"), atom_order(atoms, "pitch")
+    (array([0, 1]), array([1, 0]))
+    """
+    W = _atoms(atoms)
+    if by == "centroid":
+        keys = np.arange(len(W)) @ W / np.maximum(W.sum(axis=0), 1e-12)
+    elif by == "pitch":
+        keys = _pitches_hz(W, bin_hz)
+    else:
+        raise NmfaudioError(f"atoms are sorted by 'centroid' or 'pitch', not by {by!r}")
+    return np.argsort(keys, kind="stable")
+
+
+def atomshow(
+    atoms: ArrayLike, *, by: str | None = None, bin_hz: float = 31.25, ax: Axes | None = None, range_db: float = 40.0
+) -> Axes:
     """Draw the atoms of a dictionary side by side, each relative to its own peak.
 
     Parameters
     ----------
     atoms
         Atoms as columns, shape (F, K).
+    by
+        Draw them sorted by "centroid" or "pitch", see `atom_order`; as they come unless given.
     bin_hz
         Hertz from one bin to the next: ``1 / front_end.window_s`` of the dictionary.
     ax
@@ -128,14 +188,127 @@ def atomshow(atoms: ArrayLike, *, bin_hz: float = 31.25, ax: Axes | None = None,
     NmfaudioError
         If `atoms` is not a matrix with something in it, or matplotlib is missing.
     """
-    W = np.asarray(atoms, np.float64)
-    if W.ndim != 2 or W.size == 0:
-        raise NmfaudioError(f"atoms are the columns of a matrix (F, K), not an array of shape {W.shape}")
+    W = _atoms(atoms)
+    if by is not None:
+        W = W[:, atom_order(W, by, bin_hz=bin_hz)]
     level_db = 20 * np.log10(np.maximum(W / np.maximum(W.max(axis=0), 1e-12), 1e-12))
     extent = (-0.5, W.shape[1] - 0.5, -bin_hz / 2000, (len(W) - 0.5) * bin_hz / 1000)
     ax = _show(level_db, extent, ax, _LEVELS, (-range_db, 0.0), "Level (dB)")
-    ax.set_xlabel("Atom")
+    ax.set_xlabel("Atom" if by is None else f"Atom, sorted by {by}")
     return ax
+
+
+def activationshow(
+    activations: ArrayLike, *, hop_s: float = 0.016, ax: Axes | None = None, range_db: float = 40.0
+) -> Axes:
+    """Draw activations over time, an atom a row, relative to the largest of all.
+
+    Parameters
+    ----------
+    activations
+        Shape (K, N).
+    hop_s
+        Seconds from one frame to the next.
+    ax
+        Where to draw; the current axes unless given.
+    range_db
+        Decibels from black to the largest activation.
+
+    Raises
+    ------
+    NmfaudioError
+        If `activations` is not a matrix with something in it, or matplotlib is missing.
+    """
+    H = np.asarray(activations, np.float64)
+    if H.ndim != 2 or H.size == 0:
+        raise NmfaudioError(f"activations are a matrix (K, N), not an array of shape {H.shape}")
+    level_db = 20 * np.log10(np.maximum(H / max(H.max(), 1e-12), 1e-12))
+    extent = (-hop_s / 2, (H.shape[1] - 0.5) * hop_s, -0.5, len(H) - 0.5)
+    ax = _show(level_db, extent, ax, _LEVELS, (-range_db, 0.0), "Level (dB)")
+    ax.set(xlabel="Time (s)", ylabel="Atom", xlim=(0, extent[1]))
+    return ax
+
+
+def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
+    """Draw how a dictionary learned: the loss on training and on development mixtures over the steps.
+
+    Parameters
+    ----------
+    dictionary
+        Of kind "unfolded": its record holds the curves of its stages.
+    ax
+        Where to draw; the current axes unless given.
+
+    Raises
+    ------
+    NmfaudioError
+        If there are no curves in the record, or matplotlib is missing.
+    """
+    curves = [stage["curve"] for stage in dictionary.record.get("stages", []) if stage.get("curve")]
+    if not curves:
+        raise NmfaudioError(f"dictionary {dictionary.name!r}: its record has no learning curves")
+    ax = ax or _pyplot().gca()
+    for i, curve in enumerate(curves):
+        stage = f", stage {i + 1}" if len(curves) > 1 else ""
+        for name, label, style in (("train", "training", "o--"), ("dev", "development", "o-")):
+            points = [(point["step"], point[name]) for point in curve if point.get(name) is not None]
+            if points:
+                grey = 0.6 * i / len(curves)
+                ax.plot(*zip(*points, strict=True), style, color=str(grey), label=label + stage)
+    ax.set(xlabel="Step", ylabel="Loss")
+    ax.legend()
+    return ax
+
+
+def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> Axes:
+    """Draw how well each number of components does, with a ring around the best.
+
+    Parameters
+    ----------
+    ranks
+        Numbers of components, shape (n,).
+    errors
+        Their errors, shape (n,) or (n, runs): runs are drawn as dots, their mean as a line.
+    ax
+        Where to draw; the current axes unless given.
+
+    Raises
+    ------
+    NmfaudioError
+        If the shapes do not fit, or matplotlib is missing.
+    """
+    x, E = np.asarray(ranks), np.asarray(errors, np.float64)
+    if x.ndim != 1 or x.size == 0 or E.ndim not in (1, 2) or len(E) != len(x):
+        raise NmfaudioError(f"errors of shape {E.shape} do not fit {x.size} ranks: give (n,) or (n, runs)")
+    E = E.reshape(len(x), -1)
+    mean = E.mean(axis=1)
+    best = mean.argmin()
+    ax = ax or _pyplot().gca()
+    if E.shape[1] > 1:
+        ax.plot(x, E, ".", color="0.6")
+    ax.plot(x, mean, "o-", color="0")
+    ax.plot(x[best], mean[best], "o", markersize=14, fillstyle="none", color="0")
+    ax.set(xlabel="Components", ylabel="Error")
+    return ax
+
+
+def _atoms(atoms: ArrayLike) -> NDArray[np.float64]:
+    W = np.asarray(atoms, np.float64)
+    if W.ndim != 2 or W.size == 0:
+        raise NmfaudioError(f"atoms are the columns of a matrix (F, K), not an array of shape {W.shape}")
+    return W
+
+
+def _pitches_hz(W: NDArray[np.float64], bin_hz: float) -> NDArray[np.float64]:
+    candidates = np.geomspace(_LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ, 200)
+    salience = np.zeros((len(candidates), W.shape[1]))
+    for n in range(1, _HARMONICS + 1):
+        bins = n * candidates / bin_hz
+        below = np.minimum(bins.astype(int), len(W) - 2)
+        part = np.where(bins < len(W) - 1, bins - below, 0)[:, None]
+        values = (1 - part) * W[below] + part * W[below + 1]
+        salience += np.where(bins[:, None] < len(W) - 1, _DECAY ** (n - 1) * values, 0)
+    return candidates[salience.argmax(axis=0)]
 
 
 def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:

@@ -3,9 +3,11 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from nmfaudio import NmfaudioError, display
+from nmfaudio import Dictionary, NmfaudioError, display
 
 matplotlib.use("Agg")
 SR = 16000
@@ -98,3 +100,82 @@ def test_what_cannot_be_drawn_is_named(ax, monkeypatch):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
     with pytest.raises(NmfaudioError, match=r"pip install 'nmfaudio\[notebooks\]'"):
         display.specshow(np.zeros(500), SR)
+
+
+def harmonic_atoms(pitches_hz, bin_hz=31.25, n_bins=257):
+    """Atoms of ten harmonics each."""
+    frequency = np.arange(n_bins)[:, None, None] * bin_hz
+    harmonics = np.arange(1, 11) * np.asarray(pitches_hz)[:, None]
+    return np.exp(-0.5 * ((frequency - harmonics) / bin_hz) ** 2).sum(axis=2)
+
+
+@given(st.permutations([90.0, 120.0, 160.0, 215.0, 290.0, 390.0]))
+def test_atoms_are_sorted_by_pitch_and_centroid(pitches):
+    atoms = harmonic_atoms(pitches)
+    for by in ("pitch", "centroid"):
+        assert (display.atom_order(atoms, by) == np.argsort(pitches)).all()
+
+
+def test_pitch_is_not_the_centroid():
+    low_voice, dull = harmonic_atoms([100.0]), harmonic_atoms([250.0])
+    dull[40:] = 0
+    atoms = np.hstack([dull, low_voice * (np.arange(257) > 16)[:, None]])
+    assert list(display.atom_order(atoms, "centroid")) == [0, 1]
+    assert list(display.atom_order(atoms, "pitch")) == [1, 0]
+
+
+def test_atomshow_sorts(ax):
+    atoms = np.zeros((257, 3))
+    atoms[[96, 32, 64], [0, 1, 2]] = 1
+    display.atomshow(atoms, by="centroid", ax=ax)
+    for k, frequency_khz in enumerate((1, 2, 3)):
+        assert value_at(ax, k, frequency_khz) == 0
+    assert "centroid" in ax.get_xlabel()
+
+
+def test_activationshow_puts_an_atom_at_its_time(ax):
+    H = np.full((4, 100), 1e-9)
+    H[2, 50] = 1.0
+    H[1, 50] = 0.1
+    display.activationshow(H, hop_s=0.01, ax=ax)
+    assert value_at(ax, 0.5, 2) == 0
+    assert value_at(ax, 0.5, 1) == pytest.approx(-20)
+    assert value_at(ax, 0.4, 2) < -100
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Time (s)", "Atom")
+
+
+def dictionary_with(record):
+    return Dictionary("sparse", {"speech": np.eye(257, 2), "noise": np.eye(257, 2)}, record=record, name="mine")
+
+
+def test_learningshow_draws_the_record(ax):
+    first = [{"step": 1, "train": 0.5, "dev": 0.6}, {"step": 2, "train": 0.4, "dev": 0.55}]
+    second = [{"step": 1, "train": 0.3, "dev": None}]
+    record = {"stages": [{"curve": first}, {"curve": []}, {"curve": second}]}
+    assert display.learningshow(dictionary_with(record), ax=ax) is ax
+    drawn = {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in ax.lines}
+    assert drawn == {
+        "training, stage 1": [(1, 0.5), (2, 0.4)],
+        "development, stage 1": [(1, 0.6), (2, 0.55)],
+        "training, stage 2": [(1, 0.3)],
+    }
+    styles = {(line.get_linestyle(), line.get_color()) for line in ax.lines}
+    assert len(styles) == 3 and all(0 <= float(grey) < 0.7 for _, grey in styles)
+
+
+def test_rankshow_rings_the_best_mean(ax):
+    display.rankshow([2, 4, 8], [[3, 5], [1, 2], [2, 4]], ax=ax)
+    *dots, mean, ring = ax.lines
+    assert len(dots) == 2 and list(mean.get_ydata()) == [4, 1.5, 3]
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (4, 1.5)
+
+
+def test_what_has_no_picture_is_named(ax):
+    with pytest.raises(NmfaudioError, match="'mine': its record has no learning curves"):
+        display.learningshow(dictionary_with({}), ax=ax)
+    with pytest.raises(NmfaudioError, match=r"shape \(5,\)"):
+        display.activationshow(np.ones(5), ax=ax)
+    with pytest.raises(NmfaudioError, match=r"\(2,\) do not fit 3 ranks"):
+        display.rankshow([1, 2, 3], [1, 2], ax=ax)
+    with pytest.raises(NmfaudioError, match="not by 'beauty'"):
+        display.atomshow(np.eye(9), by="beauty", ax=ax)
