@@ -1,4 +1,7 @@
-"""Small instances of the estimators for the tests that all of them pass."""
+"""Small instances of the estimators, and scikit-learn's checks of them, for the tests that all of them pass."""
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from nmfaudio.factorize import NMF, GroupSparseNMF, OnlineNMF, SmoothNMF, SparsenessNMF, SparseNMF
 
@@ -38,6 +41,19 @@ CHECKED = [  # by scikit-learn; one of each kind
     SparsenessNMF(2, **FEW),
     OnlineNMF(2, **FEW),
 ]
+
+
+def scikit_learn_checks(estimators, expected_failures):
+    """As scikit-learn's `parametrize_with_checks`, whose cases are no list, as pytest 9 demands, before version 1.8."""
+    cases = [
+        case
+        for estimator in estimators
+        for case in estimator_checks_generator(
+            estimator, expected_failed_checks=expected_failures(estimator), mark="xfail"
+        )
+    ]
+    names = {"ids": lambda it: repr(it).replace("\n", "") if hasattr(it, "fit") else it.func.__name__}
+    return pytest.mark.parametrize(("estimator", "check"), cases, **names)
 
 
 def expected_failures(estimator):

@@ -6,10 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
-from factorize_estimators import ALL, CHECKED, MONOTONE, expected_failures
+from factorize_estimators import ALL, CHECKED, MONOTONE, expected_failures, scikit_learn_checks
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nmfaudio import factorize
 from nmfaudio.errors import NmfaudioError
@@ -26,7 +25,7 @@ def data(dtype=np.float64, n_samples=8, n_features=6, seed=0):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
+@scikit_learn_checks(CHECKED, expected_failures)
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
 

@@ -193,6 +193,7 @@ def test_several_runs_keep_the_best():
         (SymmetricNMF(init="nndsvd"), "init must be one of 'random', 'separable', not 'nndsvd'"),
         (SymmetricNMF(), r"similarities of shape \(n, n\), not \(9, 7\)"),
         (SeparableNMF(20), "n_components=20, but X has 9 samples"),
+        (ConvexNMF(20), "n_components=20, but X has 9 samples to start from"),
         (ConvolutiveNMF(n_frames=0), "n_frames must be a positive integer, not 0"),
         (ConvolutiveNMF(n_shifts=8), "n_shifts=8, but X has 7 features"),
     ],

@@ -26,7 +26,7 @@ _LEAST = np.float32(1e-8)
 _TINY = np.float32(1e-30)  # below what the updates can make of a start
 MOST = np.float32(18)  # of a factor's logarithm, up and down: a frame unlike all atoms must not overflow or vanish
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
-_BLOCK = 128  # frames whose activations stay in cache through all updates
+_BLOCK = 256  # frames whose activations stay in cache through all updates
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

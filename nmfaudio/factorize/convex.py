@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
+from ..errors import NmfaudioError
 from ._base import Factorizer, Run
 from .divergence import dot
 from .init import initialise
@@ -75,7 +76,7 @@ class SemiNMF(Factorizer):
         self.random_state = random_state
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        W = initialise(X, self.n_components, "kmeans", rng)[0]
+        W = self._start(X, rng)
         H, square = _least_squares(X, W), float(row_norms(X, squared=True).sum(dtype=np.float64))
         C, G = X @ H.T, H @ H.T
 
@@ -87,6 +88,11 @@ class SemiNMF(Factorizer):
 
         trace = self._descend(step, lambda: 0.5 * square - dot(C, W) + 0.5 * dot(G, W.T @ W))
         return Run(W, H, trace)
+
+    def _start(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> np.ndarray:
+        if self.n_components > X.shape[0]:
+            raise NmfaudioError(f"n_components={self.n_components}, but X has {X.shape[0]} samples to start from")
+        return initialise(X, self.n_components, "kmeans", rng)[0]
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         return activations(X, self.components_.astype(X.dtype), 2, 0, 0, self.max_iter, self.tol)
@@ -133,7 +139,7 @@ class ConvexNMF(SemiNMF):
     """
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        W = initialise(X, self.n_components, "kmeans", rng)[0]
+        W = self._start(X, rng)
         A = np.ascontiguousarray(W.T / W.sum(axis=0)[:, None])
         K = safe_sparse_dot(X, X.T, dense_output=True)
         C, square = K @ A.T, np.trace(K)

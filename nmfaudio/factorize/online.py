@@ -118,8 +118,8 @@ class OnlineNMF(Factorizer):
         if first:
             H = self._start(X, check_random_state(self.random_state))
             self.n_components_, self.n_batches_ = len(H), 0
-            self._memory = _Memory(np.ascontiguousarray(H.T), self.beta, self.forget_factor)
-        self._memory.learn(X, self._fit_batch(X, self._memory.T))
+            self._memory = _Memory(np.ascontiguousarray(H.T), self.beta)
+        self._memory.learn(X, self._fit_batch(X, self._memory.T), self.forget_factor)
         self.components_ = np.ascontiguousarray(self._memory.T.T)
         self.n_batches_ += 1
         return self
@@ -133,7 +133,7 @@ class OnlineNMF(Factorizer):
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         n_samples = X.shape[0]
         H = self._start(X[rng.permutation(n_samples)[: self.batch_size]], rng)
-        memory = _Memory(np.ascontiguousarray(H.T), self.beta, self.forget_factor)
+        memory = _Memory(np.ascontiguousarray(H.T), self.beta)
         met = divergence(X, self._fit_batch(X, memory.T), H, self.beta)
         n_batches = 0
 
@@ -144,7 +144,7 @@ class OnlineNMF(Factorizer):
                 part = X[order[batch]]
                 W = self._fit_batch(part, memory.T)
                 met += divergence(part, W, memory.T.T, self.beta)
-                memory.learn(part, W)
+                memory.learn(part, W, self.forget_factor)
                 n_batches += 1
 
         objective = self._descend(one_pass, lambda: met)
@@ -167,15 +167,15 @@ class OnlineNMF(Factorizer):
 class _Memory:
     """Components (as columns of T) and what is kept of the batches seen."""
 
-    def __init__(self, T: np.ndarray, beta: float, forget_factor: float) -> None:
-        self.T, self.beta, self.forget_factor = T, beta, forget_factor
+    def __init__(self, T: np.ndarray, beta: float) -> None:
+        self.T, self.beta = T, beta
         self.A = np.zeros((T.shape[1], T.shape[1]) if beta == 2 else T.shape, T.dtype)
         self.B = np.zeros_like(T)
 
-    def learn(self, X: np.ndarray | csr_matrix, W: np.ndarray) -> None:
+    def learn(self, X: np.ndarray | csr_matrix, W: np.ndarray, forget_factor: float) -> None:
         """Add a batch and renew the components."""
-        self.A *= self.T.dtype.type(self.forget_factor)
-        self.B *= self.T.dtype.type(self.forget_factor)
+        self.A *= self.T.dtype.type(forget_factor)
+        self.B *= self.T.dtype.type(forget_factor)
         if self.beta == 2:
             self.A += W.T @ W
             self.B += X.T @ W
