@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from factorize_estimators import scikit_learn_checks
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import (
@@ -86,7 +86,7 @@ def data_for(estimator, dtype=np.float64, seed=0):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
+@scikit_learn_checks(CHECKED, expected_failures)
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
 
