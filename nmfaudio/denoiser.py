@@ -13,7 +13,7 @@ from .long_term import LongTerm
 from .noise import profile_for
 from .stft import STFT
 
-_LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 65 s at the default hop
+_LEAST_PIECE, _LARGEST_PIECE = 256, 2048  # 4 and 33 s at the default hop
 _PIECE_VALUES = 2**20
 
 
