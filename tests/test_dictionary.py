@@ -42,6 +42,15 @@ def path(tmp_path):
     return tmp_path / "mine.npz"
 
 
+def test_a_noise_profile_needs_noise_alone():
+    noise = {"noise": unit_atoms(2)}
+    assert list(Dictionary("profile", noise, FRONT_END).arrays) == ["noise"]
+    with pytest.raises(DictionaryError, match="'noise' is missing"):
+        Dictionary("profile", {"speech": unit_atoms(2)}, FRONT_END)
+    with pytest.raises(DictionaryError, match="unit L2 norm"):
+        Dictionary("profile", {"noise": 2 * unit_atoms(2)}, FRONT_END)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_what_is_saved_is_loaded(tmp_path, dtype):
     original = make()
