@@ -13,6 +13,8 @@ from .common import Parser, call
 SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
     "live": "take the noise out of speech from the microphone, as it comes",
+    "separate": "take a mixture apart into stems",
+    "repair": "mend gaps, clicks, clipped peaks and lost bands",
     "dictionaries": "list, describe, verify and export dictionaries",
     "train": "train a dictionary on your own speech and noise",
     "report": "make a page to hear and see what denoising does to a recording",

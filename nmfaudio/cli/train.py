@@ -1,9 +1,10 @@
-"""`nmfaudio train`: a dictionary from folders or lists of speech and noise."""
+"""`nmfaudio train`: a dictionary from folders or lists of speech and noise, or of any one source."""
 
 import argparse
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..training.corpus import Corpus
 
 _LEAST_HEARD_S = 1800.0  # a small corpus is heard several times
+_MOST_HEARD_S = 300.0  # of one source, whose sound is kept in memory
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
 
 
@@ -25,11 +27,13 @@ def add_parser(subparsers) -> None:
         "train",
         help="train a dictionary on your own speech and noise",
         description="Train a dictionary on folders of sound files, or on text files with one path a line.",
+        usage="nmfaudio train [options] --speech DIR|LIST --noise DIR|LIST -o OUT.npz\n"
+        "       nmfaudio train [options] --name NAME DIR|LIST -o OUT.npz",
         epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask on mixtures made on the\n"
         "fly and take hours: with --checkpoint they go on where they were stopped.",
     )
-    parser.add_argument("--speech", required=True, metavar="DIR|LIST", help="speech, as clean as can be had")
-    parser.add_argument("--noise", required=True, metavar="DIR|LIST", help="noise without speech")
+    parser.add_argument("--speech", metavar="DIR|LIST", help="speech, as clean as can be had")
+    parser.add_argument("--noise", metavar="DIR|LIST", help="noise without speech")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
     parser.add_argument("--kind", choices=KINDS, default="sparse", help="what to train (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (default: %(default)s)")
@@ -43,10 +47,23 @@ def add_parser(subparsers) -> None:
     unfolded.add_argument("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
     unfolded.add_argument("--checkpoint", type=Path, metavar="FILE", help="keep the state here, and go on from it")
     unfolded.add_argument("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
+    source = parser.add_argument_group("any one source, for nmfaudio separate")
+    source.add_argument("sound", nargs="?", metavar="DIR|LIST", help="recordings of it alone; five minutes are heard")
+    source.add_argument("--name", help="what it is called: piano, drums, a speaker, ...")
+    source.add_argument("--atoms", type=_count, default=80, metavar="K", help="how many (default: %(default)s)")
+    source.add_argument(
+        "--taps", type=_count, default=1, metavar="T", help="frames of an atom; 8 for drums (default: %(default)s)"
+    )
+    source.add_argument(
+        "--window", type=_window, default=0.064, metavar="SECONDS", help="of a frame (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; return the exit code."""
+    given = [args.name, args.sound, args.speech, args.noise]
+    if [text is not None for text in given] not in ([True, True, False, False], [False, False, True, True]):
+        raise NmfaudioError("give --speech and --noise, or --name NAME and one DIR|LIST of that source alone")
     output = Path(args.output)
     if output.suffix != ".npz":
         raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
@@ -57,26 +74,26 @@ def run(args: argparse.Namespace) -> int:
     from ..dictionary import Dictionary, FrontEnd, model_card
     from ..training.corpus import Corpus
 
-    front_end = FrontEnd(exponent=0.6)
-    speech, noise = Corpus(args.speech, front_end.sr), Corpus(args.noise, front_end.sr)
+    front_end = _front_end(args) if args.name else FrontEnd(exponent=0.6)
+    sources = {args.name: args.sound} if args.name else {"speech": args.speech, "noise": args.noise}
+    corpora = {name: Corpus(source, front_end.sr) for name, source in sources.items()}
     if not args.quiet:
-        say(f"speech: {len(speech.files)} files, {speech.hours * 60:.1f} min")
-        say(f"noise: {len(noise.files)} files, {noise.hours * 60:.1f} min")
+        for name, corpus in corpora.items():
+            say(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
     began = time.monotonic()
-    train = _sparse if args.kind == "sparse" else _unfolded
-    dictionary = train(args, speech, noise, front_end)
+    train: Callable[..., Dictionary] = _source if args.name else _sparse if args.kind == "sparse" else _unfolded
+    dictionary = train(args, *corpora.values(), front_end)
     command = shlex.join(["nmfaudio", "train", *sys.argv[2:]])
     record = {
         **dictionary.record,
-        "speech": _summary(speech),
-        "noise": _summary(noise),
+        **{name: _summary(corpus) for name, corpus in corpora.items()},
         "note": args.note,
         "seed": args.seed,
         "command": command,
         "hours": round((time.monotonic() - began) / 3600, 3),
     }
     # the rounding to half precision is far below what the mask needs, and halves the file
-    replace(dictionary, record=record).save(output, dtype="float16" if dictionary.kind == "unfolded" else "float32")
+    replace(dictionary, record=record).save(output, dtype="float32" if dictionary.kind == "sparse" else "float16")
     card = output.with_suffix(".md")
     card.write_text(model_card(Dictionary.load(output)))
     if not args.quiet:
@@ -87,6 +104,33 @@ def run(args: argparse.Namespace) -> int:
 def _summary(corpus: "Corpus") -> dict:
     folders = sorted({path.parent.name for path in corpus.files})
     return {"source": corpus.source, "files": len(corpus.files), "hours": round(corpus.hours, 3), "folders": folders}
+
+
+def _front_end(args: argparse.Namespace) -> "FrontEnd":
+    """Front end for one source, at the highest rate that it was recorded at."""
+    from .. import audio
+    from ..dictionary import FrontEnd
+    from ..stft import STFT
+    from ..training.corpus import list_files
+
+    sr = max(audio.info(path).sr for path in list_files(args.sound))
+    n_bins = STFT.for_rate(sr, args.window, args.window / 4).n_bins
+    return FrontEnd(sr, args.window, args.window / 4, n_bins=n_bins, exponent=1.0)
+
+
+def _source(args: argparse.Namespace, corpus: "Corpus", front_end: "FrontEnd") -> "Dictionary":
+    from ..dictionary import Dictionary
+    from ..training.build import spectrograms
+    from ..training.source import train_source
+
+    blocks, left_s = [], _MOST_HEARD_S
+    for V in spectrograms(corpus, front_end, args.seed, corpus.hours * 3600):
+        blocks.append(V)
+        left_s -= V.shape[1] * front_end.hop_s
+        if left_s <= 0:
+            break
+    atoms = train_source(blocks, n_atoms=args.atoms, n_taps=args.taps, seed=args.seed)
+    return Dictionary("sources", {args.name: atoms}, front_end)
 
 
 def _sparse(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
@@ -151,3 +195,19 @@ def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front
             report=report,
             **({"matmul": coarse_matmul()} if args.bf16 else {}),
         )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def _window(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.005 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.005 to 1")
+    return value

@@ -1,0 +1,83 @@
+"""What a user knows about a mixture: when, and where in frequency, a source is silent or alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..errors import NmfaudioError
+from ..stft import STFT
+
+Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
+"""For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""
+
+
+def presence(guidance: Guidance, names: Sequence[str], stft: STFT, n_frames: int, sr: float) -> np.ndarray:
+    """Where each source may be heard, shape (J, F, N), bool.
+
+    Parameters
+    ----------
+    guidance : mapping
+        As `Guidance`.
+    names : sequence of str
+        Names of the sources, J.
+    stft : STFT
+    n_frames : int
+    sr : float
+        Sampling rate in Hz.
+
+    Raises
+    ------
+    NmfaudioError
+        If the guidance names another source, says something else, or a range is not one.
+
+    Examples
+    --------
+    >>> from nmfaudio import STFT
+    >>> known = {"voice": {"silent": [(0.0, 1.0)]}, "piano": {"alone": [(2.0, 3.0, 0, 500)]}}
+    >>> may = presence(known, ["voice", "piano"], STFT(512, 256), n_frames=200, sr=16000)
+    >>> [bool(may[0, 0, n]) for n in (0, 62, 63)]  # the middle of frame 63 is at 1.008 s
+    [False, False, True]
+    >>> [bool(may[0, f, 150]) for f in (10, 200)]  # voice at 2.4 s: not where the piano is alone
+    [False, True]
+    """
+    may = np.ones((len(names), stft.n_bins, n_frames), bool)
+    for name, statements in guidance.items():
+        if name not in names:
+            raise NmfaudioError(f"guidance for {name!r}, which is none of the sources {', '.join(names)}")
+        mine = np.equal(names, name)
+        for word, ranges in statements.items() if isinstance(statements, Mapping) else [(statements, ())]:
+            if word not in ("silent", "alone"):
+                raise NmfaudioError(f"guidance for {name!r}: {word!r} is neither 'silent' nor 'alone'")
+            for numbers in ranges:
+                there = region(numbers, stft, n_frames, sr)
+                may[mine == (word == "silent")] &= ~there
+    return may
+
+
+def region(numbers: Sequence[float], stft: STFT, n_frames: int, sr: float) -> np.ndarray:
+    """Part of a spectrogram, shape (F, N), bool: frames whose middle, and bins whose frequency, are in the ranges.
+
+    Parameters
+    ----------
+    numbers : sequence of float
+        (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz).
+    stft : STFT
+    n_frames : int
+    sr : float
+
+    Raises
+    ------
+    NmfaudioError
+        If the numbers are no such ranges.
+    """
+    try:
+        start_s, stop_s, low_hz, high_hz = (*map(float, numbers), *(0.0, np.inf)[2 * (len(numbers) > 2) :])
+    except (TypeError, ValueError):
+        start_s = stop_s = low_hz = high_hz = np.nan
+    if not (start_s < stop_s and low_hz <= high_hz):
+        raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
+    times_s = ((np.arange(n_frames) + 1) * stft.hop_length - len(stft.analysis_window) / 2) / sr
+    bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft
+    return np.outer((bins_hz >= low_hz) & (bins_hz <= high_hz), (times_s >= start_s) & (times_s < stop_s))

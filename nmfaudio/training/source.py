@@ -1,0 +1,62 @@
+"""Training of the atoms of one source from recordings of it alone."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..errors import NmfaudioError
+
+
+def train_source(
+    blocks: Iterable[np.ndarray],
+    *,
+    n_atoms: int = 80,
+    n_taps: int = 1,
+    penalty: float = 1.0,
+    n_iter: int = 60,
+    seed: int = 0,
+) -> np.ndarray:
+    """Train the atoms of a source, which may last several frames, all at once.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (F, N)
+        Compressed magnitudes; each block is brought to one level. They are kept in memory.
+    n_atoms : int
+        Atoms, K.
+    n_taps : int
+        Frames that an atom lasts, T; more than 1 suits what always sounds the same, as drums do.
+    penalty : float
+        L1 penalty of the activations.
+    n_iter : int
+        Largest number of iterations.
+    seed : int
+        Chooses the patches that the atoms start from.
+
+    Returns
+    -------
+    ndarray
+        Shape (F, K), or (F, T, K) for more than one frame; unit L2 norm, sorted by spectral centroid.
+
+    Raises
+    ------
+    NmfaudioError
+        If there is nothing but silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocks = [np.random.default_rng(0).random((20, 100), np.float32)]
+    >>> train_source(blocks, n_atoms=3, n_taps=4, n_iter=2).shape
+    (20, 4, 3)
+    """
+    from ..separation.explain import explain
+
+    levelled = [block / block.mean() for block in blocks if block.any()]
+    if not levelled:
+        raise NmfaudioError("nothing to train on but silence")
+    V = np.concatenate(levelled, axis=1)[None]
+    W = explain(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=seed).W
+    spectra = W.sum(axis=1)
+    W = W[..., np.argsort(np.arange(len(W)) @ spectra / spectra.sum(axis=0))]
+    return np.ascontiguousarray(W[:, 0] if n_taps == 1 else W)

@@ -1,0 +1,200 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmfaudio import STFT
+from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.errors import NmfaudioError
+from nmfaudio.metrics import si_sdr
+from nmfaudio.separation import Components, Separator, harmonic_percussive, multichannel_wiener
+from nmfaudio.separation.guidance import presence
+from nmfaudio.training.source import train_source
+
+SR = 8000
+rng = np.random.default_rng(0)
+
+
+def tones(frequencies, seconds=1.0, seed=0, sr=SR):
+    """Notes of a quarter of a second, each with three harmonics."""
+    rng = np.random.default_rng(seed)
+    n = int(sr / 4)
+    t = np.arange(n) / sr
+    notes = [
+        sum(np.sin(2 * np.pi * f * h * t) / h for h in (1, 2, 3)) * np.exp(-6 * t)
+        for f in rng.choice(frequencies, round(4 * seconds))
+    ]
+    return np.concatenate(notes).astype(np.float32) / 4
+
+
+def hisses(seconds=1.0, seed=0):
+    """Bursts of high-passed noise."""
+    rng = np.random.default_rng(seed)
+    y = np.diff(rng.standard_normal(int(seconds * SR) + 1)) / 4
+    return (y * (rng.random(round(8 * seconds)) < 0.6).repeat(SR // 8)).astype(np.float32)
+
+
+def dictionary(y, n_atoms=6, n_taps=1, name="source", window_s=0.064, sr=SR):
+    stft = STFT.for_rate(sr, window_s, window_s / 4)
+    front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=stft.n_bins, exponent=1.0)
+    atoms = train_source([np.abs(stft(y))], n_atoms=n_atoms, n_taps=n_taps, n_iter=30)
+    return Dictionary("sources", {name: atoms}, front_end)
+
+
+LOW, HIGH = [220, 262, 330], [523, 659, 784]
+SOURCES = np.stack([tones(LOW, seed=1), hisses(seed=1)])
+KNOWN = {"tones": dictionary(tones(LOW, 3)), "hiss": dictionary(hisses(3), n_taps=3)}
+
+
+def gains(stems, sources):
+    mixture = np.broadcast_to(sources.sum(axis=0), sources.shape)
+    return si_sdr(sources, np.stack(list(stems.values()))) - si_sdr(sources, mixture)
+
+
+@pytest.mark.parametrize("phase", ["mixture", "misi", "consistent"])
+def test_known_sources_are_told_apart(phase):
+    stems = Separator(KNOWN, phase=phase, n_iter=30)(SOURCES.sum(axis=0), SR)
+    assert list(stems) == ["tones", "hiss"]
+    assert (gains(stems, SOURCES) > 8).all()
+    np.testing.assert_allclose(sum(stems.values()), SOURCES.sum(axis=0), atol=1e-5)
+
+
+def test_a_source_without_a_dictionary_is_learnt():
+    stems = Separator({"tones": KNOWN["tones"], "rest": 6}, n_iter=40)(SOURCES.sum(axis=0), SR)
+    assert (gains(stems, SOURCES) > 5).all()
+
+
+def test_guidance_tells_sources_apart_that_nothing_else_does():
+    sources = np.stack([tones([262], seed=1), tones([784], seed=2)])
+    sources[0, SR // 2 :] = 0
+    sources[1, : SR // 4] = 0
+    guidance = {"first": {"silent": [(0.55, 1.0)], "alone": [(0.0, 0.2)]}}
+    stems = Separator({"first": 3, "second": 3}, n_iter=40)(sources.sum(axis=0), SR, guidance)
+    assert not stems["first"][int(0.65 * SR) :].any()
+    assert (gains(stems, sources) > 10).all()
+
+
+def test_guidance_that_cannot_be_used_is_explained():
+    stft = STFT(512, 256)
+    for guidance, message in [
+        ({"drums": {}}, "none of the sources voice, piano"),
+        ({"voice": {"loud": [(0, 1)]}}, "'loud' is neither"),
+        ({"voice": [(0, 1)]}, "neither 'silent' nor 'alone'"),
+        ({"voice": {"silent": [(1, 0)]}}, "is no range"),
+        ({"voice": {"silent": [(0, 1, 5)]}}, "is no range"),
+        ({"voice": {"silent": ["x"]}}, "is no range"),
+        ({"voice": {"silent": [3]}}, "is no range"),
+    ]:
+        with pytest.raises(NmfaudioError, match=message):
+            presence(guidance, ["voice", "piano"], stft, 10, 16000)
+
+
+@settings(max_examples=12)
+@given(
+    sr=st.sampled_from([4000, 8000, 11025, 16000]),
+    channels=st.sampled_from([None, 1, 2, 3]),
+    length=st.integers(1, 6000),
+    phase=st.sampled_from(["mixture", "misi", "consistent", "spatial"]),
+    scale=st.sampled_from([0, 1e-4, 1]),
+)
+def test_stems_add_up_at_any_rate_and_shape(sr, channels, length, phase, scale):
+    rng = np.random.default_rng(length)
+    y = rng.uniform(-scale, scale, length if channels is None else (channels, length)).astype(np.float32)
+    guidance = {"rest": {"silent": [(0.1, 0.2)]}, "hiss": {"alone": [(0.2, 0.3, 1000, 2000)]}}
+    stems = Separator({**KNOWN, "rest": 2}, phase=phase, n_iter=3)(y, sr, guidance)
+    assert all(stem.shape == y.shape and stem.dtype == y.dtype for stem in stems.values())
+    np.testing.assert_allclose(sum(stems.values()), y, atol=1e-5)
+
+
+def test_the_band_above_the_dictionaries_is_shared_out_too():
+    y = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    stems = Separator(KNOWN, n_iter=20)(y, 16000)
+    spectrum = np.abs(np.fft.rfft(stems["hiss"]))
+    assert spectrum[5000:8000].mean() > 3 * np.abs(np.fft.rfft(stems["tones"]))[5000:8000].mean()
+
+
+def test_dictionaries_that_do_not_fit_are_named(tmp_path):
+    two = Dictionary("sources", {"a": np.eye(9, 2), "b": np.eye(9, 2)}, FrontEnd(n_bins=9))
+    with pytest.raises(NmfaudioError, match="no source 'c': choose a or b"):
+        Separator({"c": two})
+    with pytest.raises(NmfaudioError, match="front ends of 'tones' and 'x' differ"):
+        Separator({"tones": KNOWN["tones"], "x": dictionary(tones(LOW), window_s=0.032)})
+    with pytest.raises(NmfaudioError, match="'speech-fast' is trained for denoising"):
+        Separator({"speech": "speech-fast"})
+    with pytest.raises(NmfaudioError, match="no sources"):
+        Separator({})
+
+
+def test_a_dictionary_of_long_atoms_is_kept_as_it_is(tmp_path):
+    KNOWN["hiss"].save(tmp_path / "hiss.npz")
+    loaded = Dictionary.load(tmp_path / "hiss.npz")
+    np.testing.assert_array_equal(loaded.arrays["source"], KNOWN["hiss"].arrays["source"])
+    assert loaded.arrays["source"].ndim == 3
+
+
+def test_spatial_cues_tell_like_sounds_apart():
+    sources = np.stack([tones(LOW, seed=3), tones(HIGH, seed=4)])
+    images = sources[:, None] * np.array([[1.0, 0.3], [0.3, 1.0]])[:, :, None].astype(np.float32)
+    known = {"low": dictionary(tones(LOW, 3)), "high": dictionary(tones(HIGH, 3))}
+    mixture = images.sum(axis=0)
+    alone, together = (gains(Separator(known, phase=p, n_iter=20)(mixture, SR), images) for p in ("mixture", "spatial"))
+    assert together.mean() > alone.mean() + 5
+    groups = (components := Components(mixture, SR, n_components=8, n_iter=40)).group(2)
+    stems = np.stack(list(components.stems(groups, "spatial").values()))
+    best = max((si_sdr(images, stems[order]) for order in ([0, 1], [1, 0])), key=np.mean)
+    assert best.mean() > 10
+
+
+def test_multichannel_wiener_of_one_channel_and_of_silence():
+    Y = (rng.standard_normal((1, 5, 30)) + 1j * rng.standard_normal((1, 5, 30))).astype(np.complex64)
+    found = multichannel_wiener(rng.random((3, 5, 30), np.float32), Y)
+    np.testing.assert_allclose(found.sum(axis=0), Y, atol=1e-5)
+    assert not multichannel_wiener(np.zeros((2, 5, 30), np.float32), 0 * Y).any()
+
+
+def test_components_are_grouped_by_how_they_sound():
+    components = Components(SOURCES.sum(axis=0), SR, n_components=6, n_iter=40)
+    groups = components.group(2)
+    assert list(groups) == ["source1", "source2"]
+    assert sorted(sum(groups.values(), [])) == list(range(6))
+    stems = np.stack(list(components.stems(groups).values()))
+    mixture = np.stack([SOURCES.sum(axis=0)] * 2)
+    best = max((si_sdr(SOURCES, stems[order]) for order in ([0, 1], [1, 0])), key=np.mean)
+    assert (best - si_sdr(SOURCES, mixture)).mean() > 5
+
+
+def test_groups_are_the_users_to_change():
+    y = SOURCES.sum(axis=0)
+    components = Components(y, SR, n_components=4, n_iter=10)
+    again = Components(y, SR, n_components=4, n_iter=10)
+    groups = json.loads(json.dumps(components.group(2)))
+    for a, b in zip(components.stems(groups).values(), again.stems(groups).values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    mine = components.stems({"bass": [2], "none": []})
+    assert list(mine) == ["bass", "none", "rest"]
+    np.testing.assert_allclose(sum(mine.values()), y, atol=1e-5)
+    for wrong, message in [
+        ({"a": [0, 4]}, "component 4 does not exist"),
+        ({"a": [1], "b": [1]}, "component 1 does not exist or is in two"),
+        ({"a": 3}, "a list of components"),
+    ]:
+        with pytest.raises(NmfaudioError, match=message):
+            components.stems(wrong)
+    with pytest.raises(NmfaudioError, match="4 components cannot make 5"):
+        components.group(5)
+
+
+def test_strokes_and_tones_are_split():
+    tone = np.sin(0.3 * np.arange(SR)).astype(np.float32)
+    strokes = np.zeros(SR, np.float32)
+    strokes[1000::2000] = 8
+    parts = harmonic_percussive(np.stack([tone + strokes] * 2), SR)
+    np.testing.assert_allclose(parts["harmonic"] + parts["percussive"], [tone + strokes] * 2, atol=1e-5)
+    assert si_sdr(tone, parts["harmonic"][0]) > si_sdr(tone, tone + strokes) + 5
+
+
+def test_training_on_silence_is_refused():
+    with pytest.raises(NmfaudioError, match="nothing to train on but silence"):
+        train_source([np.zeros((5, 10), np.float32)])
