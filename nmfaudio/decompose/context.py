@@ -135,71 +135,65 @@ class Context:
         tracked : ndarray, shape (N, J, F + n_bands)
             Atoms of each frame, in bins and in bands, on the scale of the stack.
         """
+        stack, tracked = self.assembled(*self.neighbourhood(V, mask), frames)
+        return np.ascontiguousarray(stack.T), np.ascontiguousarray(tracked.transpose(2, 0, 1))
+
+    def neighbourhood(
+        self, V: np.ndarray, mask: np.ndarray | None = None
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Parts of the stack of all frames, each of shape (rows, N), and spectra of the tracked atoms, (F, N)."""
+        from ..kernels.spans import minima_over
+
         n = V.shape[1]
         V_bands = self.bands @ V
-        parts = [V]
-        parts += self._averages(V_bands, self.means)
-        atoms = []
+        parts, atoms = [V, *_averages(V_bands, self.means)], []
         if self.minima or self.floors:
-            smooth = _trailing_mean(np.pad(V, ((0, 0), (self.past, self.future)), mode="edge"), self.smooth)
-            smooth_bands = self.bands @ smooth
-            parts += [self._over(smooth_bands, span, n, _minimum) for span in self.minima]
-            atoms += [self._over(smooth, span, n, _minimum) for span in self.floors]
+            P = np.pad(V, ((0, 0), (self.past, self.future)), mode="edge")
+            smooth = _averages(P, ((1 - self.smooth, 0),))[0]
+            for X, spans, found in ((self.bands @ smooth, self.minima, parts), (smooth, self.floors, atoms)):
+                widths = sorted({last - first + 1 for first, last in spans})
+                minima = np.empty((len(widths), *X.shape), X.dtype)
+                minima_over(X, np.array(widths, np.int64), minima)
+                for first, last in spans:
+                    start = self.past + first
+                    found.append(minima[widths.index(last - first + 1), :, start : start + n])
         if mask is not None:
-            noise = V * (1 - mask)
+            share = 1 - mask
+            noise = V * share
             noise_bands = self.bands @ noise
-            parts += self._averages(np.maximum(V_bands - noise_bands, 0), self.speech_means)
-            parts += self._averages(noise_bands, self.noise_means)
-            heard = self._averages(noise, self.noise_spectra)
-            shares = self._averages(1 - mask, self.noise_spectra)
+            parts += _averages(np.maximum(V_bands - noise_bands, 0), self.speech_means)
+            parts += _averages(noise_bands, self.noise_means)
+            heard, shares = _averages(noise, self.noise_spectra), _averages(share, self.noise_spectra)
             atoms += [noise / (share + LEAST_SHARE) for noise, share in zip(heard, shares, strict=True)]
             if self.estimates:
-                atoms += [V * mask, V * (1 - mask)]
-        stack = np.concatenate([part[:, frames] for part in parts]).T
-        tracked = np.empty((len(stack), len(atoms), self.n_bins + self.n_bands), V.dtype)
-        for j, atom in enumerate(atoms):
-            atom = atom[:, frames]
-            tracked[:, j, : self.n_bins] = atom.T
-            tracked[:, j, self.n_bins :] = (self.bands @ atom).T
+                atoms += [V * mask, noise]
+        return parts, atoms
+
+    def assembled(
+        self, parts: list[np.ndarray], atoms: list[np.ndarray], frames: slice | np.ndarray = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Stack (D, N) and tracked atoms (J, F + n_bands, N) of some frames from their :meth:`neighbourhood`."""
+        stack = np.concatenate([part[:, frames] for part in parts])
+        tracked = np.empty((len(atoms), self.n_bins + self.n_bands, stack.shape[1]), stack.dtype)
         scale = self.scale(stack)
-        tracked *= scale[:, None, None]
-        return np.ascontiguousarray(stack * scale[:, None]), tracked
+        stack *= scale
+        for atom, rows in zip(atoms, tracked, strict=True):
+            np.multiply(atom[:, frames], scale, out=rows[: self.n_bins])
+            np.dot(self.bands, rows[: self.n_bins], out=rows[self.n_bins :])
+        return stack, tracked
 
     @staticmethod
     def scale(stack: np.ndarray) -> np.ndarray:
-        """Factor a frame that takes the level of the recording away, shape (N,)."""
-        return 1 / np.maximum(stack.mean(axis=1), np.finfo(stack.dtype).tiny * 1e6)
-
-    def _averages(self, X: np.ndarray, spans: tuple[Span, ...]) -> list[np.ndarray]:
-        P = np.pad(X, ((0, 0), (self.past, self.future)))
-        return [self._over(P, span, X.shape[1], _mean) for span in spans]
-
-    def _over(self, P, span, n, reduce):
-        first, last = span
-        start = self.past + first
-        return reduce(P, last - first + 1)[:, start : start + n]
+        """Factor for each frame of a stack (D, N) that takes the level of the recording away, shape (N,)."""
+        return 1 / np.maximum(stack.mean(axis=0), np.finfo(stack.dtype).tiny * 1e6)
 
 
-def _mean(P: np.ndarray, width: int) -> np.ndarray:
-    """Averages over the windows that begin at each frame."""
-    from scipy.ndimage import uniform_filter1d
+def _averages(X: np.ndarray, spans: tuple[Span, ...]) -> list[np.ndarray]:
+    """Averages of the rows of X over each span around every frame."""
+    from ..kernels.spans import means_over
 
-    if width == 1:
-        return P
-    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest")[:, width // 2 :], 0)
-
-
-def _minimum(P: np.ndarray, width: int) -> np.ndarray:
-    """Minima over the windows that begin at each frame, by windows of half the width, and so on."""
-    covered = 1
-    while covered < width:
-        step = min(covered, width - covered)
-        P = np.minimum(P[:, : P.shape[1] - step], P[:, step:])
-        covered += step
-    return P
-
-
-def _trailing_mean(P: np.ndarray, width: int) -> np.ndarray:
-    from scipy.ndimage import uniform_filter1d
-
-    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest", origin=(width - 1) // 2), 0)
+    if not spans:
+        return []
+    means = np.empty((len(spans), *X.shape), X.dtype)
+    means_over(X, np.array(spans, np.int64), means)
+    return list(means)

@@ -6,7 +6,7 @@ from ..errors import NmfaudioError
 from ..gain import power_mask
 from ..noise import refined
 from .context import LEAST_SHARE, Context, Span
-from .unfolded import Stage, activations, estimates
+from .unfolded import Stage
 
 
 class _History:
@@ -44,11 +44,11 @@ class ContextStream:
             sizes |= {"noise": F, "share": F, "noise_bands": B, "speech_bands": B}
         repeated = ("V", "smooth", "smooth_bands")  # what minima are taken of
         self._past = {name: _History(n, size, name in repeated) for name, size in sizes.items()}
-        self._stack = np.empty((1, context.n_rows), np.float32)
-        self._tracked = np.empty((1, context.n_tracked, F + B), np.float32)
+        self._stack = np.empty(context.n_rows, np.float32)
+        self._tracked = np.empty((context.n_tracked, F + B), np.float32)
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Stack (1, D) and tracked atoms (1, J, F + B) of the frame v, shape (F,), and its mask by the stage before."""
+        """Stack (D,) and tracked atoms (J, F + B) of the frame v, shape (F,), and its mask by the stage before."""
         c, past = self.context, self._past
         newest = (1 - c.smooth, 0)
         past["V"].push(v)
@@ -75,13 +75,13 @@ class ContextStream:
                 atoms.append(past["noise"].over(span).mean(axis=0) / (share + LEAST_SHARE))
             if c.estimates:
                 atoms += [v * mask, noise]
-        np.concatenate(parts, out=self._stack[0])
-        for j, atom in enumerate(atoms):
-            self._tracked[0, j, : c.n_bins] = atom
-            self._tracked[0, j, c.n_bins :] = c.bands @ atom
+        np.concatenate(parts, out=self._stack)
+        for atom, row in zip(atoms, self._tracked, strict=True):
+            row[: c.n_bins] = atom
+            np.dot(c.bands, atom, out=row[c.n_bins :])
         scale = c.scale(self._stack)
-        self._stack *= scale[:, None]
-        self._tracked *= scale[:, None, None]
+        self._stack *= scale
+        self._tracked *= scale
         return self._stack, self._tracked
 
     def reset(self) -> None:
@@ -116,15 +116,14 @@ class DecompositionStream:
         self._stages = [(stage, ContextStream(stage.context)) for stage in stages]
 
     def push(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F, 1) for the compressed magnitude v of one frame, shape (F,)."""
+        """Estimates S, N of shape (F,) for the compressed magnitude v of one frame, shape (F,)."""
         mask = None
         for stage, context in self._stages:
             stack, tracked = context.push(v, mask)
-            h, a, _ = activations(stage.P, stage.order, stack, tracked)
-            S, N = (X.T for X in estimates(stage.P, h, a, tracked))
+            S, N = stage.of_frame(stack, tracked)
             if self._profile is not None:
-                S, N = refined(v[:, None], S, N, self._profile)
-            mask = power_mask(S, N)[:, 0]
+                S, N = (X[:, 0] for X in refined(v[:, None], S[:, None], N[:, None], self._profile))
+            mask = power_mask(S, N)
         return S, N
 
     def reset(self) -> None:
