@@ -135,16 +135,19 @@ class Denoiser(Settings):
         stft = self._stft_at(sr)
         spectra = Spectra(stft, blocks)
         found, window = self._decomposition, self._long_term
+        coming: list[np.ndarray] = []  # spectra of the newest frames
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
         mask: np.ndarray | None = None  # of the frames first..explained
-        explained = 0
+        explained, end = 0, 0
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
-            held = Y if held is None else np.concatenate([held, Y], axis=-1)
-            end = first + held.shape[-1]
+            coming.append(Y)
+            end += Y.shape[-1]
             stop = end if last else (end - found.future_frames) // found.segment_frames * found.segment_frames
-            if not last and stop - explained < _piece_frames(held):
+            if not last and stop - explained < _piece_frames(Y):
                 continue
+            held = np.concatenate([*([] if held is None else [held]), *coming], axis=-1)
+            coming = []
             power = powers(held, self.channels)
             new = self._mask(power, slice(explained - first, stop - first))
             mask = new if mask is None else np.concatenate([mask, new], axis=-1)
@@ -171,9 +174,7 @@ class Denoiser(Settings):
     def _mask(self, power: np.ndarray, frames: slice) -> np.ndarray:
         """Share of speech of some frames, shape (channels, F, N), for the power of those around them."""
         front_end, mask_power = self.dictionary.front_end, self.gain_rule.mask_power
-        return np.stack(
-            [power_mask(*self._decomposition(compressed(X, front_end), frames), mask_power) for X in power]
-        )
+        return np.stack([power_mask(*self._decomposition(compressed(X, front_end), frames), mask_power) for X in power])
 
     def _gain(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Gain of every bin, shape (channels, B, N); one channel of it where channels are linked."""

@@ -135,52 +135,8 @@ class Context:
         tracked : ndarray, shape (N, J, F + n_bands)
             Atoms of each frame, in bins and in bands, on the scale of the stack.
         """
-        stack, tracked = self.assembled(*self.neighbourhood(V, mask), frames)
-        return np.ascontiguousarray(stack.T), np.ascontiguousarray(tracked.transpose(2, 0, 1))
-
-    def neighbourhood(
-        self, V: np.ndarray, mask: np.ndarray | None = None
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Parts of the stack of all frames, each of shape (rows, N), and spectra of the tracked atoms, (F, N)."""
-        from ..kernels.spans import minima_over
-
-        n = V.shape[1]
-        V_bands = self.bands @ V
-        parts, atoms = [V, *_averages(V_bands, self.means)], []
-        if self.minima or self.floors:
-            P = np.pad(V, ((0, 0), (self.past, self.future)), mode="edge")
-            smooth = _averages(P, ((1 - self.smooth, 0),))[0]
-            for X, spans, found in ((self.bands @ smooth, self.minima, parts), (smooth, self.floors, atoms)):
-                widths = sorted({last - first + 1 for first, last in spans})
-                minima = np.empty((len(widths), *X.shape), X.dtype)
-                minima_over(X, np.array(widths, np.int64), minima)
-                for first, last in spans:
-                    start = self.past + first
-                    found.append(minima[widths.index(last - first + 1), :, start : start + n])
-        if mask is not None:
-            share = 1 - mask
-            noise = V * share
-            noise_bands = self.bands @ noise
-            parts += _averages(np.maximum(V_bands - noise_bands, 0), self.speech_means)
-            parts += _averages(noise_bands, self.noise_means)
-            heard, shares = _averages(noise, self.noise_spectra), _averages(share, self.noise_spectra)
-            atoms += [noise / (share + LEAST_SHARE) for noise, share in zip(heard, shares, strict=True)]
-            if self.estimates:
-                atoms += [V * mask, noise]
-        return parts, atoms
-
-    def assembled(
-        self, parts: list[np.ndarray], atoms: list[np.ndarray], frames: slice | np.ndarray = slice(None)
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Stack (D, N) and tracked atoms (J, F + n_bands, N) of some frames from their :meth:`neighbourhood`."""
-        stack = np.concatenate([part[:, frames] for part in parts])
-        tracked = np.empty((len(atoms), self.n_bins + self.n_bands, stack.shape[1]), stack.dtype)
-        scale = self.scale(stack)
-        stack *= scale
-        for atom, rows in zip(atoms, tracked, strict=True):
-            np.multiply(atom[:, frames], scale, out=rows[: self.n_bins])
-            np.dot(self.bands, rows[: self.n_bins], out=rows[self.n_bins :])
-        return stack, tracked
+        stack, tracked = Neighbourhood(self, V, mask).stack(0, V.shape[1])
+        return np.ascontiguousarray(stack.T[frames]), np.ascontiguousarray(tracked.transpose(2, 0, 1)[frames])
 
     @staticmethod
     def scale(stack: np.ndarray) -> np.ndarray:
@@ -188,12 +144,114 @@ class Context:
         return 1 / np.maximum(stack.mean(axis=0), np.finfo(stack.dtype).tiny * 1e6)
 
 
-def _averages(X: np.ndarray, spans: tuple[Span, ...]) -> list[np.ndarray]:
-    """Averages of the rows of X over each span around every frame."""
-    from ..kernels.spans import means_over
+class Neighbourhood:
+    """What the frames of a spectrogram have around them, ready to be stacked, a block of frames at a time.
 
-    if not spans:
-        return []
-    means = np.empty((len(spans), *X.shape), X.dtype)
-    means_over(X, np.array(spans, np.int64), means)
-    return list(means)
+    Parameters
+    ----------
+    context : Context
+    V, mask : ndarray, shape (F, N)
+        As in :meth:`Context.stack`.
+    """
+
+    def __init__(self, context: Context, V: np.ndarray, mask: np.ndarray | None = None) -> None:
+        self.context, self.V = context, V
+        c, V_bands = context, context.bands @ V
+        # in the order of the rows
+        self._parts: list[_Means | _Minima] = [_Means(V_bands, c.means)]
+        self._atoms: list[_Means | _Minima] = []
+        self._noise: np.ndarray | None = None
+        if c.minima or c.floors:
+            P = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
+            smooth = np.empty_like(P)
+            _Means(P, ((1 - c.smooth, 0),)).write(0, smooth[None])
+            self._parts.append(_Minima(c.bands @ smooth, c.minima, c.past))
+            self._atoms.append(_Minima(smooth, c.floors, c.past))
+        if mask is not None:
+            share = 1 - mask
+            self._noise = V * share
+            noise_bands = c.bands @ self._noise
+            self._parts += [
+                _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means),
+                _Means(noise_bands, c.noise_means),
+            ]
+            self._shares = _Means(share, c.noise_spectra)
+            self._atoms.append(_Means(self._noise, c.noise_spectra))
+
+    def stack(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Stack (D, n) and tracked atoms (J, F + n_bands, n) of the frames from start to stop."""
+        c, n = self.context, stop - start
+        V = self.V[:, start:stop]
+        stack = np.empty((c.n_rows, n), V.dtype)
+        stack[: c.n_bins] = V
+        bands = stack[c.n_bins :].reshape(-1, c.n_bands, n)
+        at = 0
+        for part in self._parts:
+            part.write(start, bands[at : at + len(part)])
+            at += len(part)
+        scale = self.context.scale(stack)
+        stack *= scale
+
+        tracked = np.empty((c.n_tracked, c.n_bins + c.n_bands, n), V.dtype)
+        spectra = tracked[:, : c.n_bins]
+        at = 0
+        for atoms in self._atoms:
+            atoms.write(start, spectra[at : at + len(atoms)])
+            at += len(atoms)
+        if self._noise is not None:
+            shares = np.empty((len(self._shares), c.n_bins, n), V.dtype)
+            self._shares.write(start, shares)
+            shares += LEAST_SHARE
+            spectra[at - len(shares) : at] /= shares
+            if c.estimates:
+                noise = self._noise[:, start:stop]
+                np.subtract(V, noise, out=spectra[-2])
+                spectra[-1] = noise
+        for atom in tracked:
+            atom[: c.n_bins] *= scale
+            np.dot(c.bands, atom[: c.n_bins], out=atom[c.n_bins :])
+        return stack, tracked
+
+
+class _Means:
+    """Averages of the rows of X over spans around every frame; there is silence outside."""
+
+    def __init__(self, X: np.ndarray, spans: tuple[Span, ...]) -> None:
+        from ..kernels.spans import running_sums
+
+        self._spans = np.array(spans, np.int64).reshape(-1, 2)
+        self._before = max(0, -self._spans.min(initial=0))
+        if spans:
+            after = max(0, self._spans.max(initial=0))
+            self._sums = np.empty((len(X), self._before + 1 + X.shape[1] + after))
+            running_sums(np.ascontiguousarray(X), self._before, self._sums)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        """Those of the frames from start on, shape (spans, rows, frames)."""
+        from ..kernels.spans import means_over
+
+        if len(self):
+            means_over(self._sums, self._before + start, self._spans, out)
+
+
+class _Minima:
+    """Minima of the rows of X over spans around every frame; X begins `past` frames before the first of them."""
+
+    def __init__(self, X: np.ndarray, spans: tuple[Span, ...], past: int) -> None:
+        from ..kernels.spans import minima_over
+
+        widths = sorted({last - first + 1 for first, last in spans})
+        self._minima = np.empty((len(widths), *X.shape), X.dtype)
+        minima_over(X, np.array(widths, np.int64), self._minima)
+        self._windows = [(widths.index(last - first + 1), past + first) for first, last in spans]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        """Those of the frames from start on, shape (spans, rows, frames)."""
+        for (which, first), minima in zip(self._windows, out, strict=True):
+            minima[:] = self._minima[which, :, first + start : first + start + out.shape[2]]

@@ -118,9 +118,7 @@ class SparseDecomposition:
             N[: len(W), here] = W[:, self.n_speech :] @ H[self.n_speech :]
         return (S, N) if self._profile is None else refined(V[:, frames], S, N, self._profile[: len(V)])
 
-    def factors(
-        self, V: np.ndarray, frames: slice = slice(None)
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    def factors(self, V: np.ndarray, frames: slice = slice(None)) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Explain a spectrogram, or some frames of it, segment by segment.
 
         Yields

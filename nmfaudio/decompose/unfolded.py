@@ -22,14 +22,14 @@ from ..dictionary import Dictionary
 from ..gain import power_mask
 from ..noise import refined
 from ..parallel import in_parallel, n_cores
-from .context import Context
+from .context import Context, Neighbourhood
 
-_LEAST = np.float32(1e-8)
+LEAST = np.float32(1e-8)
 _TINY = np.float32(1e-30)  # below what the updates can make of a start
 MOST = np.float32(18)  # of a factor's logarithm, up and down: a frame unlike all atoms must not overflow or vanish
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
-_MOST_LOG2 = np.float32(MOST / np.log(2))
-_BLOCK = 128  # frames that stay in cache through all updates
+MOST_LOG2 = np.float32(MOST / np.log(2))
+_BLOCK = 512  # frames explained at once: matrix products reach their full speed
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -68,9 +68,9 @@ def update(
     num_a, den_a = np.empty_like(a), np.empty_like(a)
     n_bins = P["speech"].shape[0]
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
-    den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
-    den = c @ W + P[f"penalty{layer}"] + _LEAST
-    ratio = np.maximum(matmul(Q, W) / den, _LEAST)
+    den_a += P[f"tracked_penalty{layer}"] + LEAST  # a silent frame has atoms of nothing
+    den = c @ W + P[f"penalty{layer}"] + LEAST
+    ratio = np.maximum(matmul(Q, W) / den, LEAST)
     factor = np.exp(np.clip(P[f"relaxation{layer}"] * np.log(ratio), -MOST, MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
 
@@ -149,8 +149,8 @@ class Layer:
             return np.ascontiguousarray(P[f"{name}{layer}"], np.float32)
 
         self.W, self.weights, self.gains, self.relaxation = map(array, ("atoms", "weights", "gains", "relaxation"))
-        self.denominator = self.weights @ self.W + array("penalty") + _LEAST
-        self.tracked_penalty = array("tracked_penalty") + _LEAST
+        self.denominator = self.weights @ self.W + array("penalty") + LEAST
+        self.tracked_penalty = array("tracked_penalty") + LEAST
         self.first_model = self.W @ np.asarray(P["start"], np.float32)
         n_bins, n_bands = context.n_bins, context.n_bands
         weighted = self.weights * self.gains  # summed over the rows of the stack that a row of a tracked atom goes to
@@ -172,7 +172,8 @@ class Stage:
         self.P, self.order, self.context = P, order, context
 
     @cached_property
-    def _layers(self) -> list[Layer]:
+    def layers(self) -> list[Layer]:
+        """The layer of each update."""
         layers = {i: Layer(self.P, i, self.context) for i in set(self.order)}
         return [layers[i] for i in self.order]
 
@@ -186,28 +187,13 @@ class Stage:
         start, stop, _ = frames.indices(V.shape[1])
         first = max(0, start - self.context.past)
         near = slice(first, stop + self.context.future)
-        parts, atoms = self.context.neighbourhood(V[:, near], None if mask is None else mask[:, near])
+        around = Neighbourhood(self.context, V[:, near], None if mask is None else mask[:, near])
         S, N = (np.empty((len(V), stop - start), V.dtype) for _ in range(2))
         for begin in range(start, stop, _BLOCK):
             end = min(begin + _BLOCK, stop)
-            stack, tracked = self.context.assembled(parts, atoms, slice(begin - first, end - first))
             block = slice(begin - start, end - start)
-            S[:, block], N[:, block] = self._estimates(stack, tracked)
+            S[:, block], N[:, block] = self._estimates(*around.stack(begin - first, end - first))
         return S, N
-
-    def of_frame(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F,) of one frame from its stack (D,) and tracked atoms (J, F + B)."""
-        from ..kernels.unfolded_run import update_frame
-
-        h, a = self.P["start"].astype(np.float32), self.P["tracked_start"].astype(np.float32)
-        n_bins = self.context.n_bins
-        for u in self._layers:
-            update_frame(
-                u.W, h, stack, tracked, u.gains, u.folded, a, u.weights, n_bins, EPS,
-                u.denominator, u.relaxation, u.tracked_penalty, _LEAST, _MOST_LOG2,
-            )  # fmt: skip
-        S, N = self._shares(h[:, None], a[:, None], tracked[:, :, None])
-        return S[:, 0], N[:, 0]
 
     def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from ..kernels.unfolded_run import explain_block, relaxed_update
@@ -216,7 +202,7 @@ class Stage:
         H, a = np.repeat(P["start"][:, None], n, axis=1), np.repeat(P["tracked_start"][:, None], n, axis=1)
         R, p = np.empty_like(stack), np.empty_like(H)
         numerator, denominator = np.empty_like(a), np.empty_like(a)
-        for i, u in enumerate(self._layers):
+        for i, u in enumerate(self.layers):
             if i == 0:  # all frames start alike
                 R[:] = u.first_model[:, None]
             else:
@@ -225,11 +211,12 @@ class Stage:
                 stack, R, tracked, u.gains, u.folded, a, u.weights, self.context.n_bins, EPS, numerator, denominator
             )
             np.dot(u.W.T, R, out=p)
-            relaxed_update(H, p, u.denominator, u.relaxation, _LEAST, _MOST_LOG2)
+            relaxed_update(H, p, u.denominator, u.relaxation, LEAST, MOST_LOG2)
             a *= numerator / (denominator + u.tracked_penalty[:, None])
-        return self._shares(H, a, tracked)
+        return self.shares(H, a, tracked)
 
-    def _shares(self, H: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def shares(self, H: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates S, N of shape (F, N) from activations (K, N), (J, N) and tracked atoms (J, F + B, N)."""
         from ..kernels.unfolded_run import shares
 
         P = self.P

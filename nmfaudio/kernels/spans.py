@@ -6,38 +6,50 @@ from ._jit import jit
 
 
 @jit
-def means_over(X: np.ndarray, spans: np.ndarray, out: np.ndarray) -> None:
-    """Averages over the frames ``t + first .. t + last`` of each row; there is silence outside of X.
+def running_sums(X: np.ndarray, before: int, sums: np.ndarray) -> None:
+    """Sums of each row up to every frame, in double precision, for :func:`means_over`.
 
     Parameters
     ----------
     X : ndarray, shape (R, N)
-        Non-negative.
-    spans : ndarray, shape (S, 2), int64
-        First and last frame of each span.
-    out : ndarray, shape (S, R, n)
-        Output for the first n frames.
+    before : int
+        Frames of silence before the first one.
+    sums : ndarray, shape (R, before + 1 + N + after), float64
+        Output: column ``before + t`` holds the sum of the frames before t.
     """
-    n_frames, kept = X.shape[1], out.shape[2]
-    before, after = max(0, -spans[:, 0].min()), max(0, kept + spans[:, 1].max() - n_frames)
-    sums = np.zeros(before + 1 + n_frames + after)  # of all frames up to one, in double precision
-    zero = X.dtype.type(0)
-    for r in range(X.shape[0]):
-        total = 0.0
+    n_frames = X.shape[1]
+    for r in range(len(X)):
+        row, total = sums[r], 0.0
+        row[: before + 1] = 0
         for t in range(n_frames):
             total += X[r, t]
-            sums[before + 1 + t] = total
-        for t in range(before + 1 + n_frames, len(sums)):
-            sums[t] = total
-        for s in range(len(spans)):
-            first, last = spans[s, 0], spans[s, 1]
-            if first == last and 0 <= first and kept + first <= n_frames:
-                out[s, r] = X[r, first : first + kept]
-                continue
-            low, high, scale = sums[before + first :], sums[before + last + 1 :], 1.0 / (last - first + 1)
-            row = out[s, r]
-            for t in range(kept):
-                row[t] = max(X.dtype.type((high[t] - low[t]) * scale), zero)
+            row[before + 1 + t] = total
+        row[before + 1 + n_frames :] = total
+
+
+@jit
+def means_over(sums: np.ndarray, start: int, spans: np.ndarray, out: np.ndarray) -> None:
+    """Averages of non-negative rows over spans of the time around some frames.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (R, M), float64
+        From :func:`running_sums`.
+    start : int
+        Column that belongs to the first frame.
+    spans : ndarray, shape (S, 2), int64
+        First and last frame of each span, relative to the current one.
+    out : ndarray, shape (S, R, N)
+        Output for N frames.
+    """
+    kind = out.dtype.type
+    for s in range(len(spans)):
+        first, last = spans[s, 0], spans[s, 1]
+        scale = 1.0 / (last - first + 1)
+        for r in range(len(sums)):
+            low, high, row = sums[r, start + first :], sums[r, start + last + 1 :], out[s, r]
+            for t in range(len(row)):
+                row[t] = max(kind((high[t] - low[t]) * scale), kind(0))
 
 
 @jit
@@ -50,7 +62,7 @@ def minima_over(X: np.ndarray, widths: np.ndarray, out: np.ndarray) -> None:
     widths : ndarray, shape (S,), int64
         Rising.
     out : ndarray, shape (S, R, N)
-        Output; what a window beyond the last frame would hold is left out.
+        Output; where a window ends behind the last frame, undefined.
     """
     n_frames = X.shape[1]
     row, wider = np.empty(n_frames, X.dtype), np.empty(n_frames, X.dtype)
@@ -68,3 +80,32 @@ def minima_over(X: np.ndarray, widths: np.ndarray, out: np.ndarray) -> None:
                 covered += step
             for t in range(n_frames):
                 out[s, r, t] = row[t]
+
+
+@jit
+def means_of_past(rows: np.ndarray, now: int, spans: np.ndarray, out: np.ndarray) -> None:
+    """Averages over spans of time where frames are rows and one of them is `now`; `out` has shape (S, R)."""
+    for s in range(len(spans)):
+        first, last = now + spans[s, 0], now + spans[s, 1]
+        mean = out[s]
+        mean[:] = rows[first]
+        for t in range(first + 1, last + 1):
+            row = rows[t]
+            for r in range(len(mean)):
+                mean[r] += row[r]
+        if last > first:
+            scale = rows.dtype.type(1.0 / (last - first + 1))
+            for r in range(len(mean)):
+                mean[r] *= scale
+
+
+@jit
+def minima_of_past(rows: np.ndarray, now: int, spans: np.ndarray, out: np.ndarray) -> None:
+    """Minima over spans of time where frames are rows and one of them is `now`; `out` has shape (S, R)."""
+    for s in range(len(spans)):
+        least = out[s]
+        least[:] = rows[now + spans[s, 0]]
+        for t in range(now + spans[s, 0] + 1, now + spans[s, 1] + 1):
+            row = rows[t]
+            for r in range(len(least)):
+                least[r] = min(least[r], row[r])

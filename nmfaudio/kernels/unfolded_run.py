@@ -36,31 +36,34 @@ def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerat
     """
     n_tracked, n_sources, n_frames = tracked.shape
     n_bands = n_sources - n_bins
-    scaled, sums = np.empty((n_tracked, n_frames), V.dtype), np.empty((n_tracked, n_frames), V.dtype)
+    n_padded = n_tracked + n_tracked % 2  # two at a time, which halves the passes over R
+    scaled, sums = np.zeros((n_padded, n_frames), V.dtype), np.empty((n_padded, n_frames), V.dtype)
+    g = np.zeros(n_padded, V.dtype)
     numerator[:] = 0
     denominator[:] = 0
     for b in range(n_sources):  # all rows that one row of the tracked atoms goes to
         for j in range(n_tracked):
-            atom, scale, scaled_atom, total = tracked[j, b], a[j], scaled[j], sums[j]
+            atom, scale, scaled_atom = tracked[j, b], a[j], scaled[j]
             for t in range(n_frames):
                 scaled_atom[t] = scale[t] * atom[t]
-                total[t] = 0
-        for d in range(b, n_bins if b < n_bins else len(V), n_bands):
-            if b < n_bins and d > b:
-                break
+        sums[:] = 0
+        for d in range(b, b + 1 if b < n_bins else len(V), n_bands):
             v, r, c = V[d], R[d], weights[d]
+            for j in range(n_tracked):
+                g[j] = gains[j, d]
             for t in range(n_frames):
                 r[t] += eps
-            for j in range(n_tracked):
-                g, scaled_atom = gains[j, d], scaled[j]
+            for j in range(0, n_padded, 2):
+                g0, g1, scaled0, scaled1 = g[j], g[j + 1], scaled[j], scaled[j + 1]
                 for t in range(n_frames):
-                    r[t] += g * scaled_atom[t]
+                    r[t] += g0 * scaled0[t] + g1 * scaled1[t]
             for t in range(n_frames):
                 r[t] = c * v[t] / r[t]
-            for j in range(n_tracked):
-                g, total = gains[j, d], sums[j]
+            for j in range(0, n_padded, 2):
+                g0, g1, sum0, sum1 = g[j], g[j + 1], sums[j], sums[j + 1]
                 for t in range(n_frames):
-                    total[t] += g * r[t]
+                    sum0[t] += g0 * r[t]
+                    sum1[t] += g1 * r[t]
         for j in range(n_tracked):
             atom, total, num, den, scale = tracked[j, b], sums[j], numerator[j], denominator[j], folded[j, b]
             for t in range(n_frames):
