@@ -50,4 +50,6 @@ def compile_all() -> str | None:
         noise_profile(y, SR, denoiser.dictionary)
         with suppress(NmfaudioError):  # not all are for streams
             StreamingDenoiser(SR, dictionary=denoiser.dictionary)
-    return getattr(getattr(explain_block, "stats", None), "cache_path", None)  # a plain function under NUMBA_DISABLE_JIT
+    return getattr(
+        getattr(explain_block, "stats", None), "cache_path", None
+    )  # a plain function under NUMBA_DISABLE_JIT
