@@ -5,6 +5,7 @@ from signals import real_recording
 
 from nmfaudio.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 16000
 VOICE = real_recording()[0][:SR]
 

@@ -8,6 +8,7 @@ from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
 
+pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 8000
 
 

@@ -16,6 +16,7 @@ from nmfaudio.repair import (
     restore_samples,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 16000
 VOICE = real_recording()[0][:SR]
 
