@@ -1,4 +1,4 @@
-"""Measure repair on real recordings: see separation.md.
+"""Measure repair on real recordings: see repair.md.
 
 python benchmarks/repair.py TABLE... --data DIR
 """

@@ -12,7 +12,7 @@ from nmfaudio.errors import NmfaudioError
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Components, Separator, harmonic_percussive, multichannel_wiener
 from nmfaudio.separation.guidance import presence
-from nmfaudio.training.source import train_source
+from nmfaudio.training.source import train_dictionary
 
 pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 8000
@@ -38,11 +38,8 @@ def hisses(seconds=1.0, seed=0):
     return (y * (rng.random(round(8 * seconds)) < 0.6).repeat(SR // 8)).astype(np.float32)
 
 
-def dictionary(y, n_atoms=6, n_taps=1, name="source", window_s=0.064, sr=SR):
-    stft = STFT.for_rate(sr, window_s, window_s / 4)
-    front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=stft.n_bins, exponent=1.0)
-    atoms = train_source([np.abs(stft(y))], n_atoms=n_atoms, n_taps=n_taps, n_iter=30)
-    return Dictionary("sources", {name: atoms}, front_end)
+def dictionary(y, n_atoms=6, n_taps=1, window_s=0.064):
+    return train_dictionary("source", [y], SR, n_atoms=n_atoms, n_taps=n_taps, window_s=window_s)
 
 
 LOW, HIGH = [220, 262, 330], [523, 659, 784]
@@ -203,4 +200,4 @@ def test_strokes_and_tones_are_split():
 
 def test_training_on_silence_is_refused():
     with pytest.raises(NmfaudioError, match="nothing to train on but silence"):
-        train_source([np.zeros((5, 10), np.float32)])
+        train_dictionary("nothing", [np.zeros(1000, np.float32)], SR)
