@@ -57,3 +57,10 @@ def test_raw_samples_go_through_a_pipe(tmp_path):
     y, sr = sf.read(source, dtype="float32")
     expected = StreamingDenoiser(sr, 2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
     np.testing.assert_allclose(sf.read(tmp_path / "out.wav", dtype="float32")[0].T, expected, atol=2**-14)
+
+
+def test_separate_improves_both_stems_and_they_add_up(tmp_path):
+    *gains, off = run("separate.py", tmp_path, cwd=tmp_path).splitlines()
+    assert all(float(line.split()[1]) > 5 for line in gains) and len(gains) == 2
+    assert float(off.split()[-1]) < 1e-5
+    assert {path.name for path in tmp_path.iterdir()} == {"voice.wav", "tune.wav"}

@@ -74,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
     from ..dictionary import Dictionary, FrontEnd, model_card
     from ..training.corpus import Corpus
 
-    front_end = _front_end(args) if args.name else FrontEnd(exponent=0.6)
+    front_end = FrontEnd(exponent=0.6)
     sources = {args.name: args.sound} if args.name else {"speech": args.speech, "noise": args.noise}
-    corpora = {name: Corpus(source, front_end.sr) for name, source in sources.items()}
+    sr = _highest_rate(args.sound) if args.name else front_end.sr
+    corpora = {name: Corpus(source, sr) for name, source in sources.items()}
     if not args.quiet:
         for name, corpus in corpora.items():
             say(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
@@ -106,31 +107,33 @@ def _summary(corpus: "Corpus") -> dict:
     return {"source": corpus.source, "files": len(corpus.files), "hours": round(corpus.hours, 3), "folders": folders}
 
 
-def _front_end(args: argparse.Namespace) -> "FrontEnd":
-    """Front end for one source, at the highest rate that it was recorded at."""
+def _highest_rate(source: str) -> int:
     from .. import audio
-    from ..dictionary import FrontEnd
-    from ..stft import STFT
     from ..training.corpus import list_files
 
-    sr = max(audio.info(path).sr for path in list_files(args.sound))
-    n_bins = STFT.for_rate(sr, args.window, args.window / 4).n_bins
-    return FrontEnd(sr, args.window, args.window / 4, n_bins=n_bins, exponent=1.0)
+    return max(audio.info(path).sr for path in list_files(source))
 
 
 def _source(args: argparse.Namespace, corpus: "Corpus", front_end: "FrontEnd") -> "Dictionary":
-    from ..dictionary import Dictionary
-    from ..training.build import spectrograms
-    from ..training.source import train_source
+    import numpy as np
 
-    blocks, left_s = [], _MOST_HEARD_S
-    for V in spectrograms(corpus, front_end, args.seed, corpus.hours * 3600):
-        blocks.append(V)
-        left_s -= V.shape[1] * front_end.hop_s
+    from ..training.source import train_dictionary
+
+    recordings, left_s = [], _MOST_HEARD_S
+    for y in corpus.blocks(np.random.default_rng(args.seed)):
+        recordings.append(y)
+        left_s -= len(y) / corpus.sr
         if left_s <= 0:
             break
-    atoms = train_source(blocks, n_atoms=args.atoms, n_taps=args.taps, seed=args.seed)
-    return Dictionary("sources", {args.name: atoms}, front_end)
+    return train_dictionary(
+        args.name,
+        recordings,
+        corpus.sr,
+        n_atoms=args.atoms,
+        n_taps=args.taps,
+        window_s=args.window,
+        seed=args.seed,
+    )
 
 
 def _sparse(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
