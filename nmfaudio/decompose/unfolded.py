@@ -5,7 +5,10 @@ Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9), with atoms
 penalties ``mu``, relaxation ``g`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
 
     r = W h + (G * A) a        q = c v / r
-    h <- h * ((W' q) / (W' c + mu))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+    h <- h * ((W' q) / (W' c + mu + M' q))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+
+In the layers that have it, ``M`` makes the penalty of an atom depend on the frame: rows that the model explains too
+little of speak against the atom, as those of ``W`` speak for it.
 
 After the last update the estimates are ``S = (R_s h + (G_s * A) a)^p`` and ``N = (R_n h + (G_n * A) a)^p`` up to a
 common factor, with a power p for each bin, so that sums that cannot cancel still tell speech from noise sharply.
@@ -67,6 +70,8 @@ def update(
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
     den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
     den = c @ W + P[f"penalty{layer}"] + _LEAST
+    if f"against{layer}" in P:
+        den = den + matmul(Q, P[f"against{layer}"])
     ratio = np.maximum(matmul(Q, W) / den, _LEAST)
     factor = np.exp(np.clip(P[f"relaxation{layer}"] * np.log(ratio), -MOST, MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
