@@ -110,7 +110,7 @@ class StageStream:
         h, a = (start.copy() for start in self._start)
         for u in self.stage.layers:
             update_frame(
-                u.W, h, stack, tracked, u.gains, u.folded, a, u.weights, len(v), EPS,
+                u.W, u.against, h, stack, tracked, u.gains, u.folded, a, u.weights, len(v), EPS,
                 u.denominator, u.relaxation, u.tracked_penalty, LEAST, MOST_LOG2,
             )  # fmt: skip
         S, N = self.stage.shares(h[:, None], a[:, None], tracked[:, :, None])

@@ -5,7 +5,10 @@ Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9), with atoms
 penalties ``mu``, relaxation ``g`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
 
     r = W h + (G * A) a        q = c v / r
-    h <- h * ((W' q) / (W' c + mu))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+    h <- h * ((W' q) / (W' c + mu + M' q))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+
+In the layers that have it, ``M`` makes the penalty of an atom depend on the frame: rows that the model explains too
+little of speak against the atom, as those of ``W`` speak for it.
 
 After the last update the estimates are ``S = (R_s h + (G_s * A) a)^p`` and ``N = (R_n h + (G_n * A) a)^p`` up to a
 common factor, with a power p for each bin, so that sums that cannot cancel still tell speech from noise sharply.
@@ -70,6 +73,8 @@ def update(
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
     den_a += P[f"tracked_penalty{layer}"] + LEAST  # a silent frame has atoms of nothing
     den = c @ W + P[f"penalty{layer}"] + LEAST
+    if f"against{layer}" in P:
+        den = den + matmul(Q, P[f"against{layer}"])
     ratio = np.maximum(matmul(Q, W) / den, LEAST)
     factor = np.exp(np.clip(P[f"relaxation{layer}"] * np.log(ratio), -MOST, MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
@@ -150,6 +155,7 @@ class Layer:
 
         self.W, self.weights, self.gains, self.relaxation = map(array, ("atoms", "weights", "gains", "relaxation"))
         self.denominator = self.weights @ self.W + array("penalty") + LEAST
+        self.against = array("against") if f"against{layer}" in P else np.empty((0, self.W.shape[1]), np.float32)
         self.tracked_penalty = array("tracked_penalty") + LEAST
         self.first_model = self.W @ np.asarray(P["start"], np.float32)
         n_bins, n_bands = context.n_bins, context.n_bands
@@ -211,6 +217,8 @@ class Stage:
                 stack, R, tracked, u.gains, u.folded, a, u.weights, self.context.n_bins, EPS, numerator, denominator
             )
             np.dot(u.W.T, R, out=p)
+            if len(u.against):
+                p /= 1 + (u.against.T @ R) / u.denominator[:, None]
             relaxed_update(H, p, u.denominator, u.relaxation, LEAST, MOST_LOG2)
             a *= numerator / (denominator + u.tracked_penalty[:, None])
         return self.shares(H, a, tracked)

@@ -129,13 +129,16 @@ def shares(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
 
 @jit
 def update_frame(
-    W, h, v, tracked, gains, folded, a, weights, n_bins, eps, denominator, relaxation, tracked_penalty, least, most
-):
+    W, against, h, v, tracked, gains, folded, a, weights, n_bins, eps,
+    denominator, relaxation, tracked_penalty, least, most
+):  # fmt: skip
     """Update the activations h and a of one frame; each row of W is read once for both products.
 
     Parameters
     ----------
     W : ndarray, shape (D, K)
+    against : ndarray, shape (D, K) or (0, K)
+        How much each row speaks against each atom.
     h : ndarray, shape (K,)
         Changed in place.
     v : ndarray, shape (D,)
@@ -187,8 +190,13 @@ def update_frame(
         for k in range(n_atoms):
             p[k] += w0[k] * q0 + w1[k] * q1 + w2[k] * q2 + w3[k] * q3
         d += 4
+    opposed = denominator.copy()
+    for d in range(len(against)):
+        q, row = model[d], against[d]
+        for k in range(n_atoms):
+            opposed[k] += q * row[k]
     for k in range(n_atoms):
-        h[k] = _relaxed(h[k], p[k], _ONE / denominator[k], relaxation[k], least, most)
+        h[k] = _relaxed(h[k], p[k], _ONE / opposed[k], relaxation[k], least, most)
     for j in range(len(tracked)):
         start, stop, num, den = 0, n_bins, zero, tracked_penalty[j]
         while start < n_rows:

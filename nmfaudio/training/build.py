@@ -93,8 +93,7 @@ def build_unfolded(
 
             return objective.example(mix, stack, frames)
 
-        n_layers = max(size.order) + 1
-        P = initial_weights(context, mixer, front_end.exponent, size.n_speech, size.n_noise, n_layers, seed)
+        P = initial_weights(context, mixer, front_end.exponent, size, seed)
         dev_examples = [example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)]
         dev = Example(**{k: np.concatenate([getattr(e, k) for e in dev_examples]) for k in vars(dev_examples[0])})
         P, curve = train_stage(

@@ -16,6 +16,7 @@ from .augment import (
     swell,
     synthetic_noise,
     vary_speed,
+    warp,
 )
 from .corpus import Corpus
 
@@ -90,7 +91,11 @@ class Mixer:
         """One to three noises, each with a colour of its own, of root mean square 1 in all."""
         N = np.zeros(self._shape, np.complex64)
         for _ in range(rng.choice([1, 2, 3], p=[0.45, 0.4, 0.15])):
-            track = np.roll(self._latest(rng, index, "noise"), int(rng.integers(N.shape[1])), axis=1)
+            track = self._latest(rng, index, "noise")
+            if rng.random() < 0.7:
+                track = warp(rng, track)
+            else:
+                track = np.roll(track, int(rng.integers(N.shape[1])), axis=1)
             gain = equaliser(rng, self.stft.n_bins, rng.uniform(0, 10)) * np.float32(10 ** (rng.uniform(-10, 0) / 20))
             N += track * gain[:, None]
         power = np.mean(np.abs(N) ** 2) / np.sum(self.stft.analysis_window**2)
