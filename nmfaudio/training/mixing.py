@@ -63,7 +63,7 @@ class Mixer:
         S = np.zeros(self._shape, np.complex64) if kind < 0.06 else self._latest(rng, index, "speech")
         N = self._noise(rng, index)
         if S.any():
-            snr_db = rng.uniform(-8, 20) if kind < 0.96 else rng.uniform(30, 60)
+            snr_db = rng.uniform(-8, 5 if kind < 0.5 else 20) if kind < 0.96 else rng.uniform(30, 60)
             N = N * np.float32(10 ** (-snr_db / 20))
         # equalisers act on spectra: the same smooth gain on every frame of speech and mixture
         channel = equaliser(rng, self.stft.n_bins, rng.uniform(0, 9))
