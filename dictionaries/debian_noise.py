@@ -47,13 +47,15 @@ FOLDERS = {
     ],
 }
 N_TRACKS = {"music": 70, "drums": 20, "loops": 16, "engines": 24, "effects": 60}
-VOICES = ("voice", "human", "vocal", "misc_burp", "speech", "tavern", "mk-viii", "tcas")  # speech is what must not count as noise
+# speech is what must not count as noise
+VOICES = ("voice", "human", "vocal", "misc_burp", "speech", "tavern", "mk-viii", "tcas")
 
 
 def sounds(root: Path, folders: list[str]) -> list[Path]:
     """Sound files below some folders of the unpacked packages, without voices."""
     found = [p for folder in folders for p in sorted((root / "usr/share" / folder).rglob("*"))]
-    return [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES) and opens(p)]
+    sounding = [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES)]
+    return [p for p in sounding if opens(p)]
 
 
 def opens(path: Path) -> bool:
