@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .errors import DictionaryError
 
@@ -130,15 +129,16 @@ class Dictionary:
             digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
 
-    def save(self, path: str | os.PathLike[str], *, dtype: DTypeLike = np.float32) -> None:
+    def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the dictionary to an ``.npz`` file, whole or not at all.
 
         Parameters
         ----------
         path : path
             File to write, ending in ``.npz``; an existing file is replaced.
-        dtype : dtype
-            float32, or float16 for half the size (the arrays are rounded).
+        compact : bool
+            Round the arrays to half precision with 7 significant bits, for less than half the size: an error of 0.8 %
+            at most in a weight, which a sum over hundreds of them does not feel. Otherwise float32.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class Dictionary:
         path = Path(path)
         if path.suffix != ".npz":
             raise DictionaryError(f"{path}: a dictionary's file name must end in .npz")
-        stored = {name: array.astype(dtype) for name, array in self.arrays.items()}
+        stored = {name: _coarse(array) if compact else array for name, array in self.arrays.items()}
         rounded = Dictionary(self.kind, stored, self.front_end)
         try:
             text = json.dumps(
@@ -280,7 +280,7 @@ def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> No
         if array.ndim not in shapes or array.shape[0] != n_bins:
             raise DictionaryError(f"array {name!r} must have shape {' or '.join(shapes.values())}, not {array.shape}")
         norms = np.linalg.norm(array.reshape(-1, array.shape[-1]), axis=0)
-        if np.abs(norms - 1).max() > 2e-3:  # what rounding to float16 can do, and more
+        if np.abs(norms - 1).max() > 1e-2:  # what rounding can do, and more
             raise DictionaryError(f"array {name!r} has atoms that are not of unit L2 norm")
 
 
@@ -297,6 +297,12 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
         raise DictionaryError(f"{path}: no such file")
     names = ", ".join(shipped) or "none"
     raise DictionaryError(f"no dictionary named {str(path)!r}; shipped are: {names} (or give the path of an .npz file)")
+
+
+def _coarse(array: np.ndarray) -> np.ndarray:
+    """Half precision whose last four bits are zero, which compress to nothing."""
+    bits = array.astype(np.float16).view(np.uint16)
+    return ((bits + np.uint16(8)) & np.uint16(0xFFF0)).view(np.float16)
 
 
 def _read(path: Path) -> Dictionary:

@@ -51,16 +51,24 @@ def test_a_noise_profile_needs_noise_alone():
         Dictionary("profile", {"noise": 2 * unit_atoms(2)}, FRONT_END)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_what_is_saved_is_loaded(tmp_path, dtype):
+@pytest.mark.parametrize("compact", [False, True])
+def test_what_is_saved_is_loaded(tmp_path, compact):
     original = make()
-    original.save(tmp_path / "mine.npz", dtype=dtype)
+    original.save(tmp_path / "mine.npz", compact=compact)
     loaded = Dictionary.load(tmp_path / "mine.npz")
     assert (loaded.name, loaded.kind, loaded.front_end) == ("mine", "sparse", FRONT_END)
     assert (loaded.settings, loaded.record) == (original.settings, original.record)
     for name, array in original.arrays.items():
         assert loaded.arrays[name].dtype == np.float32
-        np.testing.assert_array_equal(loaded.arrays[name], array.astype(dtype))
+        np.testing.assert_allclose(loaded.arrays[name], array, rtol=2**-7 if compact else 0, atol=1e-7)
+
+
+def test_a_compact_file_is_less_than_half_as_large(tmp_path):
+    atoms = unit_atoms(200)
+    for compact in (False, True):
+        make(arrays={"speech": atoms, "noise": atoms}).save(tmp_path / f"{compact}.npz", compact=compact)
+    large, small = ((tmp_path / f"{compact}.npz").stat().st_size for compact in (False, True))
+    assert small < large / 2
 
 
 def test_the_same_dictionary_gives_the_same_file(tmp_path, path):

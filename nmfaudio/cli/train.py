@@ -93,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
         "command": command,
         "hours": round((time.monotonic() - began) / 3600, 3),
     }
-    # the rounding to half precision is far below what the mask needs, and halves the file
-    replace(dictionary, record=record).save(output, dtype="float32" if dictionary.kind == "sparse" else "float16")
+    replace(dictionary, record=record).save(output, compact=dictionary.kind == "unfolded")
     card = output.with_suffix(".md")
     card.write_text(model_card(Dictionary.load(output)))
     if not args.quiet:
