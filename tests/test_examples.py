@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nmfaudio import StreamingDenoiser, ffmpeg
+from nmfaudio import Denoiser, Dictionary, StreamingDenoiser, ffmpeg
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -34,6 +34,35 @@ def test_denoise_file_takes_names(tmp_path):
 def test_denoise_array_removes_more_when_it_may(tmp_path):
     removed = [float(line.split(":")[1].split()[0]) for line in run("denoise_array.py", cwd=tmp_path).splitlines()]
     assert 0 < removed[0] < removed[1] <= removed[2]
+
+
+def test_a_folder_is_cleaned_once(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no sound")
+    (tmp_path / "in" / "broken.wav").write_text("no sound either")
+    y, sr = sf.read(EXAMPLES / "noisy.wav", 16000)
+    sf.write(tmp_path / "in" / "noisy.flac", y, sr, subtype="PCM_24")
+    assert run("denoise_folder.py", "in", "out", cwd=tmp_path) == str(Path("out", "noisy.flac")) + "\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["noisy.flac"]
+    info = sf.info(tmp_path / "out" / "noisy.flac")
+    assert (info.samplerate, info.frames, info.subtype) == (sr, len(y), "PCM_24")
+    assert run("denoise_folder.py", "in", "out", cwd=tmp_path) == ""
+
+
+def test_a_stream_gives_what_the_whole_file_does(tmp_path):
+    run("denoise_stream.py", EXAMPLES / "noisy.wav", cwd=tmp_path)
+    streamed, sr = sf.read(tmp_path / "streamed.wav")
+    y, _ = sf.read(EXAMPLES / "noisy.wav", dtype="float32")
+    late = len(streamed) - len(y)
+    assert late == StreamingDenoiser(sr).latency
+    np.testing.assert_allclose(streamed[late:], Denoiser("speech-causal")(y, sr), atol=2**-14)
+
+
+def test_own_dictionary_is_kept_and_scored(tmp_path):
+    scores = dict(line.split(":") for line in run("own_dictionary.py", "rain.npz", cwd=tmp_path).splitlines())
+    assert list(scores) == ["noisy", "speech-sparse", "speech", "rain.npz"]
+    assert float(scores["rain.npz"].split()[0]) > float(scores["noisy"].split()[0]) + 1
+    assert set(Dictionary.load(tmp_path / "rain.npz").arrays) == {"speech", "noise"}
 
 
 @pytest.mark.parametrize(("name", "sr", "channels"), [("noisy.wav", 16000, 1), ("noisy_48k.ogg", 48000, 2)])
