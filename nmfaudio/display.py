@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .audio import as_signal
 from .dictionary import Dictionary
 from .errors import NmfaudioError
+from .levels import brightest_db, decibels, frames_a_column, pooled
 from .stft import STFT
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ __all__ = [
     "specshow",
 ]
 
-_COLUMNS = 6000  # of a picture over time; of more frames, means of neighbours are drawn
 _FRAMES = 4000  # about as many are transformed at a time
-_SILENCE_DB = -200.0
+_RANGE_DB = 60.0
 _LEVELS = "magma"
 _GAINS = "gray"
 _LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
@@ -40,7 +40,7 @@ _DECAY = 0.84
 
 
 def specshow(
-    y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 60.0, max_db: float | None = None
+    y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = _RANGE_DB, max_db: float | None = None
 ) -> Axes:
     """Draw the spectrogram of a signal.
 
@@ -120,7 +120,7 @@ def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | N
     """
     if axes is None:
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
-    top = brightest_db(_level_db(before, sr))
+    top = brightest_db(_level_db(before, sr), _RANGE_DB)
     specshow(before, sr, ax=axes[0], max_db=top).set_title("Before")
     gainshow(before, after, sr, ax=axes[1]).set_title("Gain")
     specshow(after, sr, ax=axes[2], max_db=top).set_title("After")
@@ -316,27 +316,6 @@ def _pitches_hz(W: NDArray[np.float64], bin_hz: float) -> NDArray[np.float64]:
         values = (1 - part) * W[below] + part * W[below + 1]
         salience += np.where(bins[:, None] < len(W) - 1, _DECAY ** (n - 1) * values, 0)
     return candidates[salience.argmax(axis=0)]
-
-
-def brightest_db(level_db: NDArray, range_db: float = 60.0) -> float:
-    """Level of the brightest colour: the highest, but so that silence is black."""
-    return max(float(level_db.max()), _SILENCE_DB + range_db)
-
-
-def decibels(power: NDArray) -> NDArray[np.floating]:
-    """Level of a power, in which silence has one too."""
-    return 10 * np.log10(power + 10 ** (_SILENCE_DB / 10))
-
-
-def pooled(P: NDArray, width: int) -> NDArray[np.floating]:
-    """Means of so many neighbouring frames of P, shape (F, N), which keep a picture from being wider than need be."""
-    starts = np.arange(0, P.shape[1], width)
-    return np.add.reduceat(P, starts, axis=1) / np.diff(starts, append=P.shape[1])
-
-
-def frames_a_column(n_frames: int) -> int:
-    """How many frames a column of a picture stands for."""
-    return -(-n_frames // _COLUMNS)
 
 
 def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:

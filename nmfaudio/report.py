@@ -22,9 +22,9 @@ from .audio import as_signal, resample
 from .decompose import decomposition_for
 from .decompose.firing import Firing, firing
 from .denoiser import Denoiser, compressed, powers
-from .display import brightest_db, decibels, frames_a_column, pooled
 from .errors import AudioError
 from .gain import GainRule, power_mask
+from .levels import brightest_db, decibels, frames_a_column, pooled
 from .stft import STFT
 
 __all__ = ["page", "seconds_shown"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from nmfaudio import Dictionary, NmfaudioError, display
+from nmfaudio import Dictionary, NmfaudioError, display, levels
 
 matplotlib.use("Agg")
 SR = 16000
@@ -52,7 +52,7 @@ def test_silence_is_black(ax):
 @pytest.mark.parametrize("width", [2, 3])
 def test_a_long_recording_is_drawn_where_it_is(ax, monkeypatch, width):
     y = np.concatenate([np.zeros(SR), sine(2000, 0.1, seconds=1.0)])
-    monkeypatch.setattr(display, "_COLUMNS", len(y) // 256 // width + 1)
+    monkeypatch.setattr(levels, "_COLUMNS", len(y) // 256 // width + 1)
     monkeypatch.setattr(display, "_FRAMES", 16)
     display.specshow(y, SR, ax=ax)
     assert ax.images[0].get_array().shape[1] == pytest.approx(len(y) / 256 / width, abs=1)
