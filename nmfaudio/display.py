@@ -31,7 +31,6 @@ __all__ = [
 ]
 
 _FRAMES = 4000  # about as many are transformed at a time
-_RANGE_DB = 60.0
 _LEVELS = "magma"
 _GAINS = "gray"
 _LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
@@ -40,7 +39,7 @@ _DECAY = 0.84
 
 
 def specshow(
-    y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = _RANGE_DB, max_db: float | None = None
+    y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 60.0, max_db: float | None = None
 ) -> Axes:
     """Draw the spectrogram of a signal.
 
@@ -120,10 +119,11 @@ def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | N
     """
     if axes is None:
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
-    top = brightest_db(_level_db(before, sr), _RANGE_DB)
-    specshow(before, sr, ax=axes[0], max_db=top).set_title("Before")
+    range_db = 60.0
+    top = brightest_db(_level_db(before, sr), range_db)
+    specshow(before, sr, ax=axes[0], range_db=range_db, max_db=top).set_title("Before")
     gainshow(before, after, sr, ax=axes[1]).set_title("Gain")
-    specshow(after, sr, ax=axes[2], max_db=top).set_title("After")
+    specshow(after, sr, ax=axes[2], range_db=range_db, max_db=top).set_title("After")
     for ax in axes[:2]:
         ax.set_xlabel("")
     return axes
