@@ -155,7 +155,7 @@ def stereo(args: argparse.Namespace) -> None:
     levels = np.array([[0.9, 0.4], [0.5, 0.8], [0.7, 0.7]])
     for n in (2, 3):
         chosen = dict(itertools.islice(dictionaries.items(), n))
-        methods: dict[str, Method] = {}
+        methods: dict[str, Method] = {"supervised, each channel alone": partial(channel_by_channel, sources=chosen)}
         for title, phase in (("a mask per channel", "mixture"), ("spatial", "spatial")):
             methods[f"supervised, {title}"] = Separator(chosen, phase=phase)
             methods[f"blind, {title}"] = partial(blind, n_sources=n, phase=phase)
@@ -196,6 +196,10 @@ def trained(
 def blind(y: np.ndarray, sr: int, n_sources: int, n_taps: int = 1, phase: str = "mixture") -> dict[str, np.ndarray]:
     components = Components(y, sr, n_components=24 if n_taps == 1 else 16, n_taps=n_taps)
     return components.stems(components.group(n_sources), phase)
+
+
+def channel_by_channel(y: np.ndarray, sr: int, sources: Mapping[str, Dictionary]) -> np.ndarray:
+    return np.stack([list(Separator(sources)(channel, sr).values()) for channel in y], axis=1)
 
 
 def by_components(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:

@@ -97,6 +97,8 @@ class AudioInfo:
         """
         suffix = Path(path).suffix.lower()
         if format is None:
+            if suffix not in (*SUFFIXES, "", Path(self.path).suffix.lower()):
+                raise AudioError(f"{path}: no sound format is known by the suffix {suffix}: take another, or --format")
             usual = (suffix[1:],) if suffix[1:] in ffmpeg.MUXERS else FORMATS_OF_SUFFIX.get(suffix, (self.format,))
             format = self.format if self.format in usual else usual[0]
         format = format.upper()

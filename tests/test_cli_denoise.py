@@ -272,6 +272,7 @@ def make_bad_files():
         ("good.wav out.wav -d unknown", "no dictionary 'unknown'"),
         ("good.wav good.wav", "good.wav: exists already: give --overwrite"),
         ("good.wav file", "file: exists already: give --overwrite"),
+        ("good.wav out.mp33", "out.mp33: no sound format is known by the suffix .mp33"),
         ("good.wav", "good.wav: where to?"),
         ("good.wav nan.wav inf.wav", "good.wav: where to?"),
         ("good.wav out.wav --start 2 --end 1", "--start 2 s is not before --end 1 s"),

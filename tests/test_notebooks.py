@@ -18,7 +18,7 @@ def test_notebook_runs_and_shows_and_plays(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # pictures in the notebook
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute(
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute(
         env=env
     )
     outputs = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]

@@ -168,6 +168,14 @@ def test_components_are_grouped_by_how_they_sound():
     assert (best - si_sdr(SOURCES, mixture)).mean() > 5
 
 
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_silence_and_single_components_can_be_grouped(n_components):
+    components = Components(np.zeros(2000), SR, n_components=n_components, n_iter=2)
+    groups = components.group(n_components)
+    assert sorted(sum(groups.values(), [])) == list(range(n_components))
+    assert not sum(components.stems(groups).values()).any()
+
+
 def test_groups_are_the_users_to_change():
     y = SOURCES.sum(axis=0)
     components = Components(y, SR, n_components=4, n_iter=10)

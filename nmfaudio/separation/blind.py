@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -67,25 +68,28 @@ class Components:
         self.explanation = explain(V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state)
 
     def group(self, n_sources: int) -> dict[str, list[int]]:
-        """Group the components into sources by Ward's clustering of `features`.
+        """Group the components into sources by k-means of their `features`, loud components counting more.
 
         Returns
         -------
         dict of str to list of int
-            The components of "source1", "source2", ..., the loudest source first; to be changed at will.
+            The components of "source1", "source2", ..., the loudest source first; to be changed at will. Where no more
+            can be told apart, as in silence, there are fewer.
 
         Raises
         ------
         NmfaudioError
             If there are fewer components than sources.
         """
-        from scipy.cluster.hierarchy import fcluster, linkage
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
 
         if not 1 <= n_sources <= self.n_components:
             raise NmfaudioError(f"{self.n_components} components cannot make {n_sources} sources: choose fewer")
-        labels = np.ones(1)
-        if self.n_components > 1:
-            labels = fcluster(linkage(self.features(), "ward"), n_sources, "maxclust")
+        weights = np.sqrt(self.loudness) + np.finfo(float).tiny
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer groups than were asked for
+            labels = KMeans(n_sources, n_init=20, random_state=0).fit_predict(self.features(), sample_weight=weights)
         members = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
         members.sort(key=lambda group: -self.loudness[group].sum())
         return {f"source{i}": group for i, group in enumerate(members, 1)}
