@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out_dir.is_dir() and any(args.out_dir.iterdir()) and not args.overwrite:
         raise NmfaudioError(f"{args.out_dir}: is not empty: give --overwrite to replace what is in it")
     header = audio.info(args.input)
+    suffix = f".{args.format.lower()}" if args.format else ".wav" if header.picture else args.input.suffix
+    like = header.written_to(f"stem{suffix}", args.format, args.subtype)
     y, sr = audio.read(args.input)
     if not y.size:
         raise NmfaudioError(f"{args.input}: has no sound in it")
@@ -68,13 +70,12 @@ def run(args: argparse.Namespace) -> int:
         progress(0.0)
         stems, groups = _separated(y, sr, args)
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    suffix = f".{args.format.lower()}" if args.format else ".wav" if header.picture else args.input.suffix
     paths = {name: args.out_dir / f"{name}{suffix}" for name in stems}
     with ExitStack() as files:
         for name, path in paths.items():
             if path.parent != args.out_dir:
                 raise NmfaudioError(f"{name!r} cannot be the name of a stem's file: leave out the slash")
-            out = files.enter_context(audio.open_like(path, header.written_to(path, args.format, args.subtype)))
+            out = files.enter_context(audio.open_like(path, like))
             out.write(stems[name].astype(np.float32))
         if groups:
             listing = files.enter_context(audio.replacing(args.out_dir / "groups.json"))

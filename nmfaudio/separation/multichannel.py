@@ -69,8 +69,9 @@ def _filtered(v: np.ndarray, outer: np.ndarray, mean: np.ndarray, Y: np.ndarray,
     for i in range(n_iter + 1):
         each = v * R + least / n_sources * eye
         gain = each @ np.linalg.inv(each.sum(axis=0))
-        s = gain @ x  # (J, F, N, C, 1)
+        s = (gain @ x)[..., 0]  # (J, F, N, C)
         if i < n_iter:
-            expected = s @ s.conj().swapaxes(-1, -2) + (eye - gain) @ each
-            R = (expected.sum(axis=2, keepdims=True) + prior) / total
-    return s[..., 0].transpose(0, 3, 1, 2)
+            heard = (s.swapaxes(-1, -2) @ s.conj())[:, :, None]
+            unheard = (v * (eye - gain)).sum(axis=2, keepdims=True) @ R
+            R = (heard + unheard + prior) / total
+    return s.transpose(0, 3, 1, 2)
