@@ -23,7 +23,7 @@ def test_coordinate_sweep_equals_its_twin(dtype):
     rng = np.random.default_rng(0)
     A = rng.standard_normal((9, 4)).astype(dtype)
     A[:, 2] = 0
-    G, C, X = A.T @ A, rng.standard_normal((6, 4)).astype(dtype), rng.random((6, 4)).astype(dtype)
+    G, C, X = A.T @ A, rng.standard_normal((70, 4)).astype(dtype), rng.random((70, 4)).astype(dtype)
     expected = reference.coordinate_sweep(G.astype(float), C.astype(float), X.astype(float))
     coordinate_sweep(G, C - X @ G, X)
     np.testing.assert_allclose(X, expected, **close(dtype))

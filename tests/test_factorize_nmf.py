@@ -32,7 +32,8 @@ def start(X, n_components, seed=0):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    ("solver", "beta"), [*((s, 2) for s in SOLVERS if s != "mu"), ("cd", 1), ("mu", 1), ("mu", 0.5), ("mu", 1.5)]
+    ("solver", "beta"),
+    [*((s, 2) for s in SOLVERS if s != "mu"), ("cd", 1), ("mu", 1), ("mu", 0.5), ("mu", 1.5), ("amu", 1), ("amu", 0.5)],
 )
 def test_a_planted_factorisation_is_found(solver, beta, dtype):
     X, W, H = planted(dtype)
@@ -75,6 +76,23 @@ def test_hals_equals_coordinate_descent_of_scikit_learn(penalties):
         peer_H = peer.fit_transform(np.ascontiguousarray(X.T), W=H.T.copy(), H=W.T.copy())
     np.testing.assert_allclose(model.components_, peer_H.T, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found, peer.components_.T, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("penalties", [{}, {"alpha_W": 0.01, "alpha_H": 0.02, "l1_ratio": 0.3}])
+@pytest.mark.parametrize("beta", [1, 0, 0.5, 1.5, 3])
+def test_accelerated_updates_need_fewer_iterations_and_never_rise(beta, penalties):
+    X = planted()[0] + 0.1
+    start_ = start(X, 4)
+    plain, fast = (
+        NMF(4, solver=solver, beta=beta, init=start_, max_iter=100, tol=0, **penalties).fit(X)
+        for solver in ("mu", "amu")
+    )
+    assert np.diff(fast.objective_).max() <= 0
+    reached = np.flatnonzero(fast.objective_ <= plain.objective_[-1])
+    assert len(reached) and reached[0] <= 60
+    value = divergence(X, fast.fit_transform(X), fast.components_, beta)
+    if not penalties:
+        np.testing.assert_allclose(fast.objective_[-1], value, rtol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["bpp", "anls-as"])

@@ -122,6 +122,38 @@ def test_estimates_do_not_depend_on_how_many_frames_are_done_at_once(monkeypatch
         np.testing.assert_allclose(x, y, rtol=1e-4)
 
 
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_estimates_do_not_depend_on_the_number_of_cores(n_threads, monkeypatch):
+    decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
+    V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
+    whole = decomposition(V)
+    monkeypatch.setattr("nmfaudio.decompose.unfolded._BLOCK", 16)
+    monkeypatch.setattr("nmfaudio.decompose.unfolded.n_cores", lambda: n_threads)
+    for x, y in zip(whole, decomposition(V), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4)
+
+
+def test_estimates_of_some_frames_are_those_of_the_whole():
+    for contexts in (LOOKING_AHEAD, CAUSAL):
+        decomposition = UnfoldedDecomposition(random_dictionary(contexts))
+        V = np.random.default_rng(0).random((N_BINS, 60)).astype(np.float32)
+        for frames in (slice(0, 7), slice(25, 31), slice(55, 60)):
+            near = slice(max(0, frames.start - decomposition.past_frames), frames.stop + decomposition.future_frames)
+            own = slice(frames.start - near.start, frames.stop - near.start)
+            for x, y in zip(decomposition(V), decomposition(V[:, near], own), strict=True):
+                np.testing.assert_allclose(x[:, frames], y, rtol=1e-4)
+
+
+def test_running_a_stage_gives_the_numbers_that_training_sees():
+    for context in (*LOOKING_AHEAD, *CAUSAL):
+        P, V = random_arrays(context), np.random.default_rng(0).random((N_BINS, 20)).astype(np.float32)
+        mask = V / 2 if context.needs_mask else None
+        stack, tracked = context.stack(V, mask)
+        h, a, _ = activations(P, ORDER, stack, tracked)
+        for x, y in zip(Stage(P, ORDER, context)(V, mask), estimates(P, h, a, tracked), strict=True):
+            np.testing.assert_allclose(x, y.T, rtol=5e-5)
+
+
 def test_silent_frames_give_finite_estimates():
     V = np.zeros((N_BINS, 20), np.float32)
     V[:, 10] = 1

@@ -22,7 +22,7 @@ def running_sums(X: np.ndarray, before: int, sums: np.ndarray) -> None:
         row, total = sums[r], 0.0
         row[: before + 1] = 0
         for t in range(n_frames):
-            total += X[r, t]
+            total += np.float64(X[r, t])
             row[before + 1 + t] = total
         row[before + 1 + n_frames :] = total
 

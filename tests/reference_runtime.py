@@ -1,0 +1,46 @@
+"""Slow, literal twins of the kernels that denoising runs on, in double precision."""
+
+import numpy as np
+from reference_unfolded import rows_of
+
+
+def means_over(X, spans, n):
+    """Averages over spans of time around the first n frames; silence outside."""
+    at = lambda t: X[:, t] if 0 <= t < X.shape[1] else np.zeros(len(X))  # noqa: E731
+    return np.array(
+        [
+            np.stack([np.mean([at(t + s) for s in range(first, last + 1)], axis=0) for t in range(n)], axis=1)
+            for first, last in spans
+        ]
+    )
+
+
+def minima_over(X, widths):
+    """Minima over windows that begin at each frame, NaN where one would end behind the last frame."""
+    found = np.full((len(widths), *X.shape), np.nan)
+    for s, width in enumerate(widths):
+        for t in range(X.shape[1] - width + 1):
+            found[s, :, t] = X[:, t : t + width].min(axis=1)
+    return found
+
+
+def update(W, h, v, tracked, gains, a, weights, n_bins, eps, penalty, relaxation, tracked_penalty, least, most):
+    """New activations of one frame; `most` bounds the factor's natural logarithm."""
+    A = gains * rows_of(tracked[None], len(v), n_bins)[0]
+    q = weights * v / (W @ h + a @ A + eps)
+    ratio = np.maximum(W.T @ q / (W.T @ weights + penalty), least)
+    factor = np.exp(np.clip(relaxation * np.log(ratio), -most, most))
+    return h * factor, a * (A @ q) / (A @ weights + tracked_penalty)
+
+
+def shares(S, N, tracked, a, speech_gains, noise_gains, power):
+    atoms = tracked[:, : len(S)]
+    S = S + np.einsum("jt,jf,jft->ft", a, speech_gains, atoms)
+    N = N + np.einsum("jt,jf,jft->ft", a, noise_gains, atoms)
+    return (S / (S + N)) ** power[:, None], (N / (S + N)) ** power[:, None]
+
+
+def extrapolate(x, y, strength):
+    """One number by Padé's approximation of ``x (x / y)^strength``."""
+    below = (1 - strength) * x + (1 + strength) * y
+    return x * ((1 + strength) * x + (1 - strength) * y) / below if below else x

@@ -1,0 +1,38 @@
+"""The benchmarks run, at a tiny size, and say what they measured."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def run(name, *args):
+    runpy.run_path(str(BENCHMARKS / name))["main"]([str(arg) for arg in args])
+
+
+def test_solvers_are_compared(tmp_path):
+    tables, picture = tmp_path / "tables.md", tmp_path / "curves.png"
+    size = ("--size", 30, 60, "--atoms", 4, "--iterations", 8, "--frames", 40)
+    run("solvers.py", *size, "--markdown", tables, "--plot", picture)
+    text = tables.read_text()
+    for words in ("Kullback-Leibler, W fixed", "Itakura-Saito, W learnt", "Frobenius", "objective after 8 iterations"):
+        assert words in text
+    for solver in ("nmfaudio, NMF", "nmfaudio, sparse_nmf", "scikit-learn", "numpy", "nmfaudio, amu"):
+        assert f"| {solver} |" in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not Path(sys.executable).with_name("nmfaudio").exists(), reason="the commands are not installed")
+def test_whole_files_are_timed(tmp_path):
+    tables = tmp_path / "tables.md"
+    run(
+        "files.py", "--seconds", 0.5, "--peer-seconds", 0.5, "--dictionaries", "speech-fast", "--streams",
+        "speech-causal-fast", "--frames", 20, "--repeat", 1, "--markdown", tables,
+    )  # fmt: skip
+    text = tables.read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| `speech-fast` | 0.5 s |")).split("|")
+    assert float(row[3]) > 0 and float(row[6]) > 10  # seconds, MB
+    assert "nmfaudio, `speech-fast`" in text and "| `speech-causal-fast` | 16 |" in text
