@@ -15,6 +15,7 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """Like the built-in `map` with one iterable."""
 
 _ATTEMPTS = 3  # of work whose process died
+_PATIENCE_S = 10.0  # until a scheduler must have answered
 
 
 @contextmanager
@@ -99,7 +100,7 @@ def _cluster(scheduler: str) -> Iterator[Map]:
         raise NmfaudioError("a scheduler needs Dask: pip install 'nmfaudio[cluster]'") from None
     with ExitStack() as stack:
         try:
-            client = stack.enter_context(distributed.Client(scheduler, timeout="10s", set_as_default=False))
+            client = stack.enter_context(distributed.Client(scheduler, timeout=_PATIENCE_S, set_as_default=False))
         except (OSError, ValueError) as error:
             raise NmfaudioError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
 

@@ -144,6 +144,20 @@ def strength(text: str) -> float:
     return _number(text, "a strength from 0 to 10", 0, 10)
 
 
+def count(text: str) -> int:
+    """Parse a number of things."""
+    if not text.isdecimal() or not int(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def add_workers(parser: Any) -> None:
+    """Add where work is done, which all commands on many files can be told; see `nmfaudio.workers`."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
+
+
 def _number(text: str, what: str, low: float, high: float) -> float:
     try:
         value = float(text)

@@ -34,7 +34,7 @@ class SoundBlock:
 
 
 def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[list[SoundBlock]]:
-    """A corpus in random order, again and again until `seconds` were given: blocks of each update of the atoms.
+    """A corpus in random order, again and again until `seconds` were given: the blocks of each update of the atoms.
 
     There are about 300 updates, or fewer where they would hear less than 20 s each. How many blocks one has, and
     so how many workers can share it, grows with `seconds` from 4 of 5 s over 64 to as many of 60 s as it takes.
@@ -66,6 +66,8 @@ def _blocks(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float, bloc
             pieces.append(piece)
             length_s += piece_s
             heard_s += piece_s
+            if heard_s >= seconds:
+                break
         yield SoundBlock(tuple(pieces), front_end)
         n_passes += 1
 

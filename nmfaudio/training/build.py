@@ -1,14 +1,15 @@
 """From corpora to an unfolded dictionary: stage after stage, each on what the one before makes of fresh mixtures."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..decompose.unfolded import Matmul, Stage
+from ..decompose.context import Context
+from ..decompose.unfolded import Matmul, Stage, stages_of
 from ..dictionary import Dictionary, FrontEnd
 from ..gain import power_mask
 from ..workers import Map
@@ -40,7 +41,7 @@ def build_sparse(
     *,
     front_end: FrontEnd,
     seed: int = 0,
-    least_s: float = LEAST_HEARD_S,
+    most_s: float = np.inf,
     each: Map = map,
     checkpoint: Path | None = None,
     progress: Callable[[float], None] = lambda part: None,
@@ -53,8 +54,8 @@ def build_sparse(
     speech, noise : Corpus
     front_end : FrontEnd
     seed : int
-    least_s : float
-        A corpus of less than so many seconds is heard several times.
+    most_s : float
+        No more is heard of a corpus; one of less than half an hour is heard several times.
     each : callable
         From :func:`nmfaudio.workers.workers`.
     checkpoint : Path, optional
@@ -69,7 +70,9 @@ def build_sparse(
     Dictionary
         Of kind "sparse", without provenance.
     """
-    heard_s = {name: max(c.hours * 3600, least_s) for name, c in (("speech", speech), ("noise", noise))}
+    heard_s = {
+        name: min(max(c.hours * 3600, LEAST_HEARD_S), most_s) for name, c in (("speech", speech), ("noise", noise))
+    }
     total_s = sum(heard_s.values())
 
     def show(name: str, frames: int, objective: float) -> None:
@@ -88,7 +91,7 @@ def build_sparse(
         corpus_batches(noise, front_end, seed + 1, heard_s["noise"]),
         seed=seed,
         each=each,
-        checkpoint=Checkpoint(checkpoint, settings),
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
         progress=show,
         **options,
     )
@@ -147,18 +150,10 @@ def build_unfolded(
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
-
-        def example(mix: Mixture, frames=slice(None), context=context, before=tuple(stages)) -> Example:
-            def stack(X):
-                V = X**exponent
-                return context.stack(V, hear(before, V), frames)
-
-            return objective.example(mix, stack, frames)
-
+        example = partial(_example, objective, exponent, context, tuple(stages))
         n_layers = max(size.order) + 1
         P = initial_weights(context, mixer, front_end.exponent, size.n_speech, size.n_noise, n_layers, seed)
-        dev_examples = [example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)]
-        dev = Example(**{k: np.concatenate([getattr(e, k) for e in dev_examples]) for k in vars(dev_examples[0])})
+        dev = _joined([example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)])
         P, curve = train_stage(
             P,
             list(size.order),
@@ -180,6 +175,62 @@ def build_unfolded(
         {"stages": [{"order": stage.order, "context": asdict(stage.context)} for stage in stages]},
         {"objective": asdict(objective), "seed": seed, "stages": curves},
     )
+
+
+def retrain_unfolded(
+    dictionary: Dictionary, mixer: Mixer, dev_mixer: Mixer, *, schedule: Schedule, n_dev: int, seed: int = 0
+) -> Dictionary:
+    """Train the last stage of an unfolded dictionary on, from where it is.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    mixer, dev_mixer : Mixer
+        Mixtures to learn from, and to choose the best state by.
+    schedule : Schedule
+    n_dev : int
+        How many of the latter.
+    seed : int
+
+    Returns
+    -------
+    Dictionary
+    """
+    *before, stage = stages_of(dictionary)
+    objective = Objective()
+    example = partial(_example, objective, np.float32(dictionary.front_end.exponent), stage.context, tuple(before))
+    P, _ = train_stage(
+        {name: array.copy() for name, array in stage.P.items()},
+        stage.order,
+        partial(_some_frames, example, mixer, schedule.item_frames),
+        _joined([example(dev_mixer(number)) for number in range(n_dev)]),
+        schedule=schedule,
+        objective=objective,
+        seed=seed,
+    )
+    renewed = {f"{len(before)}/{name}": array for name, array in P.items()}
+    return replace(dictionary, arrays={**dictionary.arrays, **renewed})
+
+
+def _example(
+    objective: Objective,
+    exponent: np.float32,
+    context: Context,
+    before: tuple[Stage, ...],
+    mix: Mixture,
+    frames: slice | np.ndarray = slice(None),
+) -> Example:
+    """Frames of a mixture for the stage after those `before`."""
+
+    def stack(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        V = X**exponent
+        return context.stack(V, hear(before, V), frames)
+
+    return objective.example(mix, stack, frames)
+
+
+def _joined(examples: list[Example]) -> Example:
+    return Example(**{name: np.concatenate([getattr(e, name) for e in examples]) for name in vars(examples[0])})
 
 
 def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, number: int) -> Example:

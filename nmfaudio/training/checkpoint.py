@@ -17,8 +17,8 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : Path or None
-        File to keep them in; None keeps nothing.
+    path : Path
+        File to keep them in.
     settings : dict
         What the training depends on; JSON. A file of a training with others is refused.
 
@@ -28,10 +28,10 @@ class Checkpoint:
         If the file is of another training, or no checkpoint.
     """
 
-    def __init__(self, path: Path | None, settings: dict[str, Any]):
+    def __init__(self, path: Path, settings: dict[str, Any]):
         self.path, self._settings = path, json.loads(json.dumps(settings))
         self._groups: dict[str, Arrays] = {}
-        if path is not None and path.exists():
+        if path.exists():
             self._read(path)
 
     def load(self, group: str) -> Arrays | None:
@@ -40,8 +40,6 @@ class Checkpoint:
 
     def save(self, group: str, arrays: Arrays) -> None:
         """Replace a group; the file is written whole or stays as it was."""
-        if self.path is None:
-            return
         self._groups[group] = arrays
         named = {f"{name}/{key}": array for name, part in self._groups.items() for key, array in part.items()}
         temporary = self.path.with_name(f"{self.path.name}.tmp")

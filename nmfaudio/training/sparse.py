@@ -99,32 +99,30 @@ def train_sparse(
         "n_iter": n_iter,
         "memory": memory,
         "each": each,
-        "checkpoint": checkpoint or Checkpoint(None, {}),
+        "checkpoint": checkpoint,
         "progress": progress,
     }
-    atoms = train_atoms("speech", speech, n_speech, None, rng=np.random.default_rng([seed, 0]), **options)
-    return {
-        "speech": atoms,
-        "noise": train_atoms("noise", noise, n_noise, atoms, rng=np.random.default_rng([seed, 1]), **options),
-    }
+    atoms = train_atoms("speech", speech, n_speech, rng=np.random.default_rng([seed, 0]), **options)
+    others = train_atoms("noise", noise, n_noise, atoms, rng=np.random.default_rng([seed, 1]), **options)
+    return {"speech": atoms, "noise": others}
 
 
 def train_atoms(
     name: str,
     batches: Iterable[Batch],
     n_atoms: int,
-    fixed: np.ndarray | None,
+    fixed: np.ndarray | None = None,
     *,
-    penalty: float,
     rng: np.random.Generator,
-    n_iter: int,
-    memory: float,
-    each: Map,
-    checkpoint: Checkpoint,
-    progress: Progress | None,
+    penalty: float = 0.3,
+    n_iter: int = 15,
+    memory: float = 0.8,
+    each: Map = map,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Train the atoms of one source, beside atoms that stay as they are; see :func:`train_sparse`."""
-    saved = checkpoint.load(name)
+    saved = None if checkpoint is None else checkpoint.load(name)
     state = None if saved is None else _State(**saved)
     n_done = 0 if state is None else int(state.n_batches)
     for number, batch in enumerate(batches):
@@ -150,7 +148,8 @@ def train_atoms(
         if frames:
             state.update(Q, h, penalty, memory)
         state.n_batches, state.n_frames = np.array(number + 1), state.n_frames + frames
-        checkpoint.save(name, vars(state).copy())
+        if checkpoint is not None:
+            checkpoint.save(name, vars(state).copy())
         if progress is not None:
             progress(name, int(state.n_frames), objective / max(frames, 1))
     if state is None:
