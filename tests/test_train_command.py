@@ -142,7 +142,7 @@ def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
 
 
 def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):
-    schedule = adapt.Schedule(steps=3, rate=0.004, warm_up=1, n_frames=64, pool_items=4, new_items=1, check_every=3)
+    schedule = adapt.Schedule(steps=3, rate=0.002, warm_up=1, n_frames=64, pool_items=4, new_items=1, check_every=3)
     monkeypatch.setattr(adapt, "_SCHEDULE", schedule)
     shipped = Dictionary.load("speech-fast")
     fitted = adapt.adapt(shipped, *corpora(sounds))
