@@ -70,12 +70,16 @@ def same(speech: str, noise: str) -> None:
 
 
 def blocks(speech: str, noise: str) -> None:
-    """Seconds to read and to compute a block of 60 s, and bytes that go there and back."""
+    """Seconds to read and to compute a block of 240 s, bytes that go there and back, and what a scheduler manages."""
+    from distributed import LocalCluster
+
     corpus = Corpus(speech, SR)
+    size = sum(path.stat().st_size for path in corpus.files)
+    print(f"sound files: {size / corpus.hours / 3600:.0f} bytes a second")
     pieces: list = []
     for piece in corpus.pieces(np.random.default_rng(0)):
         pieces.append(piece)
-        if sum(stop - start for _, start, stop in pieces) > 60:
+        if sum(stop - start for _, start, stop in pieces) > 240:
             break
     block = SoundBlock(tuple(pieces), FRONT_END)
     W = np.random.default_rng(0).random((FRONT_END.n_bins, 128), np.float32)
@@ -88,6 +92,22 @@ def blocks(speech: str, noise: str) -> None:
                 sums = list(each(function, [block]))[0]
             print(f"{name}: {(time.process_time() - began) / 3:.3f} s of a processor for {block.seconds:.0f} s")
     print(f"there: {len(pickle.dumps((learn, block)))} bytes, back: {len(pickle.dumps(sums))} bytes")
+    total = np.zeros(sums.Q.shape)
+    began = time.process_time()
+    for _ in range(1000):
+        total += pickle.loads(pickle.dumps(sums)).Q
+    print(f"added up: {(time.process_time() - began):.3f} ms of a processor")
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        with workers(scheduler=cluster.scheduler_address) as each:
+            list(each(partial(hand_back, learn, sums), range(10)))
+            began, spent = time.perf_counter(), time.process_time()
+            list(each(partial(hand_back, learn, sums), range(500)))
+            wall, spent = time.perf_counter() - began, time.process_time() - spent
+            print(f"500 blocks that take no time: {wall:.1f} s, {spent:.1f} s of a processor for scheduler and client")
+
+
+def hand_back(learn: object, sums: object, number: int) -> object:
+    return sums
 
 
 def memory(speech: str, noise: str) -> None:

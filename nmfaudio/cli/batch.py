@@ -22,7 +22,7 @@ from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
 from ..errors import AudioError, NmfaudioError
 from ..workers import workers
 from .cleaning import Cleaner, Job, failed
-from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say
+from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere
 from .report import is_page, write_page
 
 
@@ -172,8 +172,10 @@ def _side_by_side(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[st
 
 def _on_cluster(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     there = [Job(*(path and os.path.abspath(path) for path in astuple(job))) for job in jobs]
+    options = {"dictionary": seen_elsewhere(args.dictionary), "noise": seen_elsewhere(args.noise)}
+    work = partial(_work_for, argparse.Namespace(**{**vars(args), **options}))
     with workers(scheduler=args.scheduler) as each, Progress(f"{len(jobs)} files", shown=not args.quiet) as progress:
-        for n_done, (job, result) in enumerate(zip(jobs, each(partial(_work_for, args), there), strict=True), 1):
+        for n_done, (job, result) in enumerate(zip(jobs, each(work, there), strict=True), 1):
             yield {**result, "input": job.source, "output": job.target}
             progress(n_done / len(jobs))
 

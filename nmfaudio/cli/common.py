@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import signal
@@ -156,6 +157,11 @@ def add_workers(parser: Any) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
+
+
+def seen_elsewhere(path: Any) -> Any:
+    """Full path of a file, for workers that were started in another folder; what names no file stays as it is."""
+    return os.path.abspath(path) if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) else path
 
 
 def _number(text: str, what: str, low: float, high: float) -> float:

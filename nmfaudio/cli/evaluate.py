@@ -15,7 +15,7 @@ from .. import audio, metrics
 from ..errors import NmfaudioError
 from ..training.corpus import list_files
 from ..workers import workers
-from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say
+from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
 and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Score all files, print a line for each as it is done, then the mean."""
     for library in ("pesq", "pystoi"):
         metrics.library(library)
-    jobs = find_jobs(args.clean, args.noisy, args.enhanced, args.dictionary)
+    jobs = find_jobs(args.clean, args.noisy, args.enhanced, seen_elsewhere(args.dictionary))
     if args.enhanced is None:
         _denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
     width = max(len("mean"), *(len(job.name) for job in jobs))
@@ -157,6 +157,7 @@ def _denoiser(dictionary: str) -> Callable[[np.ndarray, int], np.ndarray]:
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise NmfaudioError(f"{folder}: no such folder")
+    folder = folder.absolute()
     files: dict[str, Path] = {}
     for path in list_files(folder):
         name = str(path.relative_to(folder).with_suffix(""))

@@ -11,7 +11,7 @@ from .corpus import Corpus, Piece
 
 _PIECE_S = 20.0  # of one recording in a row
 _UPDATES, _LEAST_UPDATE_S = 300, 20.0
-_BLOCKS, _LEAST_BLOCK_S, _LARGEST_BLOCK_S = 64, 5.0, 60.0
+_BLOCKS, _LEAST_BLOCK_S, _LARGEST_BLOCK_S = 64, 5.0, 240.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: floa
     """A corpus in random order, again and again until `seconds` were given: the blocks of each update of the atoms.
 
     There are about 300 updates, or fewer where they would hear less than 20 s each. How many blocks one has, and
-    so how many workers can share it, grows with `seconds` from 4 of 5 s over 64 to as many of 60 s as it takes.
+    so how many workers can share it, depends on `seconds` alone: 4 of 5 s for an hour, 64 for 27 to 1280 hours, then
+    as many of 240 s as it takes.
     """
     update_s = max(_LEAST_UPDATE_S, seconds / _UPDATES)
     block_s = min(max(update_s / _BLOCKS, _LEAST_BLOCK_S), _LARGEST_BLOCK_S)
