@@ -174,7 +174,8 @@ def _write(args: argparse.Namespace, dictionary: "Dictionary", quiet: bool = Fal
 
 
 def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpora", each: "Map") -> None:
-    """Compare with the shipped dictionary, say what came of it, and keep it in the record."""
+    """Compare with what is shipped, say what came of it, and keep it in the record."""
+    from ..decompose import decomposition_for
     from ..dictionary import Dictionary
     from ..training.verdict import compare, mixtures
 
@@ -182,24 +183,23 @@ def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpor
         missing = "speech" if "speech" not in held_out else "noise"
         say(f"verdict: none, for want of {missing} to compare on: give --{missing} or --dev-{missing}")
         return
-    rival = args.adapt or ("speech-causal" if args.kind.startswith("causal") else "speech")
-    sr = dictionary.front_end.sr
+    default = "speech" if decomposition_for(dictionary).future_frames else "speech-causal"
     pairs = mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
-    try:
-        found = compare(Dictionary.load(rival), dictionary, pairs, sr, names=(rival, dictionary.name), each=each)
-    except NmfaudioError as error:
-        say(f"verdict: none: {error}")
-        return
-    watched = ", which the learning was watched on" if args.kind != "sparse" and args.dev_speech else ""
-    title = f"held-out sound{watched}: {len(found.new)} mixtures at 0 to 10 dB"
-    record = {**dictionary.record, "verdict": found.verdict, title: found.table()}
-    _write(args, replace(dictionary, record=record), quiet=True)
-    bad = any(sign < 0 for sign in found.signs)
-    if not args.quiet:
-        print(f"On {title}:\n")
-        print(found.text())
-    if not args.quiet or bad:
-        say(f"verdict: {found.verdict}" + (f": {rival} is there to be used" if bad else ""))
+    for rival in dict.fromkeys([args.adapt or default, default]):  # an adapted one has to beat what it was, and that
+        names = Path(rival).stem, dictionary.name
+        try:
+            found = compare(Dictionary.load(rival), dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
+        except NmfaudioError as error:
+            say(f"verdict: none: {error}")
+            return
+        watched = ", on which the learning was watched too" if args.kind != "sparse" and args.dev_speech else ""
+        title = f"{len(found.new)} held-out mixtures at 0 to 10 dB, against {names[0]}{watched}"
+        verdict = {f"against {names[0]}": found.verdict, title: found.table()}
+        dictionary = _write(args, replace(dictionary, record={**dictionary.record, **verdict}), quiet=True)
+        if not args.quiet:
+            print(f"{title}:\n\n{found.text()}\n", flush=True)
+        if not args.quiet or found.is_worse:
+            say(f"verdict: {found.verdict}")
 
 
 def _summary(corpus: "Corpus") -> dict:

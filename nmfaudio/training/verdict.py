@@ -100,6 +100,11 @@ class Comparison:
         return [int(np.sign(m)) if abs(m) > _SURE * e else 0 for m, e in zip(mean, error, strict=True)]
 
     @property
+    def is_worse(self) -> bool:
+        """Whether the new one is worse by any measure."""
+        return -1 in self.signs
+
+    @property
     def verdict(self) -> str:
         """One sentence: better, worse, both, or no clear difference."""
         base, new = self.names
