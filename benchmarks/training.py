@@ -221,7 +221,7 @@ def adapt_to(speech: str, noise: str, name: str = "speech-sparse") -> None:
             listed.write("".join(f"{path.absolute()}\n" for path, _ in files))
             listed.flush()
             test, voice = Corpus(listed.name, SR).split(0.67, 60, 0)
-        known, other = Corpus(noise, SR).split(0.5, 1e9, 0)
+        known, other = Corpus(noise, SR).split(0.5, 1e9, 0, in_time=True)
         dictionary = Dictionary.load(name)
         began = time.process_time()
         fitted = adapt(dictionary, voice, None if dictionary.kind == "sparse" else known)

@@ -73,6 +73,8 @@ def test_what_is_held_out_is_not_trained_on(sounds):
     speech, noise = corpora(sounds)
     rest, held_out = speech.split(0.3, 1e9, 0)  # files are short enough to be held out whole
     assert len(held_out.files) == 2 and not set(rest.files) & set(held_out.files)
+    rest, held_out = speech.split(0.25, 1e9, 0, in_time=True)
+    assert rest.files == held_out.files and held_out.durations_s == pytest.approx(1)
     rest, held_out = noise.split(0.25, 2.0, 0)  # one file: its end
     assert rest.durations_s == held_out.starts_s == pytest.approx(10) and held_out.durations_s == pytest.approx(2)
     piece = held_out.piece(0, np.random.default_rng(0), 9.0)

@@ -139,7 +139,9 @@ def _held_out(args: argparse.Namespace, corpora: "Corpora", sr: int) -> "tuple[C
         if name in corpora:
             trained[name] = corpora[name]
             if not path:
-                trained[name], held_out[name] = corpora[name].split(_HELD_OUT, _MOST_HELD_OUT_S, args.seed)
+                known = args.adapt is not None and name == "noise"  # to be met again, and not another of its kind
+                parts = corpora[name].split(_HELD_OUT, _MOST_HELD_OUT_S, args.seed, in_time=known)
+                trained[name], held_out[name] = parts
     return trained, held_out
 
 
