@@ -199,7 +199,9 @@ def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
     assert main(["train", "--adapt", "speech-sparse", *paths(sounds, "noise"), "-o", str(out)]) == 0
     assert "verdict: none, for want of speech" in capsys.readouterr().err
     assert Dictionary.load(out).profile is not None
-    assert Dictionary.load(out).record["noise"]["files"] == 1
+    record = Dictionary.load(out).record
+    assert record["noise"]["files"] == 1 and record["adapted_from"] == "speech-sparse"
+    assert "scores" not in record and "LibriSpeech" in record["note_of_it"]
 
 
 def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
@@ -228,6 +230,7 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
+        (["--adapt", "speech-fast", "--speech", "s"], "s: no such folder"),
         (["--adapt", "speech"], "--adapt needs --noise or --speech"),
         (["--adapt", "speech", "--noise", "n", "--tune"], "leave out --kind, --tune"),
         (["--adapt", "nothing", "--noise", "n"], "no dictionary named 'nothing'"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,8 @@ def _check(args: argparse.Namespace) -> None:
         raise NmfaudioError("give --speech and --noise, or --name NAME and one DIR|LIST of that source alone")
     if args.tune and (args.kind != "sparse" or args.name):
         raise NmfaudioError("--tune is for dictionaries of kind sparse")
+    if args.tune and find_spec("matplotlib") is None:
+        raise NmfaudioError("--tune draws a picture, without matplotlib: pip install 'nmfaudio[notebooks]'")
     output = Path(args.output)
     if output.suffix != ".npz":
         raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
@@ -186,10 +189,11 @@ def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpor
         say(f"verdict: none, for want of {missing} to compare on: give --{missing} or --dev-{missing}")
         return
     default = "speech" if decomposition_for(dictionary).future_frames else "speech-causal"
-    pairs = mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
+    pairs: list = []
     for rival in dict.fromkeys([args.adapt or default, default]):  # an adapted one has to beat what it was, and that
         names = Path(rival).stem, dictionary.name
         try:
+            pairs = pairs or mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
             found = compare(Dictionary.load(rival), dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
         except NmfaudioError as error:
             say(f"verdict: none: {error}")

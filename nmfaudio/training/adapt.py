@@ -39,12 +39,19 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, s
     NmfaudioError
         If there is no sound, or speech alone for a kind that needs noise too.
     """
-    if dictionary.kind == "sparse":
-        voiced = dictionary if speech is None else with_voice(dictionary, speech, seed)
-        return voiced if noise is None else with_noise(voiced, noise, seed)
-    if noise is None:
+    fitted = dictionary
+    if dictionary.kind == "sparse" and speech is not None:
+        fitted = with_voice(fitted, speech, seed)
+    elif speech is not None and noise is not None:
+        fitted = trained_on(fitted, speech, noise, seed)
+    elif noise is None:
         raise NmfaudioError(f"dictionary {dictionary.name!r} learns from mixtures: give --noise beside --speech")
-    return with_noise(dictionary, noise, seed) if speech is None else trained_on(dictionary, speech, noise, seed)
+    if noise is not None and (dictionary.kind == "sparse" or speech is None):
+        fitted = with_noise(fitted, noise, seed)
+    story = {"adapted_from": dictionary.name, "sha256_of_it": dictionary.sha256}
+    if "note" in dictionary.record:
+        story["note_of_it"] = dictionary.record["note"]
+    return replace(fitted, record=story)
 
 
 def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int = 0) -> Dictionary:
