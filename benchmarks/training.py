@@ -168,45 +168,50 @@ def peers(speech: str, noise: str) -> None:
 
 
 def profiles(speech: str, noise: str, name: str = "speech") -> None:
-    """For each folder of noise with a minute or more: first halves of its recordings to learn, second halves to test.
+    """For each folder of noise with about a minute: first halves of its recordings to learn, second halves to test.
 
-    What is learnt from takes turns of two seconds between the recordings, and is repeated where it is too short.
+    What is learnt from is the first half of the recording in the mixture alone, or turns of two seconds of the first
+    halves of all recordings in the folder, again and again where they are too short.
     """
     nmfaudio.noise.LONGEST_S = 120.0
     voices = Corpus(speech, SR)
     dictionary = Dictionary.load(name)
+
+    def told(y: np.ndarray) -> Denoiser:
+        return Denoiser(dictionary, noise=noise_profile(y, SR, dictionary))
+
     table = []
     for folder, files in groupby(sorted(list_files(noise)), lambda path: path.parent.name):
         recordings = [read(path) for path in files]
-        if sum(map(len, recordings)) < 56 * SR:
+        if sum(map(len, recordings)) < 55 * SR:
             continue
         halves = [np.array_split(y / np.sqrt(np.mean(y**2)), 2) for y in recordings]
         turns = [half[at : at + 2 * SR] for at in range(0, 60 * SR, 2 * SR) for half, _ in halves if at < len(half)]
-        known = loop(np.concatenate(turns), 120 * SR)
-        with tempfile.TemporaryDirectory() as other:
-            for i, (_, half) in enumerate(halves):
-                write(Path(other, f"{i}.wav"), 0.1 * half)
-            pairs = mixtures(voices, Corpus(other, SR), 12)
-        denoisers = [Denoiser(dictionary)]
-        denoisers += [Denoiser(dictionary, noise=noise_profile(known[: s * SR], SR, dictionary)) for s in (10, 30, 120)]
-        scores = [
-            [[measure(clean, y, SR) for measure in MEASURES.values()] for y in (d(noisy, SR) for d in denoisers)]
-            for clean, noisy in pairs
-        ]
+        pool = loop(np.concatenate(turns), 120 * SR)
+        pooled = [told(pool[: seconds * SR]) for seconds in (10, 30, 120)]
+        scores = []
+        for number, (known, met) in enumerate(halves):
+            with tempfile.TemporaryDirectory() as other:
+                write(Path(other, "met.wav"), 0.1 * met)
+                pairs = mixtures(voices, Corpus(other, SR), 3, seed=number)
+            denoisers = [Denoiser(dictionary), told(known), *pooled]
+            for clean, noisy in pairs:
+                cleaned = [d(noisy, SR) for d in denoisers]
+                scores.append([[measure(clean, y, SR) for measure in MEASURES.values()] for y in cleaned])
         table += scores
-        print(folder, f"{sum(map(len, recordings)) / SR:.0f} s")
+        print(f"{folder}: {len(halves)} recordings, {sum(map(len, recordings)) / SR:.0f} s")
         show_gains(np.array(scores))
-    print("all")
+    print(f"all {len(table)} mixtures")
     show_gains(np.array(table))
 
 
 def show_gains(scores: np.ndarray) -> None:
     """Change by each profile, with twice its standard error; scores of shape (mixtures, denoisers, measures)."""
-    for i, label in enumerate(("10 s", "30 s", "2 min"), 1):
+    for i, label in enumerate(("own half", "10 s", "30 s", "2 min"), 1):
         change = scores[:, i] - scores[:, 0]
         errors = 2 * change.std(axis=0) / np.sqrt(len(change))
         cells = (f"{m} {c:+.3f} ± {e:.3f}" for m, c, e in zip(MEASURES, change.mean(axis=0), errors, strict=True))
-        print(f"  {label:6}", "  ".join(cells), flush=True)
+        print(f"  {label:8}", "  ".join(cells), flush=True)
 
 
 def adapt_to(speech: str, noise: str, name: str = "speech-sparse") -> None:

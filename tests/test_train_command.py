@@ -1,5 +1,6 @@
 """`nmfaudio train` as a user meets it: resuming, adapting, tuning, and the verdict at the end."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import soundfile as sf
 from signals import real_recording, voice_in_noise
 
 from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
+from nmfaudio.audio import resample
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import FrontEnd
 from nmfaudio.training import adapt, tune, verdict
@@ -15,34 +17,36 @@ from nmfaudio.training.blocks import corpus_batches
 from nmfaudio.training.build import build_sparse
 from nmfaudio.training.corpus import Corpus
 
-FRONT_END = FrontEnd(exponent=0.6)
+FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
 SMALL = {"n_speech": 6, "n_noise": 4}
+SHIPPED = Dictionary("sparse", {"speech": np.eye(33, 8), "noise": np.eye(33)[:, 8:20]}, FRONT_END, name="shipped")
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Trainings of seconds."""
-    monkeypatch.setattr("nmfaudio.training.build.LEAST_HEARD_S", 30.0)
-    monkeypatch.setattr("nmfaudio.training.blocks._LEAST_UPDATE_S", 4.0)
-    monkeypatch.setattr("nmfaudio.training.blocks._LEAST_BLOCK_S", 2.0)
+    """Trainings of seconds, at a low rate."""
+    monkeypatch.setattr("nmfaudio.dictionary.FrontEnd", partial(FrontEnd, sr=2000, n_bins=33))
+    monkeypatch.setattr("nmfaudio.training.build.LEAST_HEARD_S", 10.0)
+    monkeypatch.setattr("nmfaudio.training.blocks._LEAST_UPDATE_S", 2.0)
+    monkeypatch.setattr("nmfaudio.training.blocks._LEAST_BLOCK_S", 1.0)
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    """Five voices of 4 s, and one noise of 12 s."""
+    """Five voices of 2 s, and one noise of 5 s."""
     folder = tmp_path_factory.mktemp("sounds")
     for name in ("speech", "noise"):
         (folder / name).mkdir()
     for i in range(5):
-        speech, _ = voice_in_noise(16000, seconds=4, seed=i)
+        speech, _ = voice_in_noise(16000, seconds=2, seed=i)
         sf.write(folder / "speech" / f"{i}.wav", speech, 16000)
-    hum = voice_in_noise(16000, seconds=12)[1]
+    hum = voice_in_noise(16000, seconds=5)[1]
     sf.write(folder / "noise" / "long.flac", np.convolve(hum, [1, 0.9], "same"), 16000)
     return folder
 
 
-def corpora(sounds):
-    return Corpus(sounds / "speech", 16000), Corpus(sounds / "noise", 16000)
+def corpora(sounds, sr=2000):
+    return Corpus(sounds / "speech", sr), Corpus(sounds / "noise", sr)
 
 
 def paths(sounds, *names):
@@ -51,14 +55,14 @@ def paths(sounds, *names):
 
 def test_batches_hold_all_of_a_corpus_once_and_again(sounds):
     speech = corpora(sounds)[0]
-    batches = list(corpus_batches(speech, FRONT_END, 0, 40.0))
+    batches = list(corpus_batches(speech, FRONT_END, 0, 20.0))
     heard = [piece for batch in batches for block in batch for piece in block.pieces]
-    assert sum(stop - start for _, start, stop in heard) == pytest.approx(40)
+    assert sum(stop - start for _, start, stop in heard) == pytest.approx(20)
     first, second = heard[: len(heard) // 2], heard[len(heard) // 2 :]
     assert sorted(first) == sorted(second) and first != second
-    assert all(sum(block.seconds for block in batch) == pytest.approx(4) for batch in batches)
+    assert all(sum(block.seconds for block in batch) == pytest.approx(2) for batch in batches)
     V = batches[0][0]()[0]
-    assert V.shape[0] == 257 and V.min() >= 0
+    assert V.shape[0] == 33 and V.min() >= 0
 
 
 def test_large_corpora_have_fewer_larger_blocks(sounds, monkeypatch):
@@ -70,15 +74,15 @@ def test_large_corpora_have_fewer_larger_blocks(sounds, monkeypatch):
 
 
 def test_what_is_held_out_is_not_trained_on(sounds):
-    speech, noise = corpora(sounds)
+    speech, noise = corpora(sounds, 16000)
     rest, held_out = speech.split(0.3, 1e9, 0)  # files are short enough to be held out whole
     assert len(held_out.files) == 2 and not set(rest.files) & set(held_out.files)
     rest, held_out = speech.split(0.25, 1e9, 0, in_time=True)
-    assert rest.files == held_out.files and held_out.durations_s == pytest.approx(1)
-    rest, held_out = noise.split(0.25, 2.0, 0)  # one file: its end
-    assert rest.durations_s == held_out.starts_s == pytest.approx(10) and held_out.durations_s == pytest.approx(2)
+    assert rest.files == held_out.files and held_out.durations_s == pytest.approx(0.5)
+    rest, held_out = noise.split(0.4, 1.0, 0)  # one file: its end
+    assert rest.durations_s == held_out.starts_s == pytest.approx(4) and held_out.durations_s == pytest.approx(1)
     piece = held_out.piece(0, np.random.default_rng(0), 9.0)
-    np.testing.assert_array_equal(piece, sf.read(noise.files[0], dtype="float32")[0][10 * 16000 :])
+    np.testing.assert_array_equal(piece, sf.read(noise.files[0], dtype="float32")[0][4 * 16000 :])
 
 
 def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
@@ -94,7 +98,7 @@ def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
         Corpus("nosuch://x", 16000)
 
 
-@pytest.mark.parametrize("killed_after", [1, 7, 10])
+@pytest.mark.parametrize("killed_after", [1, 5, 7])
 def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_path, killed_after):
     def train(**options):
         return build_sparse(*corpora(sounds), front_end=FRONT_END, **SMALL, **options)
@@ -122,35 +126,33 @@ def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_pat
 
 
 def test_a_dictionary_with_a_noise_denoises_as_if_told_of_it(sounds):
-    _, noise = corpora(sounds)
-    fitted = adapt.adapt(Dictionary.load("speech-sparse"), None, noise)
-    y = real_recording()[1][:16000]
-    told = noise_profile(sf.read(noise.files[0])[0], 16000, "speech-sparse")
-    np.testing.assert_allclose(Denoiser(fitted)(y, 16000), Denoiser("speech-sparse", noise=told)(y, 16000), atol=1e-5)
-    other = noise_profile(np.random.default_rng(0).standard_normal(16000), 16000, "speech-sparse")
-    np.testing.assert_array_equal(
-        Denoiser(fitted, noise=other)(y, 16000), Denoiser("speech-sparse", noise=other)(y, 16000)
-    )
+    fitted = adapt.adapt(SHIPPED, None, corpora(sounds)[1])
+    y = real_recording(2000)[1]
+    known = resample(sf.read(sounds / "noise" / "long.flac", dtype="float32")[0], 16000, 2000)
+    told = noise_profile(known, 2000, SHIPPED)
+    np.testing.assert_allclose(Denoiser(fitted)(y, 2000), Denoiser(SHIPPED, noise=told)(y, 2000), atol=1e-5)
+    other = noise_profile(np.random.default_rng(0).standard_normal(4000), 2000, SHIPPED)
+    np.testing.assert_array_equal(Denoiser(fitted, noise=other)(y, 2000), Denoiser(SHIPPED, noise=other)(y, 2000))
+    assert np.abs(Denoiser(fitted)(y, 2000) - Denoiser(SHIPPED)(y, 2000)).max() > 1e-3
 
 
 def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
-    monkeypatch.setattr("nmfaudio.training.adapt._VOICE_HEARD_S", 10.0)
-    shipped = Dictionary.load("speech-sparse")
-    fitted = adapt.adapt(shipped, corpora(sounds)[0], None)
-    assert fitted.arrays["speech"].shape == (257, 64)
-    np.testing.assert_array_equal(fitted.arrays["noise"], shipped.arrays["noise"])
+    monkeypatch.setattr(adapt, "_VOICE_HEARD_S", 10.0)
+    fitted = adapt.adapt(SHIPPED, corpora(sounds)[0], None)
+    assert fitted.arrays["speech"].shape == (33, 64)
+    np.testing.assert_array_equal(fitted.arrays["noise"], SHIPPED.arrays["noise"])
     with pytest.raises(NmfaudioError, match="give --noise"):
         adapt.adapt(Dictionary.load("speech-fast"), corpora(sounds)[0], None)
 
 
 def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):
-    schedule = adapt.Schedule(steps=3, rate=0.002, warm_up=1, n_frames=64, pool_items=4, new_items=1, check_every=3)
+    schedule = adapt.Schedule(steps=1, rate=0.002, warm_up=1, n_frames=32, pool_items=1, new_items=1, check_every=1)
     monkeypatch.setattr(adapt, "_SCHEDULE", schedule)
+    monkeypatch.setattr(adapt, "_N_DEV", 1)
     shipped = Dictionary.load("speech-fast")
-    fitted = adapt.adapt(shipped, *corpora(sounds))
+    fitted = adapt.adapt(shipped, *corpora(sounds, 16000))
     assert fitted.arrays.keys() == shipped.arrays.keys()
-    change = [np.abs(fitted.arrays[name] / np.maximum(shipped.arrays[name], 1e-9) - 1).max() for name in fitted.arrays]
-    assert 0 < max(change) and all(np.isfinite(change))
+    assert any((fitted.arrays[name] != shipped.arrays[name]).any() for name in shipped.arrays)
 
 
 def comparison(*changes):
@@ -177,9 +179,9 @@ def test_verdict(changes, said):
 
 
 def test_scores_of_the_verdict_are_those_of_the_metrics(sounds):
-    deaf = Dictionary("sparse", {"speech": np.eye(257, 1), "noise": np.eye(257, 2)[:, 1:]})
-    pairs = verdict.mixtures(*corpora(sounds), n=3)
-    found = verdict.compare(Dictionary.load("speech-sparse"), deaf, pairs, 16000, names=("shipped", "deaf"))
+    pairs = verdict.mixtures(*corpora(sounds, 16000), n=3)
+    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    np.testing.assert_allclose(found.base, found.new)
     for (clean, noisy), row in zip(pairs, found.noisy, strict=True):
         expected = [measure(clean, noisy, 16000) for measure in verdict.MEASURES.values()]
         assert row == pytest.approx(expected)

@@ -11,6 +11,7 @@ from .corpus import Corpus
 from .unfolded import Schedule
 
 _SCHEDULE = Schedule(steps=150, rate=0.002, warm_up=10, pool_items=60, new_items=1, check_every=150)
+_N_DEV = 2
 _VOICE_ATOMS = 64  # measured: 128 bring half as much
 _VOICE_HEARD_S = 600.0  # a minute is heard ten times
 
@@ -73,7 +74,7 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int 
     from .build import mixers, retrain_unfolded
 
     mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, seed)
-    return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=2, seed=seed)
+    return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, seed=seed)
 
 
 def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Dictionary:
