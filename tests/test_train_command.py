@@ -1,5 +1,6 @@
 """`nmfaudio train` as a user meets it: resuming, adapting, tuning, and the verdict at the end."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -179,7 +180,7 @@ def test_verdict(changes, said):
     assert found.table()[-1]["A"].startswith(f"{(found.new - found.base)[:, 0].mean():+.3f}")
 
 
-def test_scores_of_the_verdict_are_those_of_the_metrics(sounds):
+def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
     pairs = verdict.mixtures(*corpora(sounds, 16000), n=3)
     found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
     np.testing.assert_allclose(found.base, found.new)
@@ -187,6 +188,9 @@ def test_scores_of_the_verdict_are_those_of_the_metrics(sounds):
         expected = [measure(clean, noisy, 16000) for measure in verdict.MEASURES.values()]
         assert row == pytest.approx(expected)
     assert np.diff(found.noisy[:, 2]) == pytest.approx(5, abs=0.2)  # decibels, by turns
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    assert found.measures == ("SI-SDR",) and found.new.shape == (3, 1)
 
 
 def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
