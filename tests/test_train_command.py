@@ -232,7 +232,12 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     err = capsys.readouterr().err
     assert "8 + 4 atoms, penalty 0.3: SI-SDR" in err and "verdict:" in err
     assert out.with_suffix(".png").stat().st_size > 5000
-    assert Dictionary.load(out).arrays["speech"].shape[1] == 8
+    out.rename(tmp_path / "moved.npz")
+    assert (
+        main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 2
+        and "mine.png: exists" in capsys.readouterr().err
+    )
+    assert Dictionary.load(tmp_path / "moved.npz").arrays["speech"].shape[1] == 8
 
 
 @pytest.mark.parametrize(

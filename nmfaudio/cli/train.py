@@ -125,8 +125,9 @@ def _check(args: argparse.Namespace) -> None:
     output = Path(args.output)
     if output.suffix != ".npz":
         raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
-    if output.exists() and not args.overwrite:
-        raise NmfaudioError(f"{output}: exists; choose another name or give --overwrite")
+    for path in [output, output.with_suffix(".png")] if args.tune else [output]:
+        if path.exists() and not args.overwrite:
+            raise NmfaudioError(f"{path}: exists; choose another name or give --overwrite")
     if not output.parent.is_dir():
         raise NmfaudioError(f"{output.parent}: no such folder to write the dictionary to")
 
