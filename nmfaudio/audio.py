@@ -125,6 +125,26 @@ class AudioInfo:
         return replace(self, format=format, subtype=subtype, endian=endian)
 
 
+def locate(path: str | os.PathLike[str]) -> Path:
+    """Path of a file or folder on this machine, or of one elsewhere that is addressed as ``s3://bucket/file.wav``.
+
+    An address may be any that fsspec knows; it becomes a `upath.UPath`, which is used like a `pathlib.Path`.
+
+    Raises
+    ------
+    AudioError
+        For an address, if universal-pathlib or the package for its kind of place is missing.
+    """
+    if not (isinstance(path, str) and "://" in path):
+        return path if hasattr(path, "open") else Path(path)  # type: ignore[return-value]
+    try:
+        from upath import UPath
+
+        return UPath(path)  # type: ignore[return-value]
+    except (ImportError, ValueError) as error:
+        raise AudioError(f"{path}: cannot be reached ({error}): pip install 'nmfaudio[remote]'") from None
+
+
 def info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read the header of a sound file.
 
@@ -133,7 +153,7 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
     AudioError
         If the file is missing, empty, or not sound.
     """
-    with _opened(Path(path)) as source:
+    with _opened(locate(path)) as source:
         return source.header if source.header.frames >= 0 else replace(source.header, frames=source.skip(sys.maxsize))
 
 
@@ -161,7 +181,7 @@ def blocks(
     AudioError
         If the file cannot be read to its end, or a sample is NaN, infinite or absurdly large (above 1e10).
     """
-    with _opened(Path(path)) as source:
+    with _opened(locate(path)) as source:
         header = source.header
         position = 0 if start_s is None else round(start_s * header.sr)
         if source.skip(position) < position:
@@ -396,7 +416,8 @@ class _Source:
 class _Libsndfile(_Source):
     def __init__(self, path: Path) -> None:
         self._files = ExitStack()
-        f = self._files.enter_context(sf.SoundFile(path))
+        here = isinstance(path, Path)
+        f = self._files.enter_context(sf.SoundFile(path if here else self._files.enter_context(path.open("rb"))))
         self.exact = f.frames < _ENDLESS
         if f.format == "MP3":
             self.exact = _mp3_tells_length(path)
@@ -534,7 +555,7 @@ def _source(path: Path) -> _Source:
             reason = error.error_string.rstrip(".") or "it is damaged"
     elif not ffmpeg.installed():
         raise AudioError(f"{path}: needs ffmpeg, which is not installed: install it, or convert the sound to WAV")
-    if ffmpeg.installed() and (found := ffmpeg.probe(path)):
+    if isinstance(path, Path) and ffmpeg.installed() and (found := ffmpeg.probe(path)):
         return _Ffmpeg(path, found)
     raise AudioError(f"{path}: not a sound file that can be read ({reason}): convert it to WAV or FLAC")
 

@@ -26,7 +26,7 @@ class Settings:
         if channels not in ("linked", "independent"):
             raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
         self.dictionary = Dictionary.load(dictionary)
-        self.noise = None if noise is None else profile_for(self.dictionary, noise)
+        self.noise = self.dictionary.profile if noise is None else profile_for(self.dictionary, noise)
         self.channels = channels
         settings = self.dictionary.settings
         if attenuation_limit_db is None:
@@ -47,7 +47,8 @@ class Denoiser(Settings):
         Name of a shipped dictionary, file, or a loaded one.
     noise : path or Dictionary, optional
         What the noise sounds like: a profile from :func:`nmfaudio.noise_profile`, an ``.npz`` file with one, or a
-        sound file of the noise alone. A profile of another noise does harm.
+        sound file of the noise alone; by default the profile that the dictionary carries, if it has one. A profile of
+        another noise does harm.
     attenuation_limit_db : float, optional
         No bin is lowered by more than this many decibels; 0 returns the input exactly.
         By default the dictionary's own limit.

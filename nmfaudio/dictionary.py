@@ -73,7 +73,7 @@ class Dictionary:
         What the arrays are. "sparse": one array of atoms a source, among them "speech" and "noise", each of shape
         (F, K) with columns of unit L2 norm. "sources": the same for any sources, and atoms may last several frames,
         (F, T, K). "unfolded": the layers of an unfolded NMF. "profile": one array "noise" of atoms (F, K), see
-        :func:`nmfaudio.noise_profile`.
+        :func:`nmfaudio.noise_profile`. Dictionaries that denoise may carry such atoms too, under the name "profile".
     arrays : mapping of str to ndarray
         Finite, non-negative; kept as read-only float32.
     front_end : FrontEnd
@@ -128,6 +128,12 @@ class Dictionary:
             digest.update(f"{name}{array.shape}".encode())
             digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
+
+    @property
+    def profile(self) -> "Dictionary | None":
+        """Noise profile that the dictionary carries and denoises with unless told another; None if there is none."""
+        atoms = self.arrays.get("profile")
+        return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
 
     def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
         """Write the dictionary to an ``.npz`` file, whole or not at all.

@@ -19,6 +19,8 @@ from .stft import STFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .training.tune import Tuning
+
 __all__ = [
     "activationshow",
     "atom_order",
@@ -28,6 +30,7 @@ __all__ = [
     "learningshow",
     "rankshow",
     "specshow",
+    "tuningshow",
 ]
 
 _FRAMES = 4000  # about as many are transformed at a time
@@ -297,6 +300,35 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
     ax.plot(x[best], mean[best], "o", markersize=14, fillstyle="none", color="0")
     ax.set(xlabel="Components", ylabel="Error")
     return ax
+
+
+def tuningshow(tuning: Tuning, *, axes: NDArray | None = None) -> NDArray:
+    """Draw how well sparse dictionaries of several ranks and penalties do, with a ring around the best.
+
+    Parameters
+    ----------
+    tuning
+        From `nmfaudio.training.tune.tune`.
+    axes
+        Two axes to draw in; those of a new figure unless given.
+
+    Raises
+    ------
+    NmfaudioError
+        If matplotlib is missing.
+    """
+    if axes is None:
+        axes = _pyplot().subplots(1, 2, sharey=True, figsize=(8, 3.5), layout="constrained")[1]
+    ranks, penalties = (tuning.ranks, tuning.rank_db), (tuning.penalties, tuning.penalty_db)
+    for ax, (x, db), label in zip(axes, (ranks, penalties), ("Speech atoms", "Penalty"), strict=True):
+        mean, error = db.mean(axis=1), db.std(axis=1) / np.sqrt(db.shape[1])
+        ax.errorbar(x, mean, error, fmt="o-", color="0", ecolor="0.6")
+        ax.plot(x[mean.argmax()], mean.max(), "o", markersize=14, fillstyle="none", color="0")
+        ax.set(xlabel=label, xscale="log")
+        ax.set_xticks(x, [f"{value:g}" for value in x])
+        ax.minorticks_off()
+    axes[0].set_ylabel("SI-SDR on held-out mixtures (dB)")
+    return axes
 
 
 def _atoms(atoms: ArrayLike) -> NDArray[np.float64]:

@@ -53,7 +53,8 @@ def test_sources_without_sound_are_refused(tmp_path, content, message):
 def test_corpus_resamples_and_streams_all_of_it(sounds):
     corpus = Corpus(sounds / "speech", 8000, cache_mb=0)
     assert corpus.hours * 3600 == pytest.approx(8, abs=0.01)
-    assert sum(len(y) for y in corpus.blocks(np.random.default_rng(0), 1.5)) == pytest.approx(8 * 8000, abs=20)
+    pieces = [piece.read(8000) for piece in corpus.pieces(np.random.default_rng(0), 1.5)]
+    assert sum(map(len, pieces)) == pytest.approx(8 * 8000, abs=20)
     piece = corpus.piece(1, np.random.default_rng(0), 0.5)
     assert len(piece) == 4000 and piece.dtype == np.float32
 
@@ -192,13 +193,14 @@ def test_presets_look_where_they_say(name):
 
 
 def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("nmfaudio.cli.train._LEAST_HEARD_S", 40.0)
+    monkeypatch.setattr("nmfaudio.training.build.LEAST_HEARD_S", 40.0)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
     assert main(["train", *paths, "-o", str(out)]) == 0
     dictionary = Dictionary.load(out)
     assert dictionary.kind == "sparse" and dictionary.record["speech"]["files"] == 2
     assert "nmfaudio train" in dictionary.record["command"]
+    assert "verdict: " in capsys.readouterr().err and "own" in dictionary.record["against speech"]
     speech, noise = voice_in_noise(16000, seconds=2, seed=5)
     cleaned = Denoiser(out)(speech + noise, 16000)
     assert si_sdr(speech, cleaned) > si_sdr(speech, speech + noise) + 2

@@ -7,9 +7,12 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import astuple
+from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,8 +20,9 @@ from typing import Any, NoReturn
 from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
 from ..errors import AudioError, NmfaudioError
+from ..workers import workers
 from .cleaning import Cleaner, Job, failed
-from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say
+from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere
 from .report import is_page, write_page
 
 
@@ -44,6 +48,8 @@ def run_batch(args: argparse.Namespace) -> int:
 
 def plan(args: argparse.Namespace) -> list[Job]:
     """List what to read and write."""
+    if args.scheduler is not None and "-" in args.paths:
+        raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
@@ -120,7 +126,9 @@ def _renamed(name: Path, format: str | None) -> Path:
 
 def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     cleaner = Cleaner(args)  # here even for many processes: an option that cannot be used is one error, not many
-    if args.jobs > 1 and len(jobs) > 1:
+    if args.scheduler is not None:
+        yield from _on_cluster(jobs, args)
+    elif args.jobs > 1 and len(jobs) > 1:
         yield from _side_by_side(jobs, args)
     else:
         yield from _one_by_one(jobs, args, cleaner)
@@ -160,6 +168,25 @@ def _side_by_side(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[st
             for worker in active_children():
                 worker.terminate()
             raise
+
+
+def _on_cluster(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    there = [Job(*(path and os.path.abspath(path) for path in astuple(job))) for job in jobs]
+    options = {"dictionary": seen_elsewhere(args.dictionary), "noise": seen_elsewhere(args.noise)}
+    work = partial(_work_for, argparse.Namespace(**{**vars(args), **options}))
+    with workers(scheduler=args.scheduler) as each, Progress(f"{len(jobs)} files", shown=not args.quiet) as progress:
+        for n_done, (job, result) in enumerate(zip(jobs, each(work, there), strict=True), 1):
+            yield {**result, "input": job.source, "output": job.target}
+            progress(n_done / len(jobs))
+
+
+_there = threading.local()  # a worker may have threads, and a cleaner works on one file at a time
+
+
+def _work_for(args: argparse.Namespace, job: Job) -> dict[str, Any]:
+    if getattr(_there, "args", None) != args:
+        _there.args, _there.cleaner = args, Cleaner(args)
+    return _there.cleaner.attempt(job)
 
 
 _worker: Cleaner | None = None

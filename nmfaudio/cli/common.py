@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import signal
@@ -149,6 +150,25 @@ def decibels(text: str) -> float:
 def strength(text: str) -> float:
     """Parse a strength."""
     return _number(text, "a strength from 0 to 10", 0, 10)
+
+
+def count(text: str) -> int:
+    """Parse a number of things."""
+    if not text.isdecimal() or not int(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def add_workers(parser: Any) -> None:
+    """Add where work is done, which all commands on many files can be told; see `nmfaudio.workers`."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
+
+
+def seen_elsewhere(path: Any) -> Any:
+    """Full path of a file, for workers that were started in another folder; what names no file stays as it is."""
+    return os.path.abspath(path) if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) else path
 
 
 def _number(text: str, what: str, low: float, high: float) -> float:

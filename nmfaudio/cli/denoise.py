@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from .common import Parser, call, decibels, seconds, strength
+from .common import Parser, add_workers, call, decibels, seconds, strength
 
 USAGE = """denoise [options] INPUT OUTPUT
        denoise [options] INPUT... --out-dir FOLDER"""
@@ -50,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     existing.add_argument("--skip-existing", action="store_true", help="pass over inputs whose output exists")
 
-    add = parser.add_argument_group("running").add_argument
-    add("-j", "--jobs", type=_count, default=1, metavar="N", help="work on N files at a time (1)")
+    running = parser.add_argument_group("running")
+    add_workers(running)
+    add = running.add_argument
     add("--report", metavar="FILE", help="write what was done: an .html page, else JSON")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("-v", "--verbose", action="store_true", help="say a line for each file")
@@ -89,12 +90,6 @@ def run(args: argparse.Namespace) -> int:
     from .batch import run_batch
 
     return run_batch(args)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of files from 1 up")
-    return int(text)
 
 
 def _noise(text: str) -> str | tuple[float, float]:

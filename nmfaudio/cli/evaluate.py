@@ -3,11 +3,9 @@
 import argparse
 import csv
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +14,8 @@ import numpy as np
 from .. import audio, metrics
 from ..errors import NmfaudioError
 from ..training.corpus import list_files
-from .common import BAD_INPUT, OK, SOME_FAILED, Progress, say
+from ..workers import workers
+from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
 and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
@@ -60,14 +59,14 @@ def add_parser(subparsers: Any) -> None:
         "-d", "--dictionary", default="speech", metavar="NAME|FILE", help="denoise with it (default: speech)"
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores to FILE too, a row for each file")
-    parser.add_argument("--jobs", type=_positive, default=1, metavar="N", help="score N files at a time (default: 1)")
+    add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Score all files, print a line for each as it is done, then the mean."""
     for library in ("pesq", "pystoi"):
         metrics.library(library)
-    jobs = find_jobs(args.clean, args.noisy, args.enhanced, args.dictionary)
+    jobs = find_jobs(args.clean, args.noisy, args.enhanced, seen_elsewhere(args.dictionary))
     if args.enhanced is None:
         _denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
     width = max(len("mean"), *(len(job.name) for job in jobs))
@@ -77,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         csv_path = stack.enter_context(audio.replacing(args.csv)) if args.csv else None
         progress = stack.enter_context(Progress("scoring", shown=not sys.stdout.isatty()))
-        for i, (job, scores) in enumerate(_score_all(jobs, args.jobs)):
+        each = stack.enter_context(workers(args.jobs, args.scheduler))
+        for i, (job, scores) in enumerate(zip(jobs, each(_score_or_error, jobs), strict=True)):
             progress((i + 1) / len(jobs))
             if isinstance(scores, NmfaudioError):
                 say(f"nmfaudio evaluate: error: {job.name}: {scores}")
@@ -139,15 +139,6 @@ def score(job: Job) -> Scores:
     return Scores(*(tuple(measure(reference, e) for _, measure in MEASURES.values()) for e in estimates))
 
 
-def _score_all(jobs: Sequence[Job], n_processes: int) -> Iterator[tuple[Job, Scores | NmfaudioError]]:
-    if n_processes == 1:
-        yield from zip(jobs, map(_score_or_error, jobs), strict=True)
-        return
-    # spawned, since the threads of numerical libraries do not survive a fork
-    with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
-        yield from zip(jobs, pool.map(_score_or_error, jobs), strict=True)
-
-
 def _score_or_error(job: Job) -> Scores | NmfaudioError:
     try:
         return score(job)
@@ -166,6 +157,7 @@ def _denoiser(dictionary: str) -> Callable[[np.ndarray, int], np.ndarray]:
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise NmfaudioError(f"{folder}: no such folder")
+    folder = folder.absolute()
     files: dict[str, Path] = {}
     for path in list_files(folder):
         name = str(path.relative_to(folder).with_suffix(""))
@@ -184,9 +176,3 @@ def _write_csv(path: Path, rows: dict[str, Scores]) -> None:
         table = csv.writer(file)
         table.writerow(["file", *(f"{when}_{name}" for when in Scores._fields for name in MEASURES)])
         table.writerows([name, *(f"{value:.4f}" for value in (*s.before, *s.after))] for name, s in rows.items())
-
-
-def _positive(text: str) -> int:
-    if not (number := int(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number

@@ -6,19 +6,26 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import NmfaudioError
-from .common import OK, Progress, say
+from .common import OK, Progress, add_workers, count, say
 
 if TYPE_CHECKING:
     from ..dictionary import Dictionary, FrontEnd
     from ..training.corpus import Corpus
+    from ..workers import Map
 
-_LEAST_HEARD_S = 1800.0  # a small corpus is heard several times
+    Corpora = dict[str, Corpus]
+
 _MOST_HEARD_S = 300.0  # of one source, whose sound is kept in memory
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
+_HELD_OUT, _MOST_HELD_OUT_S = 0.2, 240.0  # of a corpus that none else is given for
 
 
 def add_parser(subparsers) -> None:
@@ -26,33 +33,41 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a dictionary on your own speech and noise",
-        description="Train a dictionary on folders of sound files, or on text files with one path a line.",
+        description="Train a dictionary, or adapt a shipped one, on folders of sound files, or on text files with one\n"
+        "path or address (s3://...) a line. At the end it is compared with the shipped one on what was held out.",
         usage="nmfaudio train [options] --speech DIR|LIST --noise DIR|LIST -o OUT.npz\n"
+        "       nmfaudio train [options] --adapt NAME [--noise DIR|LIST] [--speech DIR|LIST] -o OUT.npz\n"
         "       nmfaudio train [options] --name NAME DIR|LIST -o OUT.npz",
-        epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask on mixtures made on the\n"
-        "fly and take hours: with --checkpoint they go on where they were stopped.",
+        epilog="A sparse dictionary takes minutes, an adapted one seconds. The other kinds are trained for the mask\n"
+        "on mixtures made on the fly and take hours. With --checkpoint all go on where they were stopped.",
     )
     parser.add_argument("--speech", metavar="DIR|LIST", help="speech, as clean as can be had")
     parser.add_argument("--noise", metavar="DIR|LIST", help="noise without speech")
     parser.add_argument("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
     parser.add_argument("--kind", choices=KINDS, default="sparse", help="what to train (default: %(default)s)")
+    parser.add_argument("--adapt", metavar="NAME", help="start from this dictionary, and fit it to your sound")
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (default: %(default)s)")
     parser.add_argument("--note", default="", help="kept in the dictionary's record: corpora, licences")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="keep the state here, and go on from it")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT.npz if it exists")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    unfolded = parser.add_argument_group("kinds other than sparse")
-    unfolded.add_argument("--dev-speech", metavar="DIR|LIST", help="speech to watch the learning on (default: SPEECH)")
-    unfolded.add_argument("--dev-noise", metavar="DIR|LIST", help="noise to watch the learning on (default: NOISE)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors and a bad verdict only")
+    add_workers(parser)
+    held_out = parser.add_argument_group("held out, to compare on (default: a fifth of SPEECH and NOISE)")
+    held_out.add_argument("--dev-speech", metavar="DIR|LIST", help="speech that is not trained on")
+    held_out.add_argument("--dev-noise", metavar="DIR|LIST", help="noise that is not trained on")
+    sparse = parser.add_argument_group("kind sparse")
+    sparse.add_argument("--tune", action="store_true", help="choose atoms and penalty on held-out sound; OUT.png shows")
+    unfolded = parser.add_argument_group("kinds other than sparse, which also watch the learning on what is held out")
     unfolded.add_argument("--steps", type=int, nargs="+", metavar="N", help="batches of each stage (default: 30000)")
     unfolded.add_argument("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
-    unfolded.add_argument("--checkpoint", type=Path, metavar="FILE", help="keep the state here, and go on from it")
+    unfolded.add_argument("--start", metavar="DICTIONARY", help="go on from the stages of this dictionary")
     unfolded.add_argument("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
     source = parser.add_argument_group("any one source, for nmfaudio separate")
     source.add_argument("sound", nargs="?", metavar="DIR|LIST", help="recordings of it alone; five minutes are heard")
     source.add_argument("--name", help="what it is called: piano, drums, a speaker, ...")
-    source.add_argument("--atoms", type=_count, default=80, metavar="K", help="how many (default: %(default)s)")
+    source.add_argument("--atoms", type=count, default=80, metavar="K", help="how many (default: %(default)s)")
     source.add_argument(
-        "--taps", type=_count, default=1, metavar="T", help="frames of an atom; 8 for drums (default: %(default)s)"
+        "--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums (default: %(default)s)"
     )
     source.add_argument(
         "--window", type=_window, default=0.064, metavar="SECONDS", help="of a frame (default: %(default)s)"
@@ -60,45 +75,139 @@ def add_parser(subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; return the exit code."""
-    given = [args.name, args.sound, args.speech, args.noise]
-    if [text is not None for text in given] not in ([True, True, False, False], [False, False, True, True]):
+    """Train, write, compare; return the exit code."""
+    _check(args)
+    from ..dictionary import Dictionary, FrontEnd
+    from ..training.corpus import Corpus
+    from ..workers import workers
+
+    began = time.monotonic()
+    base = Dictionary.load(args.adapt) if args.adapt else None
+    front_end = base.front_end if base else FrontEnd(exponent=0.6)
+    sr = _highest_rate(args.sound) if args.name else front_end.sr
+    sources = {args.name: args.sound} if args.name else {"speech": args.speech, "noise": args.noise}
+    with workers(args.jobs, args.scheduler) as each:
+        corpora = {name: Corpus(path, sr, each=each) for name, path in sources.items() if path}
+        if not args.quiet:
+            for name, corpus in corpora.items():
+                say(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
+        if args.name:
+            trained = corpora
+            dictionary = _source(args, corpora[args.name])
+        else:
+            trained, held_out = _held_out(args, corpora, sr)
+            dictionary = _trained(args, base, trained, held_out, front_end, each)
+        record = {
+            **dictionary.record,
+            **{name: _summary(corpus) for name, corpus in trained.items()},
+            "note": args.note,
+            "seed": args.seed,
+            "command": shlex.join(["nmfaudio", "train", *sys.argv[2:]]),
+            "hours": round((time.monotonic() - began) / 3600, 3),
+        }
+        dictionary = _write(args, replace(dictionary, record=record))
+        if not args.name:  # what a source is good for shows in mixtures with others, which are not here
+            _judge(args, dictionary, held_out, each)
+    return OK
+
+
+def _check(args: argparse.Namespace) -> None:
+    given = [text is not None for text in (args.name, args.sound, args.speech, args.noise)]
+    if args.adapt is not None:
+        if args.name or args.sound or not (args.speech or args.noise):
+            raise NmfaudioError("--adapt needs --noise or --speech, and goes without --name")
+        if args.kind != "sparse" or args.tune or args.checkpoint:
+            raise NmfaudioError("--adapt takes seconds and keeps the kind: leave out --kind, --tune and --checkpoint")
+    elif given not in ([True, True, False, False], [False, False, True, True]):
         raise NmfaudioError("give --speech and --noise, or --name NAME and one DIR|LIST of that source alone")
+    if args.tune and (args.kind != "sparse" or args.name):
+        raise NmfaudioError("--tune is for dictionaries of kind sparse")
+    if args.tune and find_spec("matplotlib") is None:
+        raise NmfaudioError("--tune draws a picture, without matplotlib: pip install 'nmfaudio[notebooks]'")
     output = Path(args.output)
     if output.suffix != ".npz":
         raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
-    if output.exists() and not args.overwrite:
-        raise NmfaudioError(f"{output}: exists; choose another name or give --overwrite")
+    for path in [output, output.with_suffix(".png")] if args.tune else [output]:
+        if path.exists() and not args.overwrite:
+            raise NmfaudioError(f"{path}: exists; choose another name or give --overwrite")
     if not output.parent.is_dir():
         raise NmfaudioError(f"{output.parent}: no such folder to write the dictionary to")
-    from ..dictionary import Dictionary, FrontEnd, model_card
+
+
+def _held_out(args: argparse.Namespace, corpora: "Corpora", sr: int) -> "tuple[Corpora, Corpora]":
+    """Part what is trained on from what is held out."""
     from ..training.corpus import Corpus
 
-    front_end = FrontEnd(exponent=0.6)
-    sources = {args.name: args.sound} if args.name else {"speech": args.speech, "noise": args.noise}
-    sr = _highest_rate(args.sound) if args.name else front_end.sr
-    corpora = {name: Corpus(source, sr) for name, source in sources.items()}
-    if not args.quiet:
-        for name, corpus in corpora.items():
-            say(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
-    began = time.monotonic()
-    train: Callable[..., Dictionary] = _source if args.name else _sparse if args.kind == "sparse" else _unfolded
-    dictionary = train(args, *corpora.values(), front_end)
-    command = shlex.join(["nmfaudio", "train", *sys.argv[2:]])
-    record = {
-        **dictionary.record,
-        **{name: _summary(corpus) for name, corpus in corpora.items()},
-        "note": args.note,
-        "seed": args.seed,
-        "command": command,
-        "hours": round((time.monotonic() - began) / 3600, 3),
-    }
-    replace(dictionary, record=record).save(output, compact=dictionary.kind == "unfolded")
+    trained, held_out = {}, {}
+    for name, path in (("speech", args.dev_speech), ("noise", args.dev_noise)):
+        if path:
+            held_out[name] = Corpus(path, sr)
+        if name in corpora:
+            trained[name] = corpora[name]
+            if not path:
+                known = args.adapt is not None and name == "noise"  # to be met again, and not another of its kind
+                parts = corpora[name].split(_HELD_OUT, _MOST_HELD_OUT_S, args.seed, in_time=known)
+                trained[name], held_out[name] = parts
+    return trained, held_out
+
+
+def _trained(
+    args: argparse.Namespace,
+    base: "Dictionary | None",
+    trained: "Corpora",
+    held_out: "Corpora",
+    front_end: "FrontEnd",
+    each: "Map",
+) -> "Dictionary":
+    if base is not None:
+        from ..training.adapt import adapt
+
+        return adapt(base, trained.get("speech"), trained.get("noise"), args.seed)
+    return (_sparse if args.kind == "sparse" else _unfolded)(args, trained, held_out, front_end, each)
+
+
+def _write(args: argparse.Namespace, dictionary: "Dictionary", quiet: bool = False) -> "Dictionary":
+    """Write the dictionary and its model card."""
+    from ..dictionary import Dictionary, model_card
+
+    output = Path(args.output)
+    dictionary.save(output, compact=dictionary.kind == "unfolded")
     card = output.with_suffix(".md")
-    card.write_text(model_card(Dictionary.load(output)))
-    if not args.quiet:
+    written = Dictionary.load(output)
+    card.write_text(model_card(written))
+    if not (args.quiet or quiet):
         say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, described in {card}")
-    return OK
+    return written
+
+
+def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpora", each: "Map") -> None:
+    """Compare with what is shipped, say what came of it, and keep it in the record."""
+    from ..decompose import decomposition_for
+    from ..dictionary import Dictionary
+    from ..training.verdict import compare, mixtures
+
+    if "speech" not in held_out or "noise" not in held_out:
+        missing = "speech" if "speech" not in held_out else "noise"
+        say(f"verdict: none, for want of {missing} to compare on: give --{missing} or --dev-{missing}")
+        return
+    default = "speech" if decomposition_for(dictionary).future_frames else "speech-causal"
+    pairs: list = []
+    for rival in dict.fromkeys([args.adapt or default, default]):  # an adapted one has to beat what it was, and that
+        names = Path(rival).stem, dictionary.name
+        try:
+            pairs = pairs or mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
+            found = compare(Dictionary.load(rival), dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
+        except NmfaudioError as error:
+            say(f"verdict: none: {error}")
+            return
+        watched = ", on which the learning was watched too" if args.kind != "sparse" and args.dev_speech else ""
+        title = f"{len(found.new)} held-out mixtures at 0 to 10 dB, against {names[0]}{watched}"
+        verdict = {f"against {names[0]}": found.verdict, title: found.table()}
+        dictionary = _write(args, replace(dictionary, record={**dictionary.record, **verdict}), quiet=True)
+        if not args.quiet:
+            print(f"{title}:\n\n{found.text()}\n", flush=True)
+        if not args.quiet or found.is_worse:
+            say(f"verdict: {found.verdict}")
 
 
 def _summary(corpus: "Corpus") -> dict:
@@ -113,9 +222,7 @@ def _highest_rate(source: str) -> int:
     return max(audio.info(path).sr for path in list_files(source))
 
 
-def _source(args: argparse.Namespace, corpus: "Corpus", front_end: "FrontEnd") -> "Dictionary":
-    import numpy as np
-
+def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
     from ..training.source import train_dictionary
 
     recordings, left_s = [], _MOST_HEARD_S
@@ -135,33 +242,46 @@ def _source(args: argparse.Namespace, corpus: "Corpus", front_end: "FrontEnd") -
     )
 
 
-def _sparse(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
-    from ..dictionary import Dictionary
-    from ..training.build import spectrograms
-    from ..training.sparse import train_sparse
+def _sparse(
+    args: argparse.Namespace, trained: "Corpora", held_out: "Corpora", front_end: "FrontEnd", each: "Map"
+) -> "Dictionary":
+    from ..training.build import build_sparse
 
-    heard_s = {name: max(c.hours * 3600, _LEAST_HEARD_S) for name, c in (("speech", speech), ("noise", noise))}
+    build = partial(build_sparse, trained["speech"], trained["noise"], front_end=front_end, seed=args.seed, each=each)
+    options = _tuned(args, build, held_out, each) if args.tune else {}
     with Progress("training", not args.quiet) as progress:
-
-        def show(name: str, frames: int, objective: float) -> None:
-            progress((0.5 if name == "noise" else 0.0) + 0.5 * min(1, frames * front_end.hop_s / heard_s[name]))
-
-        arrays = train_sparse(
-            spectrograms(speech, front_end, args.seed, heard_s["speech"]),
-            spectrograms(noise, front_end, args.seed + 1, heard_s["noise"]),
-            seed=args.seed,
-            progress=show,
-        )
-    return Dictionary("sparse", arrays, front_end, {"mask_power": 1.6})  # measured best on development mixtures
+        return build(checkpoint=args.checkpoint, progress=progress, **options)
 
 
-def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front_end: "FrontEnd") -> "Dictionary":
+def _tuned(
+    args: argparse.Namespace, build: Callable[..., "Dictionary"], held_out: "Corpora", each: "Map"
+) -> dict[str, Any]:
+    """Choose options on half of what is held out, which leaves the other half to judge the result on."""
+    from ..display import tuningshow
+    from ..training.build import LEAST_HEARD_S
+    from ..training.tune import tune
+    from ..training.verdict import mixtures
+
+    parts = {name: corpus.split(0.5, np.inf, args.seed) for name, corpus in held_out.items()}
+    held_out.update({name: part[0] for name, part in parts.items()})
+    speech, noise = (parts[name][1] for name in ("speech", "noise"))
+    report = (lambda line: None) if args.quiet else say
+    pairs = mixtures(speech, noise, seed=args.seed)
+    found = tune(partial(build, most_s=LEAST_HEARD_S), pairs, speech.sr, each=each, report=report)
+    picture = Path(args.output).with_suffix(".png")
+    tuningshow(found)[0].figure.savefig(picture, dpi=120)
+    report(f"{picture}: shows it")
+    return found.best
+
+
+def _unfolded(
+    args: argparse.Namespace, trained: "Corpora", held_out: "Corpora", front_end: "FrontEnd", each: "Map"
+) -> "Dictionary":
     from threadpoolctl import threadpool_limits
 
     from ..decompose.unfolded import stages_of
     from ..dictionary import Dictionary
     from ..training.build import build_unfolded, mixers
-    from ..training.corpus import Corpus
     from ..training.discriminative import Objective, coarse_matmul
     from ..training.presets import PRESETS
     from ..training.unfolded import Schedule
@@ -172,9 +292,12 @@ def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front
     if len(steps) not in (1, n_stages) or min(steps) < 1:
         raise NmfaudioError(f"--steps {' '.join(map(str, steps))}: give one positive number, or one for each stage")
     schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps)]
-    dev_speech = Corpus(args.dev_speech, front_end.sr) if args.dev_speech else speech
-    dev_noise = Corpus(args.dev_noise, front_end.sr) if args.dev_noise else noise
-    mixer, dev_mixer = mixers(speech, noise, dev_speech, dev_noise, front_end, args.seed)
+    watched = dict(held_out)
+    for name, path in (("speech", args.dev_speech), ("noise", args.dev_noise)):
+        if not path:  # watch one half, and judge on the other
+            held_out[name], watched[name] = held_out[name].split(0.5, np.inf, args.seed)
+    corpora = trained["speech"], trained["noise"], watched["speech"], watched["noise"]
+    mixer, dev_mixer = mixers(*corpora, front_end, args.seed)
 
     def report(stage: int, entry: dict[str, float]) -> None:
         if not args.quiet:
@@ -192,17 +315,12 @@ def _unfolded(args: argparse.Namespace, speech: "Corpus", noise: "Corpus", front
             schedules=schedules,
             objective=Objective(),
             first_stages=stages_of(Dictionary.load(args.first))[:1] if args.first else [],
+            start=stages_of(Dictionary.load(args.start)) if args.start else [],
             seed=args.seed,
             checkpoint=args.checkpoint,
             report=report,
             **({"matmul": coarse_matmul()} if args.bf16 else {}),
         )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
-    return int(text)
 
 
 def _window(text: str) -> float:

@@ -86,7 +86,7 @@ class SparseDecomposition:
         self.segment_frames = settings.segment_frames
         self.past_frames = -(-settings.margin_frames // self.segment_frames) * self.segment_frames
         self.future_frames = settings.margin_frames
-        others = [atoms for name, atoms in dictionary.arrays.items() if name != "speech"]
+        others = [atoms for name, atoms in dictionary.arrays.items() if name not in ("speech", "profile")]
         self._profile = profile
         if profile is not None:
             others.append(profile)

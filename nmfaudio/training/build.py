@@ -1,36 +1,101 @@
 """From corpora to an unfolded dictionary: stage after stage, each on what the one before makes of fresh mixtures."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..decompose.unfolded import Matmul, Stage
+from ..decompose.context import Context
+from ..decompose.unfolded import Matmul, Stage, stages_of
 from ..dictionary import Dictionary, FrontEnd
 from ..gain import power_mask
-from ..stft import STFT
+from ..workers import Map
+from .blocks import corpus_batches, front_end_stft
+from .checkpoint import Checkpoint
 from .corpus import Corpus
 from .discriminative import Objective
 from .initial import initial_weights
 from .mixing import Mixer, Mixture
 from .pool import Example
 from .presets import Preset
+from .sparse import train_sparse
 from .unfolded import Schedule, train_stage
 
 N_DEV_MIXTURES = 60
+LEAST_HEARD_S = 1800.0
 
 
 def spectrograms(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[np.ndarray]:
     """Compressed magnitudes of a corpus in random order, shape (F, N), again and again until `seconds` were heard."""
-    stft = front_end_stft(front_end)
-    rng = np.random.default_rng(seed)
-    heard = 0.0
-    while heard < seconds:
-        for y in corpus.blocks(rng):
-            yield np.abs(stft.analysis(y)) ** np.float32(front_end.exponent)
-            heard += len(y) / corpus.sr
+    for batch in corpus_batches(corpus, front_end, seed, seconds):
+        for block in batch:
+            yield from block()
+
+
+def build_sparse(
+    speech: Corpus,
+    noise: Corpus,
+    *,
+    front_end: FrontEnd,
+    seed: int = 0,
+    most_s: float = np.inf,
+    each: Map = map,
+    checkpoint: Path | None = None,
+    progress: Callable[[float], None] = lambda part: None,
+    **options: Any,
+) -> Dictionary:
+    """Train a sparse dictionary on all of two corpora, in blocks that can be anywhere.
+
+    Parameters
+    ----------
+    speech, noise : Corpus
+    front_end : FrontEnd
+    seed : int
+    most_s : float
+        No more is heard of a corpus; one of less than half an hour is heard several times.
+    each : callable
+        From :func:`nmfaudio.workers.workers`.
+    checkpoint : Path, optional
+        Keep the state here, and go on from it.
+    progress : callable
+        Called with what is done, from 0 to 1.
+    **options
+        Of :func:`nmfaudio.training.sparse.train_sparse`.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "sparse", without provenance.
+    """
+    heard_s = {
+        name: min(max(c.hours * 3600, LEAST_HEARD_S), most_s) for name, c in (("speech", speech), ("noise", noise))
+    }
+    total_s = sum(heard_s.values())
+
+    def show(name: str, frames: int, objective: float) -> None:
+        done_s = min(frames * front_end.hop_s, heard_s[name]) + (heard_s["speech"] if name == "noise" else 0)
+        progress(done_s / total_s)
+
+    settings = {
+        "seed": seed,
+        "front_end": asdict(front_end),
+        "speech": [len(speech.files), speech.hours, heard_s["speech"]],
+        "noise": [len(noise.files), noise.hours, heard_s["noise"]],
+        **options,
+    }
+    arrays = train_sparse(
+        corpus_batches(speech, front_end, seed, heard_s["speech"]),
+        corpus_batches(noise, front_end, seed + 1, heard_s["noise"]),
+        seed=seed,
+        each=each,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+        progress=show,
+        **options,
+    )
+    return Dictionary("sparse", arrays, front_end, {"mask_power": 1.6})  # measured best on development mixtures
 
 
 def hear(stages: Sequence[Stage], V: np.ndarray) -> np.ndarray | None:
@@ -50,6 +115,7 @@ def build_unfolded(
     schedules: list[Schedule],
     objective: Objective,
     first_stages: list[Stage],
+    start: Sequence[Stage] = (),
     seed: int = 0,
     matmul: Matmul = np.matmul,
     checkpoint: Path | None = None,
@@ -68,6 +134,8 @@ def build_unfolded(
     objective : Objective
     first_stages : list of Stage
         Stages that are trained already and taken over as they are.
+    start : sequence of Stage
+        Trained stages to go on from; where there is none, sparse NMF makes the first atoms.
     seed : int
     matmul : callable
         Matrix product of the training steps.
@@ -85,17 +153,11 @@ def build_unfolded(
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
-
-        def example(mix: Mixture, frames=slice(None), context=context, before=tuple(stages)) -> Example:
-            def stack(X):
-                V = X**exponent
-                return context.stack(V, hear(before, V), frames)
-
-            return objective.example(mix, stack, frames)
-
+        example = partial(_example, objective, exponent, context, tuple(stages))
         P = initial_weights(context, mixer, front_end.exponent, size, seed)
-        dev_examples = [example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)]
-        dev = Example(**{k: np.concatenate([getattr(e, k) for e in dev_examples]) for k in vars(dev_examples[0])})
+        if i < len(start):
+            P |= {name: array.copy() for name, array in start[i].P.items() if P[name].shape == array.shape}
+        dev = _joined([example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)])
         P, curve = train_stage(
             P,
             list(size.order),
@@ -119,17 +181,68 @@ def build_unfolded(
     )
 
 
+def retrain_unfolded(
+    dictionary: Dictionary, mixer: Mixer, dev_mixer: Mixer, *, schedule: Schedule, n_dev: int, seed: int = 0
+) -> Dictionary:
+    """Train the last stage of an unfolded dictionary on, from where it is.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    mixer, dev_mixer : Mixer
+        Mixtures to learn from, and to choose the best state by.
+    schedule : Schedule
+    n_dev : int
+        How many of the latter.
+    seed : int
+
+    Returns
+    -------
+    Dictionary
+    """
+    *before, stage = stages_of(dictionary)
+    objective = Objective()
+    example = partial(_example, objective, np.float32(dictionary.front_end.exponent), stage.context, tuple(before))
+    P, _ = train_stage(
+        {name: array.copy() for name, array in stage.P.items()},
+        stage.order,
+        partial(_some_frames, example, mixer, schedule.item_frames),
+        _joined([example(dev_mixer(number)) for number in range(n_dev)]),
+        schedule=schedule,
+        objective=objective,
+        seed=seed,
+    )
+    renewed = {f"{len(before)}/{name}": array for name, array in P.items()}
+    return replace(dictionary, arrays={**dictionary.arrays, **renewed})
+
+
+def _example(
+    objective: Objective,
+    exponent: np.float32,
+    context: Context,
+    before: tuple[Stage, ...],
+    mix: Mixture,
+    frames: slice | np.ndarray = slice(None),
+) -> Example:
+    """Frames of a mixture for the stage after those `before`."""
+
+    def stack(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        V = X**exponent
+        return context.stack(V, hear(before, V), frames)
+
+    return objective.example(mix, stack, frames)
+
+
+def _joined(examples: list[Example]) -> Example:
+    return Example(**{name: np.concatenate([getattr(e, name) for e in examples]) for name in vars(examples[0])})
+
+
 def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, number: int) -> Example:
     """Random frames of mixture `number`: those of one mixture teach much the same."""
     mix = mixer(number)
     n = mix.speech.shape[1]
     frames = np.random.default_rng([mixer.seed, number, 2]).permutation(n)[:n_frames]
     return example(mix, np.sort(frames))
-
-
-def front_end_stft(front_end: FrontEnd) -> STFT:
-    """STFT of a front end at the rate that dictionaries are trained at."""
-    return STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)
 
 
 def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:

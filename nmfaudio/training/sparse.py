@@ -1,54 +1,78 @@
-"""Training of sparse dictionaries: atoms of speech, then atoms of the noise that speech cannot explain."""
+"""Training of sparse dictionaries: atoms of speech, then atoms of the noise that speech cannot explain.
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+The corpus comes in numbered blocks of frames. What an update of the atoms needs to know of a block are sums over its
+frames, which depend on the block and the present atoms alone: any worker can compute them. They are added up in the
+order of the blocks, in double precision, so that the atoms do not depend on who computed what.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from ..errors import NmfaudioError
 from ..factorize.sparse import random_atoms
+from ..workers import Map
+from .checkpoint import Checkpoint
+
+Block = np.ndarray | Callable[[], Sequence[np.ndarray]]
+"""Compressed magnitude (F, N), or a function that makes some of them where it is called."""
+
+Batch = Sequence[Block]
+"""Blocks between one update of the atoms and the next: no more workers than there are have something to do."""
 
 Progress = Callable[[str, int, float], None]
 
+_QUIETEST = 0.05  # of the mean level of a recording; frames below it are passed over
+_START_BLOCKS = 8  # that the first atoms are drawn from
+
 
 def train_sparse(
-    speech: Iterable[np.ndarray],
-    noise: Iterable[np.ndarray],
+    speech: Iterable[Batch],
+    noise: Iterable[Batch],
     *,
     n_speech: int = 128,
     n_noise: int = 64,
     penalty: float = 0.3,
     seed: int = 0,
-    batch_frames: int = 1024,
     n_iter: int = 15,
     memory: float = 0.8,
+    each: Map = map,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
-    """Train atoms of speech and noise from streams of spectrogram blocks.
+    """Train atoms of speech and noise from streams of spectrograms.
 
     Sparse NMF under the Kullback-Leibler divergence with L2-normalised atoms (Le Roux, Weninger and Hershey 2015), by
-    mini-batches: the activations of a batch are found from scratch, and the statistics that the atoms are updated from
-    are kept with a forgetting factor (Lefèvre, Bach and Févotte, "Online algorithms for nonnegative matrix
+    mini-batches: the activations of the blocks of a batch are found from scratch, and the statistics that the atoms are
+    updated from are kept with a forgetting factor (Lefèvre, Bach and Févotte, "Online algorithms for nonnegative matrix
     factorization with the Itakura-Saito divergence", 2011). Memory does not grow with the streams. The noise atoms are
     trained beside the speech atoms, which stay as they are.
 
     Parameters
     ----------
-    speech, noise : iterable of ndarray, shape (F, N)
-        Compressed magnitudes; each block is brought to one level. Training ends with the stream, so several rounds
-        over a corpus, in random order, are the caller's.
+    speech, noise : iterable of lists of blocks
+        A block is a compressed magnitude, shape (F, N), or a function without arguments that makes a list of them,
+        wherever it is called; each magnitude is brought to one level. The atoms are updated after each list. Training
+        ends with the stream, so several rounds over a corpus, in random order, are the caller's.
     n_speech, n_noise : int
         Number of atoms.
     penalty : float
         L1 penalty of the activations.
     seed : int
         Chooses the frames that the atoms start from.
-    batch_frames : int
-        Frames of a batch.
     n_iter : int
         Updates of the activations in a batch.
     memory : float
         Weight of the past at every batch, from 0 to 1.
+    each : callable
+        Like the built-in `map`; from :func:`nmfaudio.workers.workers`, to compute blocks in many places.
+    checkpoint : Checkpoint, optional
+        The state is kept there after every batch, and taken from there: training that was killed goes on, with the
+        result that it would have had, if it is given the same streams again.
     progress : callable, optional
         Called after every batch with "speech" or "noise", the frames seen so far, and the objective a frame.
 
@@ -66,91 +90,156 @@ def train_sparse(
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> blocks = [rng.random((20, 100)).astype(np.float32) for _ in range(3)]
-    >>> {name: W.shape for name, W in train_sparse(blocks, blocks, n_speech=5, n_noise=3).items()}
+    >>> batches = [[rng.random((20, 100)).astype(np.float32)] for _ in range(3)]
+    >>> {name: W.shape for name, W in train_sparse(batches, batches, n_speech=5, n_noise=3).items()}
     {'speech': (20, 5), 'noise': (20, 3)}
     """
-    rng = np.random.default_rng(seed)
-    options = (penalty, rng, batch_frames, n_iter, memory, progress)
-    atoms = _train("speech", speech, n_speech, None, *options)
-    return {"speech": atoms, "noise": _train("noise", noise, n_noise, atoms, *options)}
+    options: dict[str, Any] = {
+        "penalty": penalty,
+        "n_iter": n_iter,
+        "memory": memory,
+        "each": each,
+        "checkpoint": checkpoint,
+        "progress": progress,
+    }
+    atoms = train_atoms("speech", speech, n_speech, rng=np.random.default_rng([seed, 0]), **options)
+    others = train_atoms("noise", noise, n_noise, atoms, rng=np.random.default_rng([seed, 1]), **options)
+    return {"speech": atoms, "noise": others}
 
 
-def _train(
+def train_atoms(
     name: str,
-    blocks: Iterable[np.ndarray],
+    batches: Iterable[Batch],
     n_atoms: int,
-    fixed: np.ndarray | None,
-    penalty: float,
+    fixed: np.ndarray | None = None,
+    *,
     rng: np.random.Generator,
-    batch_frames: int,
-    n_iter: int,
-    memory: float,
-    progress: Progress | None,
+    penalty: float = 0.3,
+    n_iter: int = 15,
+    memory: float = 0.8,
+    each: Map = map,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
-    from ..kernels.multiplicative import MultiplicativeUpdates, update_atoms
-
-    batches = _batches(name, blocks, batch_frames)
-    first = next(batches, None)
-    if first is None:
-        raise NmfaudioError(f"{name}: nothing to train on but silence")
-    if fixed is None:
-        fixed = np.empty((len(first), 0), np.float32)
-    if len(first) != len(fixed):
-        raise NmfaudioError(f"{name}: blocks of {len(first)} bins, but speech atoms of {len(fixed)}")
-    n_fixed = fixed.shape[1]
-    W = np.hstack([fixed, random_atoms(first, n_atoms, rng)])
-    free = W[:, n_fixed:]
-    mu = np.full((W.shape[1], 1), penalty, np.float32)
-    A, P, c = np.zeros_like(free), np.zeros_like(free), np.zeros(n_atoms, np.float32)
-    one, two, n_seen = np.float32(1), np.float32(2), 0
-    for V in chain([first], batches):
-        H = np.empty((len(mu), V.shape[1]), np.float32)
-        H[:] = V.sum(axis=0) / W.sum()
-        updates = MultiplicativeUpdates(V, W, H, mu, n_fixed=n_fixed)
-        for _ in range(n_iter):
-            updates.update_H()
-        n_seen += V.shape[1]
+    """Train the atoms of one source, beside atoms that stay as they are; see :func:`train_sparse`."""
+    saved = None if checkpoint is None else checkpoint.load(name)
+    state = None if saved is None else _State(**saved)
+    n_done = 0 if state is None else int(state.n_batches)
+    for number, batch in enumerate(batches):
+        if number < n_done:
+            continue
+        if state is None:
+            start = _first_frames(name, batch)
+            if start is None:
+                continue
+            state = _State.begin(random_atoms(start, n_atoms, rng))
+        if fixed is None:
+            fixed = np.empty((len(state.atoms), 0), np.float32)
+        if len(state.atoms) != len(fixed):
+            raise NmfaudioError(f"{name}: blocks of {len(state.atoms)} bins, but speech atoms of {len(fixed)}")
+        learn = partial(block_sums, name, np.hstack([fixed, state.atoms]), fixed.shape[1], penalty, n_iter)
+        frames, objective = 0, 0.0
+        Q, h = np.zeros(state.A.shape), np.zeros(n_atoms)
+        for sums in each(learn, batch):
+            frames += sums.frames
+            objective += sums.objective
+            Q += sums.Q
+            h += sums.h
+        if frames:
+            state.update(Q, h, penalty, memory)
+        state.n_batches, state.n_frames = np.array(number + 1), state.n_frames + frames
+        if checkpoint is not None:
+            checkpoint.save(name, vars(state).copy())
         if progress is not None:
-            progress(name, n_seen, updates.objective() / V.shape[1])
+            progress(name, int(state.n_frames), objective / max(frames, 1))
+    if state is None:
+        raise NmfaudioError(f"{name}: nothing to train on but silence")
+    return _sorted_by_centroid(state.atoms)
 
-        # The majoriser of all batches so far is P w - A log w + c w^2 / 2, with A = w Q.
-        Q_batch, P_batch = updates.statistics()
-        A = memory * A + free * Q_batch
-        P = memory * P + P_batch
-        c = memory * c + updates.penalties()[n_fixed:]
-        scale = np.ones((n_atoms, 1), np.float32)
-        update_atoms(free, scale, A / np.maximum(free, updates.floor), P, c, one, two, updates.floor)
-        P *= scale[:, 0]
-        c *= scale[:, 0]
-    return _sorted_by_centroid(free)
+
+@dataclass(frozen=True)
+class BlockSums:
+    """What an update of the atoms needs to know of a block."""
+
+    frames: int
+    objective: float
+    Q: np.ndarray
+    h: np.ndarray
+
+
+def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: int, block: Block) -> BlockSums:
+    """Sums over the frames of a block: ``Q = (V / WH) H'``, shape (F, K), and ``h = H 1``, shape (K,), of free atoms.
+
+    See `nmfaudio.kernels.multiplicative`; for the Kullback-Leibler divergence all rows of its P are h.
+    """
+    from ..kernels.multiplicative import MultiplicativeUpdates
+
+    V = _heard(name, block)
+    if V.shape[1] == 0:
+        return BlockSums(0, 0.0, np.zeros_like(W[:, n_fixed:]), np.zeros_like(W[0, n_fixed:]))
+    if len(V) != len(W):
+        raise NmfaudioError(f"{name}: a block of {len(V)} bins, but atoms of {len(W)}")
+    H = np.empty((W.shape[1], V.shape[1]), np.float32)
+    H[:] = V.sum(axis=0) / W.sum()
+    updates = MultiplicativeUpdates(V, W, H, np.full((len(H), 1), penalty, np.float32), n_fixed=n_fixed)
+    for _ in range(n_iter):
+        updates.update_H()
+    return BlockSums(V.shape[1], updates.objective(), updates.statistics()[0], H[n_fixed:].sum(axis=1))
+
+
+@dataclass
+class _State:
+    """Atoms, and sums over the batches so far; A is ``W * Q``, which stays when atoms change."""
+
+    atoms: np.ndarray
+    A: np.ndarray
+    h: np.ndarray
+    n_batches: np.ndarray
+    n_frames: np.ndarray
+
+    @classmethod
+    def begin(cls, atoms: np.ndarray) -> "_State":
+        return cls(atoms, np.zeros(atoms.shape), np.zeros(atoms.shape[1]), np.array(0), np.array(0))
+
+    def update(self, Q: np.ndarray, h: np.ndarray, penalty: float, memory: float) -> None:
+        """Minimise the majoriser of all batches so far, ``h w - A log w + penalty h w^2 / 2`` for each atom w."""
+        from ..kernels.multiplicative import update_atoms
+
+        floor = np.float32(np.finfo(np.float32).tiny ** 0.5)
+        self.A = memory * self.A + self.atoms * Q
+        self.h = memory * self.h + h
+        W = self.atoms.copy()
+        P = np.tile(self.h.astype(np.float32), (len(W), 1))
+        c = (penalty * self.h).astype(np.float32)
+        scale = np.ones((len(h), 1), np.float32)
+        Q_all = (self.A / np.maximum(W, floor)).astype(np.float32)
+        update_atoms(W, scale, Q_all, P, c, np.float32(1), np.float32(2), floor)
+        self.atoms, self.h = W, self.h * scale[:, 0]
+
+
+def _heard(name: str, block: Block) -> np.ndarray:
+    """Frames of a block that are not silent, each magnitude brought to one level, shape (F, N), float32, C order."""
+    heard: list[np.ndarray] = []
+    for V in block() if callable(block) else [block]:
+        if not np.isfinite(V).all() or V.min(initial=0) < 0:
+            raise NmfaudioError(f"{name}: a block holds NaN, infinity or negative values")
+        level = V.mean(dtype=np.float64) if V.size else 0
+        if level == 0:
+            continue
+        V = (V / level).astype(np.float32)
+        heard.append(V[:, V.mean(axis=0) > _QUIETEST])
+    return np.ascontiguousarray(np.concatenate(heard, axis=1)) if heard else np.empty((0, 0), np.float32)
+
+
+def _first_frames(name: str, batch: Batch) -> np.ndarray | None:
+    """Frames of the first blocks of a batch that are not silent; None if all are."""
+    heard = list(islice((V for V in (_heard(name, block) for block in batch) if V.size), _START_BLOCKS))
+    if len({len(V) for V in heard}) > 1:
+        raise NmfaudioError(f"{name}: a block of {len(heard[1])} bins after blocks of {len(heard[0])}")
+    return np.concatenate(heard, axis=1) if heard else None
 
 
 def _sorted_by_centroid(W: np.ndarray) -> np.ndarray:
     """Atoms in the order of their spectral centroids, low ones first; contiguous."""
     centroid = np.arange(len(W)) @ W / W.sum(axis=0)
     return np.ascontiguousarray(W[:, np.argsort(centroid)])
-
-
-def _batches(name: str, blocks: Iterable[np.ndarray], batch_frames: int) -> Iterator[np.ndarray]:
-    """Gather blocks, brought to one level and without silent frames, to batches of shape (F, batch_frames)."""
-    waiting: list[np.ndarray] = []
-    n_waiting = 0
-    for block in blocks:
-        if not np.isfinite(block).all() or block.min(initial=0) < 0:
-            raise NmfaudioError(f"{name}: a block holds NaN, infinity or negative values")
-        level = block.mean(dtype=np.float64) if block.size else 0
-        if level == 0:
-            continue
-        block = (block / level).astype(np.float32)
-        block = block[:, block.mean(axis=0) > 0.05]
-        if waiting and len(block) != len(waiting[0]):
-            raise NmfaudioError(f"{name}: a block of {len(block)} bins after blocks of {len(waiting[0])}")
-        waiting.append(block)
-        n_waiting += block.shape[1]
-        while n_waiting >= batch_frames:
-            together = np.concatenate(waiting, axis=1)
-            yield np.ascontiguousarray(together[:, :batch_frames])
-            waiting, n_waiting = [together[:, batch_frames:]], n_waiting - batch_frames
-    if n_waiting:
-        yield np.ascontiguousarray(np.concatenate(waiting, axis=1))

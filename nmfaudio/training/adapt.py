@@ -1,0 +1,143 @@
+"""A shipped dictionary and a minute of the user's own sound."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..dictionary import Dictionary
+from ..errors import NmfaudioError
+from ..noise import LONGEST_S, noise_profile
+from .corpus import Corpus
+from .unfolded import Schedule
+
+_SCHEDULE = Schedule(steps=150, rate=0.002, warm_up=10, pool_items=60, new_items=1, check_every=150)
+_N_DEV = 2
+_VOICE_ATOMS = 64  # measured: 128 bring half as much
+_VOICE_HEARD_S = 600.0  # a minute is heard ten times
+
+
+def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, seed: int = 0) -> Dictionary:
+    """Fit a dictionary to what there is of the user's sound, in the way that helps its kind most.
+
+    A sparse dictionary takes over the voice (:func:`with_voice`) and carries a profile of the noise
+    (:func:`with_noise`). One of another kind is trained on, where there is speech and noise (:func:`trained_on`);
+    with noise alone it carries a profile.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    speech, noise : Corpus or None
+        At least one of the two.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    NmfaudioError
+        If there is no sound, or speech alone for a kind that needs noise too.
+    """
+    fitted = dictionary
+    if dictionary.kind == "sparse" and speech is not None:
+        fitted = with_voice(fitted, speech, seed)
+    elif speech is not None and noise is not None:
+        fitted = trained_on(fitted, speech, noise, seed)
+    elif noise is None:
+        raise NmfaudioError(f"dictionary {dictionary.name!r} learns from mixtures: give --noise beside --speech")
+    if noise is not None and (dictionary.kind == "sparse" or speech is None):
+        fitted = with_noise(fitted, noise, seed)
+    story = {"adapted_from": dictionary.name, "sha256_of_it": dictionary.sha256}
+    if "note" in dictionary.record:
+        story["note_of_it"] = dictionary.record["note"]
+    return replace(fitted, record=story)
+
+
+def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int = 0) -> Dictionary:
+    """Unfolded dictionary whose last stage was trained a little more, on mixtures of the user's voice and noise.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Of kind "unfolded".
+    speech, noise : Corpus
+        A minute of each is enough.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    Dictionary
+    """
+    from .build import mixers, retrain_unfolded
+
+    mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, seed)
+    return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, seed=seed)
+
+
+def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Dictionary:
+    """Sparse dictionary whose speech atoms are those of one voice, in its room and through its microphone.
+
+    Atoms of one voice fit it more closely than those of all voices fit anyone, and explain less of the noise. They
+    take the place of the shipped ones: beside them they would leave everything as it was, or make it worse.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Of kind "sparse".
+    speech : Corpus
+        The voice, as clean as can be had; a minute is enough.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    Dictionary
+    """
+    from .blocks import corpus_batches
+    from .sparse import train_atoms
+
+    if dictionary.kind != "sparse":
+        raise NmfaudioError(f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not sparse")
+    batches = corpus_batches(speech, dictionary.front_end, seed, max(speech.hours * 3600, _VOICE_HEARD_S))
+    atoms = train_atoms("speech", batches, _VOICE_ATOMS, rng=np.random.default_rng(seed))
+    return replace(dictionary, arrays={**dictionary.arrays, "speech": atoms})
+
+
+def with_noise(dictionary: Dictionary, noise: Corpus, seed: int = 0) -> Dictionary:
+    """Dictionary that carries a profile of a noise: it denoises as if it were told ``noise=`` each time.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Any that denoises.
+    noise : Corpus
+        The noise alone; pieces of up to a minute in all are heard, drawn at random, each brought to one level.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    NmfaudioError
+        If there is no sound, or too little.
+    """
+    heard: list[np.ndarray] = []
+    left = int(LONGEST_S * noise.sr)
+    for piece in noise.pieces(np.random.default_rng(seed)):
+        y = piece.read(noise.sr)[:left]
+        level = np.sqrt(np.mean(y**2)) if len(y) else 0.0
+        if level > 0:
+            heard.append(y / level)
+            left -= len(y)
+        if left <= 0:
+            break
+    if not heard:
+        raise NmfaudioError(f"{noise.source}: the noise is silence")
+    profile = noise_profile(np.concatenate(heard), noise.sr, dictionary)
+    return replace(dictionary, arrays={**dictionary.arrays, "profile": profile.arrays["noise"]})

@@ -1,0 +1,65 @@
+"""State of a training on disk, so that it goes on where it was killed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import NmfaudioError
+
+Arrays = dict[str, np.ndarray]
+
+
+class Checkpoint:
+    """Named groups of arrays in one file, which belong to a training with certain settings.
+
+    Parameters
+    ----------
+    path : Path
+        File to keep them in.
+    settings : dict
+        What the training depends on; JSON. A file of a training with others is refused.
+
+    Raises
+    ------
+    NmfaudioError
+        If the file is of another training, or no checkpoint.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]):
+        self.path, self._settings = path, json.loads(json.dumps(settings))
+        self._groups: dict[str, Arrays] = {}
+        if path.exists():
+            self._read(path)
+
+    def load(self, group: str) -> Arrays | None:
+        """Arrays of a group, if there are any."""
+        return self._groups.get(group)
+
+    def save(self, group: str, arrays: Arrays) -> None:
+        """Replace a group; the file is written whole or stays as it was."""
+        self._groups[group] = arrays
+        named = {f"{name}/{key}": array for name, part in self._groups.items() for key, array in part.items()}
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
+        with open(temporary, "wb") as file:
+            np.savez(file, settings=np.array(json.dumps(self._settings)), **named)  # type: ignore[arg-type]
+        os.replace(temporary, self.path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+                found = json.loads(str(file["settings"]))
+                for name in file.files:
+                    if name != "settings":
+                        group, key = name.split("/")
+                        self._groups.setdefault(group, {})[key] = file[name]
+        except Exception:  # numpy and zipfile raise a dozen kinds on another file
+            raise NmfaudioError(f"{path}: not a checkpoint of this training; remove it or name another") from None
+        for name, value in self._settings.items():
+            if found.get(name) != value:
+                raise NmfaudioError(
+                    f"{path}: checkpoint of another training ({name} {found.get(name)}, not {value}); "
+                    "remove it or name another"
+                )

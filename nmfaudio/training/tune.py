@@ -1,0 +1,91 @@
+"""Rank and penalty of a sparse dictionary, chosen by how well speech and noise come apart on held-out sound."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import metrics
+from ..denoiser import Denoiser
+from ..dictionary import Dictionary
+from ..workers import Map
+
+RANKS = (32, 64, 128, 256)
+PENALTIES = (0.1, 0.3, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """What was tried, and what came of it.
+
+    Parameters
+    ----------
+    ranks, penalties : tuple
+        Numbers of speech atoms (there are half as many of noise) at the middle penalty, and penalties at the best rank.
+    rank_db, penalty_db : ndarray, shape (tried, mixtures)
+        SI-SDR in dB on held-out mixtures.
+    """
+
+    ranks: tuple[int, ...]
+    rank_db: np.ndarray
+    penalties: tuple[float, ...]
+    penalty_db: np.ndarray
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Options of :func:`nmfaudio.training.sparse.train_sparse`."""
+        n_speech = self.ranks[int(self.rank_db.mean(axis=1).argmax())]
+        penalty = self.penalties[int(self.penalty_db.mean(axis=1).argmax())]
+        return {"n_speech": n_speech, "n_noise": n_speech // 2, "penalty": penalty}
+
+
+def tune(
+    build: Callable[..., Dictionary],
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    sr: int,
+    *,
+    ranks: Sequence[int] = RANKS,
+    penalties: Sequence[float] = PENALTIES,
+    each: Map = map,
+    report: Callable[[str], None] = lambda line: None,
+) -> Tuning:
+    """Try numbers of atoms, then penalties.
+
+    Parameters
+    ----------
+    build : callable
+        Trains a dictionary with the options that :attr:`Tuning.best` has.
+    pairs : list of (clean, noisy)
+        Held-out mixtures, of shape (samples,), which should not be those that the result is judged on.
+    sr : int
+        Their rate.
+    ranks, penalties : sequence
+        What to try; ranks are tried with the middle one of the penalties.
+    each : callable
+        From :func:`nmfaudio.workers.workers`.
+    report : callable
+        Called with a line for each that was tried.
+
+    Returns
+    -------
+    Tuning
+    """
+
+    def quality(n_speech: int, penalty: float) -> list[float]:
+        dictionary = build(n_speech=n_speech, n_noise=n_speech // 2, penalty=penalty)
+        db = list(each(partial(_si_sdr, dictionary, sr), pairs))
+        report(f"{n_speech} + {n_speech // 2} atoms, penalty {penalty:g}: SI-SDR {np.mean(db):.2f} dB held out")
+        return db
+
+    middle = penalties[len(penalties) // 2]
+    rank_db = np.array([quality(rank, middle) for rank in ranks])
+    best = int(rank_db.mean(axis=1).argmax())
+    penalty_db = np.array([rank_db[best] if p == middle else quality(ranks[best], p) for p in penalties])
+    return Tuning(tuple(ranks), rank_db, tuple(penalties), penalty_db)
+
+
+def _si_sdr(dictionary: Dictionary, sr: int, pair: tuple[np.ndarray, np.ndarray]) -> float:
+    clean, noisy = pair
+    return float(metrics.si_sdr(clean, Denoiser(dictionary)(noisy, sr)))

@@ -1,0 +1,52 @@
+"""Functions that tests have done elsewhere; in a module of their own, so that other processes can import them."""
+
+import os
+import signal
+from pathlib import Path
+
+from nmfaudio.training import sparse
+
+
+def square(x):
+    return x * x
+
+
+def square_or_die(token, x):
+    """The worker that takes 2 is killed, once: as long as the file `token` exists."""
+    if x == 2:
+        die_once(token)
+    return x * x
+
+
+def die_once(token):
+    if Path(token).exists():
+        Path(token).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DeadlyBlock:
+    """Block whose first reader is killed half-way."""
+
+    def __init__(self, V, token):
+        self.V, self.token = V, token
+
+    def __call__(self):
+        die_once(self.token)
+        return [self.V]
+
+
+def deadly(batches, token):
+    """The same batches, but the worker that takes a block in the middle of them dies, once."""
+    batches = [list(batch) for batch in batches]
+    token.touch()
+    middle = batches[len(batches) // 2]
+    middle[-1] = DeadlyBlock(middle[-1], str(token))
+    return batches
+
+
+def train(speech, noise, **options):
+    return sparse.train_sparse(speech, noise, **{"n_speech": 3, "n_noise": 2, "penalty": 0.05} | options)
