@@ -226,9 +226,9 @@ def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
     from ..training.source import train_dictionary
 
     recordings, left_s = [], _MOST_HEARD_S
-    for y in corpus.blocks(np.random.default_rng(args.seed)):
-        recordings.append(y)
-        left_s -= len(y) / corpus.sr
+    for piece in corpus.pieces(np.random.default_rng(args.seed)):
+        recordings.append(piece.read(corpus.sr))
+        left_s -= len(recordings[-1]) / corpus.sr
         if left_s <= 0:
             break
     return train_dictionary(
