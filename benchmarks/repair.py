@@ -1,4 +1,4 @@
-"""Measure repair on real recordings: see separation.md.
+"""Measure repair on real recordings: see repair.md.
 
 python benchmarks/repair.py TABLE... --data DIR
 """
@@ -63,7 +63,7 @@ def regions(speech: list[np.ndarray]) -> None:
         for start_s in np.arange(0.25, len(y) / SR - 0.5, 0.33):
             low_hz = rng.uniform(150, 3000)
             holes.append((start_s, start_s + rng.uniform(0.1, 0.2), low_hz, low_hz + 2500))
-        mask = np.any([region(hole, stft, Y.shape[-1], SR) for hole in holes], axis=0)
+        mask = np.any([region(hole, stft, len(y), SR) for hole in holes], axis=0)
         damaged = stft.synthesis(np.where(mask, 0, Y), len(y))
         linear = with_fitting_phases(linear_in_time(np.abs(Y), mask), Y, mask, stft, len(y))
         for method, x in (

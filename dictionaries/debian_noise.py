@@ -4,7 +4,8 @@ Recordings of rain, streets and machines are many, those of music and of single 
 from packages of games and of music programs (CC0, CC-BY-SA, GPL; each package's copyright file says), for `--noise`::
 
     apt-get download sonic-pi-samples hydrogen-drumkits colobot-common-sounds freedroidrpg-data \
-        unknown-horizons wesnoth-1.16-data lincity-ng-data endless-sky-data
+        unknown-horizons wesnoth-1.16-data lincity-ng-data endless-sky-data \
+        widelands-data supertuxkart-data minetest-data pingus-data extremetuxracer-data flightgear-data-base torcs-data
     for package in *.deb; do dpkg-deb --extract $package unpacked; done
     python debian_noise.py unpacked noise/
 """
@@ -16,29 +17,53 @@ import numpy as np
 import soundfile as sf
 
 from nmfaudio import audio
+from nmfaudio.errors import AudioError
 
 SR = 16000
 TRACK_S = 20
 FOLDERS = {
-    "music": ["games/colobot/music", "freedroidrpg/data/sound/music", "unknown-horizons/content/audio/music"],
+    "music": [
+        "games/colobot/music",
+        "freedroidrpg/data/sound/music",
+        "unknown-horizons/content/audio/music",
+        "games/widelands/data/music",
+        "games/supertuxkart/data/music",
+        "games/etr/music",
+    ],
     "drums": ["hydrogen/data/drumkits"],
     "loops": ["sonic-pi/samples"],
+    "engines": ["games/flightgear/Sounds", "games/flightgear/Aircraft/c172p/Sounds", "games/torcs/data/sound"],
     "effects": [
         "games/wesnoth/1.16/data/core/sounds",
         "games/lincity-ng/sounds",
         "games/endless-sky/sounds",
         "games/colobot/sounds",
         "unknown-horizons/content/audio/sounds",
+        "games/widelands/data/sound",
+        "games/supertuxkart/data/sfx",
+        "games/minetest/games/minetest_game/mods/default/sounds",
+        "games/pingus/data/sounds",
+        "games/etr/sounds",
     ],
 }
-N_TRACKS = {"drums": 12, "loops": 12, "effects": 30}
-VOICES = ("voice", "human", "vocal", "misc_burp", "speech")  # speech is what must not count as noise
+N_TRACKS = {"music": 70, "drums": 20, "loops": 16, "engines": 24, "effects": 60}
+# speech is what must not count as noise
+VOICES = ("voice", "human", "vocal", "misc_burp", "speech", "tavern", "mk-viii", "tcas")
 
 
 def sounds(root: Path, folders: list[str]) -> list[Path]:
     """Sound files below some folders of the unpacked packages, without voices."""
     found = [p for folder in folders for p in sorted((root / "usr/share" / folder).rglob("*"))]
-    return [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES)]
+    sounding = [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES)]
+    return [p for p in sounding if opens(p)]
+
+
+def opens(path: Path) -> bool:
+    """Whether a file is what its name says; some packages have empty ones."""
+    try:
+        return audio.info(path).duration_s > 0
+    except AudioError:
+        return False
 
 
 def read(path: Path, seconds: float, start_s: float | None = None) -> np.ndarray:
@@ -86,6 +111,7 @@ def main() -> None:
             parser.error(f"{args.unpacked}: no {kind} found below usr/share; unpack the packages there first")
         (args.output / kind).mkdir(parents=True, exist_ok=True)
         if kind == "music":
+            files = [files[i] for i in sorted(rng.permutation(len(files))[: N_TRACKS[kind]])]
             starts_s = [rng.uniform(0, max(0.0, audio.info(path).duration_s - TRACK_S)) for path in files]
             tracks = (read(path, TRACK_S, start_s) for path, start_s in zip(files, starts_s, strict=True))
         else:

@@ -1,4 +1,4 @@
-"""Pages of the site that lie elsewhere in the project: model cards, benchmark results, changes."""
+"""Parts of the site that lie elsewhere in the project: model cards, benchmarks, changes, lessons, scripts."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("dictionaries/*.md", "benchmarks/*.md", "CHANGELOG.md")
+PLACES = ("dictionaries/*.md", "benchmarks/*.md", "CHANGELOG.md", "examples/*.py", "notebooks/*.ipynb")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

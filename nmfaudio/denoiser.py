@@ -135,46 +135,51 @@ class Denoiser(Settings):
             return
         stft = self._stft_at(sr)
         spectra = Spectra(stft, blocks)
-        past, future, segment = self._neighbourhood()
+        found, window = self._decomposition, self._long_term
+        coming: list[np.ndarray] = []  # spectra of the newest frames
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
+        mask: np.ndarray | None = None  # of the frames first..explained
+        explained, end = 0, 0
         pending = None  # frames with their gain applied that later frames still overlap
         for Y, last in spectra:
-            held = Y if held is None else np.concatenate([held, Y], axis=-1)
-            end = first + held.shape[-1]
-            stop = end if last else (end - future) // segment * segment
-            if not last and stop - done < _piece_frames(held):
+            coming.append(Y)
+            end += Y.shape[-1]
+            stop = end if last else (end - found.future_frames) // found.segment_frames * found.segment_frames
+            if not last and stop - explained < _piece_frames(Y):
                 continue
-            piece = slice(done - first, stop - first)
-            gain = self._gain(held)[..., piece]
-            masked = held[..., piece]
+            held = np.concatenate([*([] if held is None else [held]), *coming], axis=-1)
+            coming = []
+            power = powers(held, self.channels)
+            new = self._mask(power, slice(explained - first, stop - first))
+            mask = new if mask is None else np.concatenate([mask, new], axis=-1)
+            explained = stop
+            if not last:
+                stop = max(done, stop - window.future)
+            gain = self._gain(power[..., : explained - first], mask)[..., done - first : stop - first]
+            masked = held[..., done - first : stop - first]
             pending = masked.copy() if pending is None else np.concatenate([pending, masked], axis=-1)
             pending[..., pending.shape[-1] - gain.shape[-1] :] *= gain
             done = stop
-            keep = max(first, done - past)
-            held, first = held[..., keep - first :].copy(), keep  # a copy lets go of what it was cut from
+            keep = max(first, min(explained - found.past_frames, done - window.past))
+            # copies let go of what they were cut from
+            held, mask, first = held[..., keep - first :].copy(), mask[..., keep - first :].copy(), keep
             reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
             hops = pending.shape[-1] - reach
             if last:
                 yield stft.synthesis(pending, spectra.n_samples - spectra.n_given)
             elif hops > 0:
-                yield stft.synthesis(pending, hops * stft.hop_length)
+                yield stft.synthesis(pending[..., : hops + reach], hops * stft.hop_length)
                 spectra.n_given += hops * stft.hop_length
                 pending = pending[..., hops:]
 
-    def _neighbourhood(self) -> tuple[int, int, int]:
-        """Frames before and after one that its gain depends on, and the grid on which pieces may end."""
-        found, window, segment = self._decomposition, self._long_term, self._decomposition.segment_frames
-        past = found.past_frames + -(-window.past // segment) * segment
-        return past, found.future_frames + -(-window.future // segment) * segment, segment
+    def _mask(self, power: np.ndarray, frames: slice) -> np.ndarray:
+        """Share of speech of some frames, shape (channels, F, N), for the power of those around them."""
+        front_end, mask_power = self.dictionary.front_end, self.gain_rule.mask_power
+        return np.stack([power_mask(*self._decomposition(compressed(X, front_end), frames), mask_power) for X in power])
 
-    def _gain(self, Y: np.ndarray) -> np.ndarray:
-        """Gain of every bin of spectra of shape (channels, F, N); one channel of it where channels are linked."""
-        gains = []
-        for power in powers(Y, self.channels):
-            S, N = self._decomposition(compressed(power, self.dictionary.front_end))
-            mask = power_mask(S, N, self.gain_rule.mask_power)
-            gains.append(self.gain_rule(self._long_term(power, mask)))
-        return np.stack(gains)
+    def _gain(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Gain of every bin, shape (channels, B, N); one channel of it where channels are linked."""
+        return np.stack([self.gain_rule(self._long_term(*pair)) for pair in zip(power, mask, strict=True)])
 
 
 def _piece_frames(Y: np.ndarray) -> int:

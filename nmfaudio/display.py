@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .audio import as_signal
 from .dictionary import Dictionary
 from .errors import NmfaudioError
+from .levels import brightest_db, decibels, frames_a_column, pooled
 from .stft import STFT
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "tuningshow",
 ]
 
+_FRAMES = 4000  # about as many are transformed at a time
 _LEVELS = "magma"
 _GAINS = "gray"
 _LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
@@ -57,13 +59,17 @@ def specshow(
     max_db
         Level of the brightest colour, 0 dB being a sine of full scale; the signal's own highest unless given.
 
+    Notes
+    -----
+    A recording of hours is drawn, too: of more than 6000 frames, means of the power of neighbours.
+
     Raises
     ------
     NmfaudioError
         If the signal is empty or matplotlib is missing.
     """
     level_db = _level_db(y, sr)
-    top = level_db.max() if max_db is None else max_db
+    top = brightest_db(level_db, range_db) if max_db is None else max_db
     return _show_over_time(level_db, np.shape(y)[-1], sr, ax, _LEVELS, (top - range_db, top), "Level (dB)")
 
 
@@ -116,10 +122,11 @@ def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | N
     """
     if axes is None:
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
-    top = _level_db(before, sr).max()
-    specshow(before, sr, ax=axes[0], max_db=top).set_title("Before")
+    range_db = 60.0
+    top = brightest_db(_level_db(before, sr), range_db)
+    specshow(before, sr, ax=axes[0], range_db=range_db, max_db=top).set_title("Before")
     gainshow(before, after, sr, ax=axes[1]).set_title("Gain")
-    specshow(after, sr, ax=axes[2], max_db=top).set_title("After")
+    specshow(after, sr, ax=axes[2], range_db=range_db, max_db=top).set_title("After")
     for ax in axes[:2]:
         ax.set_xlabel("")
     return axes
@@ -344,21 +351,31 @@ def _pitches_hz(W: NDArray[np.float64], bin_hz: float) -> NDArray[np.float64]:
 
 
 def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:
-    """Level (F, N) of a signal, averaged over channels; 0 dB is a sine of full scale."""
-    stft = STFT.for_rate(sr)
-    power = np.abs(stft(as_signal(y)) * stft.amplitude_scale) ** 2
-    if power.size == 0:
+    """Level (F, columns) of a signal, averaged over channels; 0 dB is a sine of full scale."""
+    stft, y = STFT.for_rate(sr), as_signal(y)
+    n_frames, hop = stft.n_frames(y.shape[-1]), stft.hop_length
+    if not n_frames or not y.size:
         raise NmfaudioError(f"there is nothing to draw in a signal of shape {np.shape(y)}")
-    return 10 * np.log10(power.reshape(-1, *power.shape[-2:]).mean(axis=0) + 1e-12)
+    width = frames_a_column(n_frames)
+    step, reach = -(-_FRAMES // width) * width, -(-stft.overlap // hop)
+    columns = []
+    for start in range(0, n_frames, step):
+        first, stop = max(0, start - reach), min(start + step, n_frames)
+        Y = stft(y[..., first * hop : stop * hop])[..., start - first : stop - first]
+        power = np.abs(Y * stft.amplitude_scale) ** 2
+        columns.append(pooled(power.reshape(-1, *power.shape[-2:]).mean(axis=0), width))
+    return decibels(np.concatenate(columns, axis=1))
 
 
 def _show_over_time(
     values: NDArray, n_samples: int, sr: float, ax: Axes | None, cmap: str, limits: tuple[float, float], label: str
 ) -> Axes:
-    """Draw values (F, N) of the frames of `n_samples` samples: frame t is centred on sample t * hop_length."""
-    hop_s = STFT.for_rate(sr).hop_length / sr
+    """Draw values (F, columns) of a signal of `n_samples` samples: frame t is centred on sample t * hop_length."""
+    stft = STFT.for_rate(sr)
+    hop_s = stft.hop_length / sr
+    column_s = frames_a_column(stft.n_frames(n_samples)) * hop_s
     half_bin = sr / 4000 / (len(values) - 1)
-    extent = (-hop_s / 2, (values.shape[1] - 0.5) * hop_s, -half_bin, sr / 2000 + half_bin)
+    extent = (-hop_s / 2, values.shape[1] * column_s - hop_s / 2, -half_bin, sr / 2000 + half_bin)
     ax = _show(values, extent, ax, cmap, limits, label)
     ax.set(xlabel="Time (s)", xlim=(0, n_samples / sr), ylim=(0, sr / 2000))
     return ax

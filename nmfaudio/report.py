@@ -18,18 +18,20 @@ import soundfile as sf
 from numpy.typing import ArrayLike, NDArray
 
 from . import __version__
-from .audio import as_signal
+from .audio import as_signal, resample
 from .decompose import decomposition_for
 from .decompose.firing import Firing, firing
 from .denoiser import Denoiser, compressed, powers
 from .errors import AudioError
 from .gain import GainRule, power_mask
+from .levels import brightest_db, decibels, frames_a_column, pooled
 from .stft import STFT
 
 __all__ = ["page", "seconds_shown"]
 
 _SAMPLES = 3_000_000  # of all channels; before and after take 12 MB at most, and 16 MB in base64
-_COLUMNS = 6000  # of a picture
+_LEAST_SR = 16000  # at a lower rate as many samples would last too long to be explained in little memory
+_PLAYED_SR = 8000, 96000  # what browsers play
 _RANGE_DB = 70.0
 _COLOURS = 64
 _MAGMA = ("000004", "1c1044", "4f127b", "812581", "b5367a", "e55964", "fb8861", "fec287", "fcfdbf")
@@ -42,10 +44,10 @@ def seconds_shown(sr: float, channels: int) -> float:
 
     Examples
     --------
-    >>> seconds_shown(16000, 1), seconds_shown(48000, 2)
-    (187.5, 31.25)
+    >>> seconds_shown(8000, 1), seconds_shown(16000, 1), seconds_shown(48000, 2)
+    (187.5, 187.5, 31.25)
     """
-    return _SAMPLES / (sr * min(channels, 2))
+    return _SAMPLES / (max(sr, _LEAST_SR) * min(channels, 2))
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def page(
         "dictionary": denoiser.dictionary.name,
         "sha256": denoiser.dictionary.sha256,
         "version": __version__,
+        "range": f"{_RANGE_DB:g}",
     }
     parts = {name: html.escape(text) for name, text in parts.items()}
     parts |= _sounds(before, after, sr) | _pictures({"before": Y, "after": Z, "removed": Y - Z}, stft, before.shape[1])
@@ -194,7 +197,7 @@ def _numbers(facts: Figures) -> str:
 
 def _about(y: NDArray, sr: float, start_s: float, shown_s: float, whole_s: float) -> str:
     channels = "mono" if len(y) == 1 else "stereo"
-    what = f"{sr:g} Hz, {channels}, {_clock(whole_s)} long"
+    what = f"{sr:g} Hz, {channels}, {_clock(whole_s)} long" + ("" if y.any() else ", silent")
     if start_s == 0 and whole_s - shown_s < 0.5 / sr:
         return what
     part = f"{_clock(start_s)} to {_clock(start_s + shown_s)}"
@@ -212,20 +215,22 @@ def _data_uri(data: bytes, kind: str) -> str:
 
 
 def _sounds(before: NDArray, after: NDArray, sr: float) -> dict[str, str]:
+    played_sr = int(np.clip(round(sr), *_PLAYED_SR))
     loudest = max(1.0, float(np.abs(before).max()), float(np.abs(after).max()))
     sounds = {}
     for name, y in (("before", before), ("after", after)):
         file = io.BytesIO()
-        sf.write(file, (y / loudest).T, round(sr), format="FLAC", subtype="PCM_16")
+        y = y if round(sr) == played_sr else resample(y, round(sr), played_sr)
+        sf.write(file, (y / loudest).T, played_sr, format="FLAC", subtype="PCM_16")
         sounds[f"{name}_sound"] = _data_uri(file.getvalue(), "audio/flac")
     return sounds
 
 
 def _pictures(spectra: dict[str, NDArray], stft: STFT, n_samples: int) -> dict[str, str]:
     """Spectrograms in the same colours, the loudest bin before being the brightest, and where to put them."""
-    width = -(-spectra["before"].shape[-1] // _COLUMNS)
-    levels = {name: 10 * np.log10(_pooled(powers(Y, "linked")[0], width) + 1e-20) for name, Y in spectra.items()}
-    top = levels["before"].max()
+    width = frames_a_column(spectra["before"].shape[-1])
+    levels = {name: decibels(pooled(powers(Y, "linked")[0], width)) for name, Y in spectra.items()}
+    top = brightest_db(levels["before"], _RANGE_DB)
     anchors = np.array([list(bytes.fromhex(colour)) for colour in _MAGMA])
     at = np.linspace(0, len(anchors) - 1, _COLOURS)
     palette = np.stack([np.interp(at, np.arange(len(anchors)), channel) for channel in anchors.T], axis=1)
@@ -235,12 +240,6 @@ def _pictures(spectra: dict[str, NDArray], stft: STFT, n_samples: int) -> dict[s
         pixels = np.clip((level - top) / _RANGE_DB + 1, 0, 1) * (_COLOURS - 1)
         pictures[f"{name}_picture"] = _data_uri(_png(np.rint(pixels[::-1]), palette), "image/png")
     return pictures
-
-
-def _pooled(P: NDArray, width: int) -> NDArray:
-    """Means of so many neighbouring frames, which keep a picture from being wider than need be."""
-    starts = np.arange(0, P.shape[1], width)
-    return np.add.reduceat(P, starts, axis=1) / np.diff(starts, append=P.shape[1])
 
 
 def _png(pixels: NDArray, palette: NDArray) -> bytes:
@@ -272,10 +271,11 @@ def _most_active(source: str, found: Firing, hz: NDArray) -> str:
     shares = found.shares
     order = [k for k in np.argsort(shares)[::-1][:_ATOMS] if shares[k] > 0]
     total = 100 * shares.sum()
-    text = f"{source.capitalize()}: {100 * shares[order].sum():.0f} % of the estimate is these atoms'"
-    text += f", {total - 100 * shares[order].sum():.0f} % that of {len(shares) - len(order)} others"
+    these = 100 * shares[order].sum()
+    text = f"{source.capitalize()}: these {len(order)} make up {these:.0f} % of it"
+    text += f", {len(shares) - len(order)} others {total - these:.0f} %"
     if total < 99.5 and order:
-        text += f", {100 - total:.0f} % that of spectra heard in the recording itself"
+        text += f", spectra heard in the recording itself {100 - total:.0f} %"
     if not order:
         text = f"{source.capitalize()}: none fired"
     figures = "\n".join(_atom(found.atoms[:, k], found.parts[k], shares[k], hz) for k in order)

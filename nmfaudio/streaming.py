@@ -163,4 +163,4 @@ class StreamingDenoiser(Settings):
     def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, LongTermStream]) -> np.ndarray:
         decomposition, long_term = stream
         S, N = decomposition.push(compressed(power, self.dictionary.front_end))
-        return self.gain_rule(long_term.push(power, power_mask(S, N, self.gain_rule.mask_power)[:, 0]))
+        return self.gain_rule(long_term.push(power, power_mask(S, N, self.gain_rule.mask_power)))

@@ -22,7 +22,8 @@ def update(P, layer, stack, tracked, h, a, eps):
     W, c = P[f"atoms{layer}"], P[f"weights{layer}"]
     n_bins = P["speech"].shape[0]
     _, Q, num, den = explain(stack, h @ W.T, tracked, P[f"gains{layer}"], a, c, n_bins, eps)
-    ratio = (Q @ W) / (c @ W + P[f"penalty{layer}"])
+    against = P.get(f"against{layer}", np.zeros_like(W))
+    ratio = (Q @ W) / (c @ W + P[f"penalty{layer}"] + Q @ against)
     return h * ratio ** P[f"relaxation{layer}"], a * num / (den + P[f"tracked_penalty{layer}"])
 
 

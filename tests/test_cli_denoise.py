@@ -298,7 +298,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
 @pytest.mark.parametrize(
     "args, words",
     [
-        ("", "required: paths"),
+        ("", "required: INPUT"),
         ("a.wav b.wav --strength -1", "'-1' is not a strength from 0 to 10"),
         ("a.wav b.wav --strength nan", "'nan' is not a strength"),
         ("a.wav b.wav --attenuation-limit -3", "'-3' is not a number of decibels"),
@@ -306,7 +306,8 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
         ("a.wav b.wav --attenuation-limit much", "'much' is not a number of decibels"),
         ("a.wav b.wav --start yesterday", "'yesterday' is not a time"),
         ("a.wav b.wav --end 1:60", "'1:60' is not a time"),
-        ("a.wav b.wav --noise 2-1", "'2-1' is not a part of a recording"),
+        ("a.wav b.wav --noise 2-1", "'2-1' is neither a file nor a part of a recording"),
+        ("a.wav b.wav --noise 0-1,5", "'0-1,5' is neither a file nor a part of a recording"),
         ("a.wav b.wav --noise a.wav --save-profile b.wav", "'b.wav' is not the name of a profile"),
         ("a.wav b.wav --jobs 0", "'0' is not a number from 1 up"),
         ("a.wav b.wav --overwrite --skip-existing", "not allowed with argument"),
@@ -331,13 +332,14 @@ def test_unwritable_folder(folder, capsys):
     assert "locked/out.wav: cannot be written (Permission denied)" in one_line(capsys)
 
 
-def test_help_fits_a_screen(capsys):
+def test_help_fits_a_screen(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) <= 44
-    assert max(map(len, lines)) <= 110
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("command, name", [(main, "denoise"), (nmfaudio_command.main, "nmfaudio")])
@@ -794,6 +796,12 @@ def test_noise_that_cannot_be_used(real, capsys, what, words):
     assert main(["in.wav", "out.wav", "-d", "d.npz", "--noise", what, "--save-profile", "kept.npz"]) == 2
     assert words in one_line(capsys)
     assert not Path("out.wav").exists() and not Path("kept.npz").exists()
+
+
+def test_what_a_subcommand_does_not_know_is_its_own_error(capsys):
+    with pytest.raises(SystemExit):
+        nmfaudio_command.main(["report", "in.wav", "--nonsense"])
+    assert one_line(capsys, "nmfaudio report").endswith("--nonsense (see nmfaudio report --help)\n")
 
 
 @pytest.mark.parametrize("name", nmfaudio_command.SUBCOMMANDS)

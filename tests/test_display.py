@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from nmfaudio import Dictionary, NmfaudioError, display
+from nmfaudio import Dictionary, NmfaudioError, display, levels
 
 matplotlib.use("Agg")
 SR = 16000
@@ -41,6 +41,23 @@ def test_specshow_puts_a_sine_at_its_frequency_level_and_time(ax, sr):
     assert value_at(ax, 0.25, 2.0) < -60
     assert ax.get_xlim() == (0, 1) and ax.get_ylim() == (0, sr / 2000)
     assert ax.get_xlabel() == "Time (s)" and ax.get_ylabel() == "Frequency (kHz)"
+
+
+def test_silence_is_black(ax):
+    display.specshow(np.zeros(SR), SR, ax=ax)
+    (image,) = ax.images
+    assert image.norm(image.get_array()).max() <= 0
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_long_recording_is_drawn_where_it_is(ax, monkeypatch, width):
+    y = np.concatenate([np.zeros(SR), sine(2000, 0.1, seconds=1.0)])
+    monkeypatch.setattr(levels, "_COLUMNS", len(y) // 256 // width + 1)
+    monkeypatch.setattr(display, "_FRAMES", 16)
+    display.specshow(y, SR, ax=ax)
+    assert ax.images[0].get_array().shape[1] == pytest.approx(len(y) / 256 / width, abs=1)
+    assert value_at(ax, 1.1, 2.0) == pytest.approx(-20, abs=1) and value_at(ax, 0.9, 2.0) < -60
+    assert ax.get_xlim() == (0, 2)
 
 
 def test_specshow_averages_the_power_of_channels(ax):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nmfaudio import StreamingDenoiser, ffmpeg
+from nmfaudio import Denoiser, Dictionary, StreamingDenoiser, ffmpeg
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -36,6 +36,35 @@ def test_denoise_array_removes_more_when_it_may(tmp_path):
     assert 0 < removed[0] < removed[1] <= removed[2]
 
 
+def test_a_folder_is_cleaned_once(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no sound")
+    (tmp_path / "in" / "broken.wav").write_text("no sound either")
+    y, sr = sf.read(EXAMPLES / "noisy.wav", 16000)
+    sf.write(tmp_path / "in" / "noisy.flac", y, sr, subtype="PCM_24")
+    assert run("denoise_folder.py", "in", "out", cwd=tmp_path) == str(Path("out", "noisy.flac")) + "\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["noisy.flac"]
+    info = sf.info(tmp_path / "out" / "noisy.flac")
+    assert (info.samplerate, info.frames, info.subtype) == (sr, len(y), "PCM_24")
+    assert run("denoise_folder.py", "in", "out", cwd=tmp_path) == ""
+
+
+def test_a_stream_gives_what_the_whole_file_does(tmp_path):
+    run("denoise_stream.py", EXAMPLES / "noisy.wav", cwd=tmp_path)
+    streamed, sr = sf.read(tmp_path / "streamed.wav")
+    y, _ = sf.read(EXAMPLES / "noisy.wav", dtype="float32")
+    late = len(streamed) - len(y)
+    assert late == StreamingDenoiser(sr).latency
+    np.testing.assert_allclose(streamed[late:], Denoiser("speech-causal")(y, sr), atol=2**-14)
+
+
+def test_own_dictionary_is_kept_and_scored(tmp_path):
+    scores = dict(line.split(":") for line in run("own_dictionary.py", "rain.npz", cwd=tmp_path).splitlines())
+    assert list(scores) == ["noisy", "speech-sparse", "speech", "rain.npz"]
+    assert float(scores["rain.npz"].split()[0]) > float(scores["noisy"].split()[0]) + 1
+    assert set(Dictionary.load(tmp_path / "rain.npz").arrays) == {"speech", "noise"}
+
+
 @pytest.mark.parametrize(("name", "sr", "channels"), [("noisy.wav", 16000, 1), ("noisy_48k.ogg", 48000, 2)])
 def test_recordings_are_small_and_named_in_the_licences(name, sr, channels):
     path = EXAMPLES / name
@@ -57,3 +86,10 @@ def test_raw_samples_go_through_a_pipe(tmp_path):
     y, sr = sf.read(source, dtype="float32")
     expected = StreamingDenoiser(sr, 2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
     np.testing.assert_allclose(sf.read(tmp_path / "out.wav", dtype="float32")[0].T, expected, atol=2**-14)
+
+
+def test_separate_improves_both_stems_and_they_add_up(tmp_path):
+    *gains, off = run("separate.py", tmp_path, cwd=tmp_path).splitlines()
+    assert all(float(line.split()[1]) > 5 for line in gains) and len(gains) == 2
+    assert float(off.split()[-1]) < 1e-5
+    assert {path.name for path in tmp_path.iterdir()} == {"voice.wav", "tune.wav"}

@@ -1,4 +1,5 @@
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -100,6 +101,39 @@ def test_pesq_and_stoi_say_what_they_cannot_score(speech):
         metrics.estoi(speech[:4000], speech[:4000], SR)
     with pytest.raises(NmfaudioError, match=r"shape \(samples,\)"):
         metrics.stoi(speech[None], speech[None], SR)
+
+
+def test_bss_eval_tells_interference_from_artefacts_in_any_order():
+    rng = np.random.default_rng(0)
+    sources, hiss = rng.standard_normal((2, 3, 8000))
+    scores = metrics.bss_eval(sources, np.roll(sources + 0.1 * sources[[1, 2, 0]] + 0.01 * hiss, 1, axis=0))
+    np.testing.assert_allclose(scores["sir"], 20, atol=1)
+    np.testing.assert_allclose(scores["sar"], 40, atol=1)
+    np.testing.assert_allclose(scores["sdr"], scores["sir"], atol=0.3)
+    assert scores["order"].tolist() == [1, 2, 0]
+    with pytest.raises(NmfaudioError, match="one channel"):
+        metrics.bss_eval(np.stack([sources] * 2), np.stack([sources] * 2))
+
+
+def test_frames_of_stems_are_scored_by_museval():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of museval's own dependencies
+        pytest.importorskip("museval")
+        rng = np.random.default_rng(0)
+        stems = rng.standard_normal((2, 2, 8000))
+        scores = metrics.bss_eval_frames(stems, stems + 0.1 * stems[::-1], 8000, frame_s=0.5)
+    np.testing.assert_allclose(scores["sir"], 20, atol=1)
+    np.testing.assert_allclose(scores["sdr"], 20, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "module"), [(metrics.bss_eval, "fast_bss_eval"), (metrics.bss_eval_frames, "museval")]
+)
+def test_a_missing_library_for_stems_is_named_with_its_extra(measure, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    stems = np.random.default_rng(0).standard_normal((2, 100))
+    with pytest.raises(NmfaudioError, match=rf"{module} is not installed: pip install 'nmfaudio\[stems\]'"):
+        measure(stems, stems, *[8000] * (measure is metrics.bss_eval_frames))
 
 
 @pytest.mark.parametrize(("measure", "library"), [(metrics.pesq, "pesq"), (metrics.stoi, "pystoi")])

@@ -75,6 +75,11 @@ def test_every_dictionary_has_a_model_card():
             assert Path(name).with_suffix(".md").name in DICTIONARIES
 
 
+def test_what_is_tested_is_what_is_installed(tmp_path):
+    """Not the folder of the same name beside the tests, which `python -m pytest` would find first."""
+    assert python("import nmfaudio; print(nmfaudio.__file__)", cwd=tmp_path).strip() == nmfaudio.__file__
+
+
 def test_commands_and_version_are_installed():
     scripts = {script.name: script for script in entry_points(group="console_scripts")}
     assert all(callable(scripts[name].load()) for name in ("denoise", "nmfaudio"))

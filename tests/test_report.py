@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib import image
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
-from nmfaudio import Denoiser, NmfaudioError, report
+from nmfaudio import Denoiser, NmfaudioError, levels, report
 from nmfaudio.cli import denoise as denoise_command
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.decompose import decomposition_for
@@ -171,7 +171,7 @@ def test_page_stays_small_whatever_the_sound(monkeypatch, shape):
     seconds = report.seconds_shown(SR, shape[0])
     noise = np.random.default_rng(0).uniform(-1, 1, shape)
     monkeypatch.setattr(report, "_SAMPLES", 20_000)
-    monkeypatch.setattr(report, "_COLUMNS", 6000 * shape[1] // int(seconds * SR))
+    monkeypatch.setattr(levels, "_COLUMNS", 6000 * shape[1] // int(seconds * SR))
     html = report.page(noise, SR, keeps_all)
     uris = [e.get("src") or e.get("href") for e in Page(html).elements if e["tag"] in ("a", "img")]
     media = sum(map(len, uris))
@@ -185,8 +185,22 @@ def test_more_than_two_channels_are_shown_as_their_mean(denoiser):
     assert np.allclose(before, sines() / 4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("sr", "played"), [(2000, 8000), (11025, 11025), (192000, 96000)])
+def test_sound_is_kept_at_a_rate_that_browsers_play(denoiser, sr, played):
+    t = np.arange(sr // 2) / sr
+    page = Page(report.page(0.1 * np.sin(2 * np.pi * 440 * t), sr, denoiser))
+    before, kept = sf.read(io.BytesIO(page.data("a", "href", id="before")))
+    assert kept == played
+    middle = before[played // 8 : 3 * played // 8]
+    assert np.abs(np.fft.rfft(middle)).argmax() == pytest.approx(440 * len(middle) / played, abs=1)
+
+
 def test_silence_has_a_page_without_numbers(denoiser):
     page = Page(report.page(np.zeros(SR // 4), SR, denoiser))
+    assert page("p")[0]["text"].endswith("long, silent")
+    for name in ("before", "after", "removed"):
+        pixels = image.imread(io.BytesIO(page.data("img", "src", **{"data-name": name})))[..., :3]
+        assert pixels.max() < 0.05
     numbers = [dd["text"] for dd in page("dd")]
     assert numbers[:3] == ["– → –", "– → –", "–"]
     assert [h["text"] for h in page("h3")] == ["Speech: none fired", "Noise: none fired"]

@@ -98,6 +98,12 @@ def test_players_switch_in_place(page):
     assert position(page) == at > 0.2
 
 
+def test_sound_that_cannot_be_played_is_told(page):
+    page.evaluate("document.getElementById('before').href = 'data:audio/flac;base64,AAAA'")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.getElementById('clock').value.startsWith('This browser cannot play')")
+
+
 def test_keys_alone_do(page):
     page.keyboard.press("Space")
     heard(page, True, False)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import reference_separation as reference
+
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.separation.explain import SpatialUpdates, explain
 

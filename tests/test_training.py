@@ -10,7 +10,7 @@ from nmfaudio.decompose.context import Context
 from nmfaudio.metrics import si_sdr
 from nmfaudio.stft import STFT
 from nmfaudio.training import presets
-from nmfaudio.training.augment import active_rms, equaliser, low_pass, reverberate, synthetic_noise, vary_speed
+from nmfaudio.training.augment import active_rms, equaliser, low_pass, reverberate, synthetic_noise, vary_speed, warp
 from nmfaudio.training.corpus import Corpus, list_files
 from nmfaudio.training.discriminative import Objective
 from nmfaudio.training.mixing import Mixer
@@ -109,6 +109,17 @@ def random_example(number, n=6):
     return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
 
 
+def test_a_warped_noise_is_another_one_made_of_the_same_values():
+    tone = np.zeros((65, 40), np.complex64)
+    tone[20] = np.arange(1, 41)
+    warped = [warp(np.random.default_rng(seed), tone) for seed in range(12)]
+    assert all(W.shape == tone.shape and set(np.abs(W[W != 0])) <= set(range(1, 41)) for W in warped)
+    loudest = {int(np.abs(W).sum(axis=1).argmax()) for W in warped}
+    paces = {int(np.unique(np.diff(np.abs(W).max(axis=0))).size) for W in warped}
+    assert len(loudest) > 4 and len(paces) > 1
+    np.testing.assert_array_equal(warp(np.random.default_rng(3), tone), warped[3])
+
+
 def test_pool_begun_later_holds_what_it_would_have_held():
     pool = Pool(random_example, n_items=5, n_new=2)
     for step in range(3):
@@ -123,10 +134,10 @@ def test_pool_begun_later_holds_what_it_would_have_held():
 SCHEDULE = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=8, pool_items=4, new_items=1, check_every=4)
 
 
-def train(steps=12, checkpoint=None, report=lambda entry: None):
+def train(schedule=SCHEDULE, checkpoint=None, report=lambda entry: None):
     dev = random_example(10**6, n=40)
     P = random_arrays(CONTEXT)
-    options = {"schedule": SCHEDULE, "objective": Objective(), "checkpoint": checkpoint, "report": report}
+    options = {"schedule": schedule, "objective": Objective(), "checkpoint": checkpoint, "report": report}
     return P, dev, train_stage(P, [0, 1], random_example, dev, **options)
 
 
@@ -153,6 +164,15 @@ def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
     assert [entry["step"] for entry in curve] == [4, 8, 12]
     for name in want:
         np.testing.assert_allclose(got[name], want[name], rtol=1e-5)
+
+
+def test_what_single_batches_push_to_and_fro_is_averaged_away():
+    still = dict(steps=12, rate=0.05, warm_up=1, decay=1e-9, n_frames=16, pool_items=3, new_items=1, check_every=12)
+    ends = [train(schedule=Schedule(**still, averaged=n))[2][0] for n in (1, 3, 100)]
+    start = random_arrays(CONTEXT)["speech"]
+    far = [np.abs(end["speech"] - start).mean() for end in ends]
+    assert far[0] > far[2] > 0  # the mean of the way is nearer to its beginning than its end is
+    assert len({round(float(x), 9) for x in far}) == 3
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path):

@@ -136,7 +136,7 @@ def test_stream_of_frames_gives_the_numbers_of_the_whole():
     S, N = decomposition(V)
     stream = DecompositionStream(decomposition.stages)
     for _ in range(2):  # the second time after a reset
-        frames = [[x[:, 0].copy() for x in stream.push(v)] for v in V.T]
+        frames = [stream.push(v) for v in V.T]
         np.testing.assert_allclose(np.stack([s for s, _ in frames], 1), S, rtol=2e-4)
         np.testing.assert_allclose(np.stack([n for _, n in frames], 1), N, rtol=2e-4)
         stream.reset()

@@ -43,6 +43,7 @@ def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
         shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
         shapes |= {f"relaxation{i}": (n_atoms,)}
         shapes |= {f"gains{i}": (J, D), f"tracked_penalty{i}": (J,)}
+        shapes |= {f"against{i}": (D, n_atoms)} if i > 0 else {}  # a layer without it, and one with it
     return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
 
 

@@ -87,7 +87,7 @@ class Cleaner:
             return {"input": job.source, "output": job.target, "status": "skipped"}
         try:
             if existing and not self.args.overwrite:
-                raise NmfaudioError(f"{existing[0]}: exists already: give --overwrite to replace it")
+                raise NmfaudioError(f"{existing[0]}: exists already: give --overwrite or --skip-existing")
             if self.args.out_dir is not None:
                 for path in targets:
                     path.parent.mkdir(parents=True, exist_ok=True)

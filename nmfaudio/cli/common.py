@@ -32,6 +32,13 @@ class Parser(argparse.ArgumentParser):
         parsed.command_line = shlex.join([self.prog, *given])
         return parsed
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments; one that a subcommand does not know is that one's error, with its --help."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the arguments, and exit."""
         self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,10 +13,11 @@ from .common import Parser, add_workers, call, decibels, seconds, strength
 
 USAGE = """denoise [options] INPUT OUTPUT
        denoise [options] INPUT... --out-dir FOLDER"""
-DESCRIPTION = """Take the noise out of speech; length, rate, channels, sample format and tags stay as they are.
+DESCRIPTION = """Take the noise out of speech. Length, rate, channels, sample format and tags
+stay as they are.
 
-INPUT is a sound file, - for standard input or, with --out-dir, a folder to search for sound files.
-OUTPUT is a sound file or - for standard output; another suffix than that of INPUT means another format."""
+INPUT is a sound file, - for standard input or, with --out-dir, a folder.
+OUTPUT is a sound file or - for standard output; its suffix sets the format."""
 
 
 def build_parser() -> Parser:
@@ -33,15 +36,15 @@ def add_parser(subparsers: Any) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `denoise` can be told."""
-    parser.add_argument("paths", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("paths", nargs="+", metavar="INPUT", help=argparse.SUPPRESS)
     add_sound(parser)
 
     files = parser.add_argument_group("files")
     add = files.add_argument
     add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
-    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, RF64, W64, ...")
-    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, VORBIS, OPUS, ...")
-    add("--residual", metavar="FILE", help="also write what was taken away (with --out-dir a folder)")
+    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, W64, ...")
+    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, OPUS, ...")
+    add("--residual", metavar="FILE", help="write what was taken away (--out-dir: a folder)")
     add("--save-profile", type=_profile, metavar="FILE", help="keep what --noise taught in FILE.npz")
     existing = files.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     running = parser.add_argument_group("running")
     add_workers(running)
     add = running.add_argument
-    add("--report", metavar="FILE", help="write what was done: .html to hear and see it, else JSON")
+    add("--report", metavar="FILE", help="write what was done: an .html page, else JSON")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     add("-v", "--verbose", action="store_true", help="say a line for each file")
     add("--version", action="version", version=f"denoise {__version__} (nmfaudio)")
@@ -66,14 +69,14 @@ def add_sound(parser: argparse.ArgumentParser) -> None:
         dest="dictionary",
         action="store_const",
         const="speech-causal",
-        help="look at the past alone, as a stream must; short for -d speech-causal",
+        help="look at the past alone: -d speech-causal",
     )
-    add("--noise", type=_noise, metavar="WHAT", help="its sound: a recording, a profile, or START-END of the input")
+    add("--noise", type=_noise, metavar="WHAT", help="the noise alone: a file, or START-END of INPUT")
     add("--channels", choices=("linked", "independent"), default="linked", help="one gain for all, or each its own")
     add("--attenuation-limit", type=decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
     add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
-    add("--start", type=_time, metavar="TIME", help="take only the part from TIME on: seconds, m:ss or h:mm:ss")
-    add("--end", type=_time, metavar="TIME", help="take only the part up to TIME")
+    add("--start", type=_time, metavar="TIME", help="take what is from TIME on: seconds or [h:]m:ss")
+    add("--end", type=_time, metavar="TIME", help="take what is before TIME")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,9 +98,13 @@ def _noise(text: str) -> str | tuple[float, float]:
     try:
         part = seconds(start), seconds(end)
     except ValueError:
-        return text
+        if not text[:1].isdigit() or os.path.exists(text):
+            return text
+        part = math.nan, math.nan
     if not part[0] < part[1]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a part of a recording: START-END, each seconds or m:ss")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a file nor a part of a recording: START-END, each seconds or m:ss"
+        )
     return part
 
 

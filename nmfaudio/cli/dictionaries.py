@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     actions.add_parser("list", help="names of the shipped dictionaries")
     info = actions.add_parser("info", help="print the model card of a dictionary")
     info.add_argument("dictionary", metavar="NAME|FILE")
-    verify = actions.add_parser("verify", help="check that a file is a sound dictionary")
+    verify = actions.add_parser("verify", help="check that a dictionary's file is whole")
     verify.add_argument("dictionary", metavar="FILE")
     export = actions.add_parser("export", help="copy a shipped dictionary to a file")
     export.add_argument("dictionary", metavar="NAME")

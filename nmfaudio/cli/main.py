@@ -26,7 +26,11 @@ SUBCOMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nmfaudio`; return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = Parser(prog="nmfaudio", description="Clean noisy speech and take sound mixtures apart.")
+    parser = Parser(
+        prog="nmfaudio",
+        description="Clean noisy speech and take sound mixtures apart.",
+        epilog="`nmfaudio COMMAND --help` tells what each can be told.",
+    )
     parser.add_argument("--version", action="version", version=f"nmfaudio {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
     for name, summary in SUBCOMMANDS.items():

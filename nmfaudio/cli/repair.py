@@ -13,8 +13,10 @@ from ..errors import NmfaudioError
 from .common import OK, Progress, say, seconds
 
 DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it. Without options it looks for
-clipped peaks, clicks and dropouts by itself. See docs/separation.md."""
+clipped peaks and dropouts, which can be told for certain; give --clicks for clicks, which a creaky voice has too.
+Several options together are done in turn: samples, holes, band."""
 FINDERS = {"dropouts": "digital silence amid sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
+CERTAIN = {"dropouts", "clipped"}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -73,7 +75,7 @@ def _mended(y: np.ndarray, sr: int, args: argparse.Namespace, progress: Progress
 
     chosen = {name for name in FINDERS if getattr(args, name)}
     if not (chosen or args.gap or args.hole or args.band is not None):
-        chosen = set(FINDERS)
+        chosen = CERTAIN
     done = []
     lost = np.zeros(y.shape, bool)
     for start_s, stop_s in args.gap:
@@ -128,9 +130,15 @@ def _gap(text: str) -> tuple[float, float]:
 
 
 def _hole(text: str) -> tuple[float, float, float, float]:
-    times, _, band = text.rpartition("@")
-    low_hz, _, high_hz = band.partition("-")
-    return *_gap(times), _hertz(low_hz), _hertz(high_hz)
+    times, _, band = text.partition("@")
+    try:
+        low_hz, high_hz = map(_hertz, band.split("-"))
+        start_s, stop_s = _gap(times)
+    except (ValueError, argparse.ArgumentTypeError):
+        low_hz = high_hz = start_s = stop_s = math.nan
+    if not low_hz < high_hz:
+        raise argparse.ArgumentTypeError(f"{text!r} is not START-END@LOW-HIGH: give times and Hz, as in 1-1.2@500-3000")
+    return start_s, stop_s, low_hz, high_hz
 
 
 def _hertz(text: str) -> float:

@@ -82,18 +82,19 @@ def run(args: argparse.Namespace) -> int:
 
     began = time.monotonic()
     base = Dictionary.load(args.adapt) if args.adapt else None
-    front_end = _front_end(args) if args.name else base.front_end if base else FrontEnd(exponent=0.6)
+    front_end = base.front_end if base else FrontEnd(exponent=0.6)
+    sr = _highest_rate(args.sound) if args.name else front_end.sr
     sources = {args.name: args.sound} if args.name else {"speech": args.speech, "noise": args.noise}
     with workers(args.jobs, args.scheduler) as each:
-        corpora = {name: Corpus(path, front_end.sr, each=each) for name, path in sources.items() if path}
+        corpora = {name: Corpus(path, sr, each=each) for name, path in sources.items() if path}
         if not args.quiet:
             for name, corpus in corpora.items():
                 say(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
         if args.name:
             trained = corpora
-            dictionary = _source(args, corpora[args.name], front_end)
+            dictionary = _source(args, corpora[args.name])
         else:
-            trained, held_out = _held_out(args, corpora, front_end.sr)
+            trained, held_out = _held_out(args, corpora, sr)
             dictionary = _trained(args, base, trained, held_out, front_end, each)
         record = {
             **dictionary.record,
@@ -214,31 +215,31 @@ def _summary(corpus: "Corpus") -> dict:
     return {"source": corpus.source, "files": len(corpus.files), "hours": round(corpus.hours, 3), "folders": folders}
 
 
-def _front_end(args: argparse.Namespace) -> "FrontEnd":
-    """Front end for one source, at the highest rate that it was recorded at."""
+def _highest_rate(source: str) -> int:
     from .. import audio
-    from ..dictionary import FrontEnd
-    from ..stft import STFT
     from ..training.corpus import list_files
 
-    sr = max(audio.info(path).sr for path in list_files(args.sound))
-    n_bins = STFT.for_rate(sr, args.window, args.window / 4).n_bins
-    return FrontEnd(sr, args.window, args.window / 4, n_bins=n_bins, exponent=1.0)
+    return max(audio.info(path).sr for path in list_files(source))
 
 
-def _source(args: argparse.Namespace, corpus: "Corpus", front_end: "FrontEnd") -> "Dictionary":
-    from ..dictionary import Dictionary
-    from ..training.build import spectrograms
-    from ..training.source import train_source
+def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
+    from ..training.source import train_dictionary
 
-    blocks, left_s = [], _MOST_HEARD_S
-    for V in spectrograms(corpus, front_end, args.seed, corpus.hours * 3600):
-        blocks.append(V)
-        left_s -= V.shape[1] * front_end.hop_s
+    recordings, left_s = [], _MOST_HEARD_S
+    for piece in corpus.pieces(np.random.default_rng(args.seed)):
+        recordings.append(piece.read(corpus.sr))
+        left_s -= len(recordings[-1]) / corpus.sr
         if left_s <= 0:
             break
-    atoms = train_source(blocks, n_atoms=args.atoms, n_taps=args.taps, seed=args.seed)
-    return Dictionary("sources", {args.name: atoms}, front_end)
+    return train_dictionary(
+        args.name,
+        recordings,
+        corpus.sr,
+        n_atoms=args.atoms,
+        n_taps=args.taps,
+        window_s=args.window,
+        seed=args.seed,
+    )
 
 
 def _sparse(

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def compile_all() -> str | None:
     """Use each shipped dictionary once; return the folder in which the machine code is kept, if there is one."""
     from ..denoiser import Denoiser
-    from ..kernels.unfolded import explain
+    from ..kernels.unfolded_run import explain_block
     from ..noise import noise_profile
     from ..streaming import StreamingDenoiser
 
@@ -50,4 +50,6 @@ def compile_all() -> str | None:
         noise_profile(y, SR, denoiser.dictionary)
         with suppress(NmfaudioError):  # not all are for streams
             StreamingDenoiser(SR, dictionary=denoiser.dictionary)
-    return getattr(getattr(explain, "stats", None), "cache_path", None)  # a plain function under NUMBA_DISABLE_JIT
+    return getattr(
+        getattr(explain_block, "stats", None), "cache_path", None
+    )  # a plain function under NUMBA_DISABLE_JIT

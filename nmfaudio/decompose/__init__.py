@@ -19,8 +19,8 @@ class Decomposition(Protocol):
     past_frames: int
     future_frames: int
 
-    def __call__(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F, N) for a compressed magnitude V."""
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates S, N of shape (F, N) for some frames of a compressed magnitude V, which begin a segment."""
         ...
 
 

@@ -135,71 +135,123 @@ class Context:
         tracked : ndarray, shape (N, J, F + n_bands)
             Atoms of each frame, in bins and in bands, on the scale of the stack.
         """
-        n = V.shape[1]
-        V_bands = self.bands @ V
-        parts = [V]
-        parts += self._averages(V_bands, self.means)
-        atoms = []
-        if self.minima or self.floors:
-            smooth = _trailing_mean(np.pad(V, ((0, 0), (self.past, self.future)), mode="edge"), self.smooth)
-            smooth_bands = self.bands @ smooth
-            parts += [self._over(smooth_bands, span, n, _minimum) for span in self.minima]
-            atoms += [self._over(smooth, span, n, _minimum) for span in self.floors]
-        if mask is not None:
-            noise = V * (1 - mask)
-            noise_bands = self.bands @ noise
-            parts += self._averages(np.maximum(V_bands - noise_bands, 0), self.speech_means)
-            parts += self._averages(noise_bands, self.noise_means)
-            heard = self._averages(noise, self.noise_spectra)
-            shares = self._averages(1 - mask, self.noise_spectra)
-            atoms += [noise / (share + LEAST_SHARE) for noise, share in zip(heard, shares, strict=True)]
-            if self.estimates:
-                atoms += [V * mask, V * (1 - mask)]
-        stack = np.concatenate([part[:, frames] for part in parts]).T
-        tracked = np.empty((len(stack), len(atoms), self.n_bins + self.n_bands), V.dtype)
-        for j, atom in enumerate(atoms):
-            atom = atom[:, frames]
-            tracked[:, j, : self.n_bins] = atom.T
-            tracked[:, j, self.n_bins :] = (self.bands @ atom).T
-        scale = self.scale(stack)
-        tracked *= scale[:, None, None]
-        return np.ascontiguousarray(stack * scale[:, None]), tracked
+        stack, tracked = Neighbourhood(self, V, mask).stack(0, V.shape[1])
+        return np.ascontiguousarray(stack.T[frames]), np.ascontiguousarray(tracked.transpose(2, 0, 1)[frames])
 
     @staticmethod
     def scale(stack: np.ndarray) -> np.ndarray:
-        """Factor a frame that takes the level of the recording away, shape (N,)."""
-        return 1 / np.maximum(stack.mean(axis=1), np.finfo(stack.dtype).tiny * 1e6)
-
-    def _averages(self, X: np.ndarray, spans: tuple[Span, ...]) -> list[np.ndarray]:
-        P = np.pad(X, ((0, 0), (self.past, self.future)))
-        return [self._over(P, span, X.shape[1], _mean) for span in spans]
-
-    def _over(self, P, span, n, reduce):
-        first, last = span
-        start = self.past + first
-        return reduce(P, last - first + 1)[:, start : start + n]
+        """Factor for each frame of a stack (D, N) that takes the level of the recording away, shape (N,)."""
+        return 1 / np.maximum(stack.mean(axis=0), np.finfo(stack.dtype).tiny * 1e6)
 
 
-def _mean(P: np.ndarray, width: int) -> np.ndarray:
-    """Averages over the windows that begin at each frame."""
-    from scipy.ndimage import uniform_filter1d
+class Neighbourhood:
+    """What the frames of a spectrogram have around them, ready to be stacked, a block of frames at a time.
 
-    if width == 1:
-        return P
-    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest")[:, width // 2 :], 0)
+    Parameters
+    ----------
+    context : Context
+    V, mask : ndarray, shape (F, N)
+        As in :meth:`Context.stack`.
+    """
+
+    def __init__(self, context: Context, V: np.ndarray, mask: np.ndarray | None = None) -> None:
+        self.context, self.V = context, V
+        c, V_bands = context, context.bands @ V
+        # in the order of the rows
+        self._parts: list[_Means | _Minima] = [_Means(V_bands, c.means)]
+        self._atoms: list[_Means | _Minima] = []
+        self._noise: np.ndarray | None = None
+        if c.minima or c.floors:
+            P = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
+            smooth = np.empty_like(P)
+            _Means(P, ((1 - c.smooth, 0),)).write(0, smooth[None])
+            self._parts.append(_Minima(c.bands @ smooth, c.minima, c.past))
+            self._atoms.append(_Minima(smooth, c.floors, c.past))
+        if mask is not None:
+            share = 1 - mask
+            self._noise = V * share
+            noise_bands = c.bands @ self._noise
+            self._parts += [
+                _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means),
+                _Means(noise_bands, c.noise_means),
+            ]
+            self._shares = _Means(share, c.noise_spectra)
+            self._atoms.append(_Means(self._noise, c.noise_spectra))
+
+    def stack(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Stack (D, n) and tracked atoms (J, F + n_bands, n) of the frames from start to stop."""
+        c, n = self.context, stop - start
+        V = self.V[:, start:stop]
+        stack = np.empty((c.n_rows, n), V.dtype)
+        stack[: c.n_bins] = V
+        bands = stack[c.n_bins :].reshape(-1, c.n_bands, n)
+        at = 0
+        for part in self._parts:
+            part.write(start, bands[at : at + len(part)])
+            at += len(part)
+        scale = self.context.scale(stack)
+        stack *= scale
+
+        tracked = np.empty((c.n_tracked, c.n_bins + c.n_bands, n), V.dtype)
+        spectra = tracked[:, : c.n_bins]
+        at = 0
+        for atoms in self._atoms:
+            atoms.write(start, spectra[at : at + len(atoms)])
+            at += len(atoms)
+        if self._noise is not None:
+            shares = np.empty((len(self._shares), c.n_bins, n), V.dtype)
+            self._shares.write(start, shares)
+            shares += LEAST_SHARE
+            spectra[at - len(shares) : at] /= shares
+            if c.estimates:
+                noise = self._noise[:, start:stop]
+                np.subtract(V, noise, out=spectra[-2])
+                spectra[-1] = noise
+        for atom in tracked:
+            atom[: c.n_bins] *= scale
+            np.dot(c.bands, atom[: c.n_bins], out=atom[c.n_bins :])
+        return stack, tracked
 
 
-def _minimum(P: np.ndarray, width: int) -> np.ndarray:
-    """Minima over the windows that begin at each frame, by windows of half the width, and so on."""
-    covered = 1
-    while covered < width:
-        step = min(covered, width - covered)
-        P = np.minimum(P[:, : P.shape[1] - step], P[:, step:])
-        covered += step
-    return P
+class _Means:
+    """Averages of the rows of X over spans around every frame; there is silence outside."""
+
+    def __init__(self, X: np.ndarray, spans: tuple[Span, ...]) -> None:
+        from ..kernels.spans import running_sums
+
+        self._spans = np.array(spans, np.int64).reshape(-1, 2)
+        self._before = max(0, -self._spans.min(initial=0))
+        if spans:
+            after = max(0, self._spans.max(initial=0))
+            self._sums = np.empty((len(X), self._before + 1 + X.shape[1] + after))
+            running_sums(np.ascontiguousarray(X), self._before, self._sums)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        """Those of the frames from start on, shape (spans, rows, frames)."""
+        from ..kernels.spans import means_over
+
+        if len(self):
+            means_over(self._sums, self._before + start, self._spans, out)
 
 
-def _trailing_mean(P: np.ndarray, width: int) -> np.ndarray:
-    from scipy.ndimage import uniform_filter1d
+class _Minima:
+    """Minima of the rows of X over spans around every frame; X begins `past` frames before the first of them."""
 
-    return np.maximum(uniform_filter1d(P, width, axis=1, mode="nearest", origin=(width - 1) // 2), 0)
+    def __init__(self, X: np.ndarray, spans: tuple[Span, ...], past: int) -> None:
+        from ..kernels.spans import minima_over
+
+        widths = sorted({last - first + 1 for first, last in spans})
+        self._minima = np.empty((len(widths), *X.shape), X.dtype)
+        minima_over(X, np.array(widths, np.int64), self._minima)
+        self._windows = [(widths.index(last - first + 1), past + first) for first, last in spans]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        """Those of the frames from start on, shape (spans, rows, frames)."""
+        for (which, first), minima in zip(self._windows, out, strict=True):
+            minima[:] = self._minima[which, :, first + start : first + start + out.shape[2]]

@@ -95,27 +95,31 @@ class SparseDecomposition:
         self._penalties = np.full((self.atoms.shape[1], 1), settings.noise_penalty, np.float32)
         self._penalties[: self.n_speech] = settings.speech_penalty
 
-    def __call__(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """Explain a spectrogram.
 
         Parameters
         ----------
         V : ndarray, shape (F, N), float32
             Compressed magnitude; for a low sampling rate F may be less than the dictionary's bins, or the upper rows 0.
+        frames : slice
+            Frames that are asked for, all by default; they begin a segment.
 
         Returns
         -------
         S, N : ndarray, shape (F, N), float32
             Estimates of speech and noise in the compressed domain.
         """
-        S, N = np.zeros(V.shape, np.float32), np.zeros(V.shape, np.float32)
-        for frames, W, H in self.factors(V):
-            S[: len(W), frames] = W[:, : self.n_speech] @ H[: self.n_speech]
-            N[: len(W), frames] = W[:, self.n_speech :] @ H[self.n_speech :]
-        return (S, N) if self._profile is None else refined(V, S, N, self._profile[: len(V)])
+        first, stop, _ = frames.indices(V.shape[1])
+        S, N = (np.zeros((len(V), stop - first), np.float32) for _ in range(2))
+        for segment, W, H in self.factors(V, frames):
+            here = slice(segment.start - first, segment.stop - first)
+            S[: len(W), here] = W[:, : self.n_speech] @ H[: self.n_speech]
+            N[: len(W), here] = W[:, self.n_speech :] @ H[self.n_speech :]
+        return (S, N) if self._profile is None else refined(V[:, frames], S, N, self._profile[: len(V)])
 
-    def factors(self, V: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Explain a spectrogram segment by segment.
+    def factors(self, V: np.ndarray, frames: slice = slice(None)) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Explain a spectrogram, or some frames of it, segment by segment.
 
         Yields
         ------
@@ -126,10 +130,11 @@ class SparseDecomposition:
         H : ndarray, shape (K, N)
             Their activations in these frames.
         """
-        n_frames, margin = V.shape[1], self.settings.margin_frames
-        for start in range(0, n_frames, self.segment_frames):
-            stop = min(start + self.segment_frames, n_frames)
-            first, last = max(0, start - margin), min(n_frames, stop + margin)
+        begin, end, _ = frames.indices(V.shape[1])
+        margin = self.settings.margin_frames
+        for start in range(begin, end, self.segment_frames):
+            stop = min(start + self.segment_frames, end)
+            first, last = max(0, start - margin), min(V.shape[1], stop + margin)
             W, H = self._explain(V[:, first:last])
             yield slice(start, stop), W, H[:, start - first : stop - first]
 

@@ -5,7 +5,10 @@ Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9), with atoms
 penalties ``mu``, relaxation ``g`` and noise atoms ``A`` tracked in the recording, scaled by gains ``G``::
 
     r = W h + (G * A) a        q = c v / r
-    h <- h * ((W' q) / (W' c + mu))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+    h <- h * ((W' q) / (W' c + mu + M' q))^g        a <- a * ((G * A)' q) / ((G * A)' c + nu)
+
+In the layers that have it, ``M`` makes the penalty of an atom depend on the frame: rows that the model explains too
+little of speak against the atom, as those of ``W`` speak for it.
 
 After the last update the estimates are ``S = (R_s h + (G_s * A) a)^p`` and ``N = (R_n h + (G_n * A) a)^p`` up to a
 common factor, with a power p for each bin, so that sums that cannot cancel still tell speech from noise sharply.
@@ -14,19 +17,22 @@ All weights are non-negative.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..dictionary import Dictionary
 from ..gain import power_mask
 from ..noise import refined
-from .context import Context
+from ..parallel import in_parallel, n_cores
+from .context import Context, Neighbourhood
 
-_LEAST = np.float32(1e-8)
+LEAST = np.float32(1e-8)
 _TINY = np.float32(1e-30)  # below what the updates can make of a start
 MOST = np.float32(18)  # of a factor's logarithm, up and down: a frame unlike all atoms must not overflow or vanish
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
-_BLOCK = 256  # frames whose activations stay in cache through all updates
+MOST_LOG2 = np.float32(MOST / np.log(2))
+_BLOCK = 512  # frames explained at once: matrix products reach their full speed
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -65,9 +71,11 @@ def update(
     num_a, den_a = np.empty_like(a), np.empty_like(a)
     n_bins = P["speech"].shape[0]
     explain(stack, R, Q, tracked, G, a, c, n_bins, EPS, num_a, den_a)
-    den_a += P[f"tracked_penalty{layer}"] + _LEAST  # a silent frame has atoms of nothing
-    den = c @ W + P[f"penalty{layer}"] + _LEAST
-    ratio = np.maximum(matmul(Q, W) / den, _LEAST)
+    den_a += P[f"tracked_penalty{layer}"] + LEAST  # a silent frame has atoms of nothing
+    den = c @ W + P[f"penalty{layer}"] + LEAST
+    if f"against{layer}" in P:
+        den = den + matmul(Q, P[f"against{layer}"])
+    ratio = np.maximum(matmul(Q, W) / den, LEAST)
     factor = np.exp(np.clip(P[f"relaxation{layer}"] * np.log(ratio), -MOST, MOST))
     return h * factor, a * num_a / den_a, Trace(layer, h, a, R, Q, ratio, den, factor, num_a, den_a)
 
@@ -131,6 +139,31 @@ def estimates(
     return (S / total) ** P["power"], (N / total) ** P["power"]
 
 
+class Layer:
+    """Arrays of one update as its run-time kernels take them, and what is the same for all frames.
+
+    Parameters
+    ----------
+    P : mapping of str to ndarray
+    layer : int
+    context : Context
+    """
+
+    def __init__(self, P: Mapping[str, np.ndarray], layer: int, context: Context) -> None:
+        def array(name: str) -> np.ndarray:
+            return np.ascontiguousarray(P[f"{name}{layer}"], np.float32)
+
+        self.W, self.weights, self.gains, self.relaxation = map(array, ("atoms", "weights", "gains", "relaxation"))
+        self.denominator = self.weights @ self.W + array("penalty") + LEAST
+        self.against = array("against") if f"against{layer}" in P else np.empty((0, self.W.shape[1]), np.float32)
+        self.tracked_penalty = array("tracked_penalty") + LEAST
+        self.first_model = self.W @ np.asarray(P["start"], np.float32)
+        n_bins, n_bands = context.n_bins, context.n_bands
+        weighted = self.weights * self.gains  # summed over the rows of the stack that a row of a tracked atom goes to
+        bands = weighted[:, n_bins:].reshape(len(weighted), -1, n_bands).sum(axis=1)
+        self.folded = np.concatenate([weighted[:, :n_bins], bands], axis=1)
+
+
 class Stage:
     """Arrays, order of updates and context that turn a spectrogram, and the mask before, into estimates.
 
@@ -144,15 +177,59 @@ class Stage:
     def __init__(self, P: Mapping[str, np.ndarray], order: list[int], context: Context):
         self.P, self.order, self.context = P, order, context
 
-    def __call__(self, V: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F, N) from a compressed magnitude and the mask of the stage before."""
-        stack, tracked = self.context.stack(V, mask)
-        S, N = np.empty_like(V), np.empty_like(V)
-        for start in range(0, V.shape[1], _BLOCK):
-            frames = slice(start, start + _BLOCK)
-            h, a, _ = activations(self.P, self.order, stack[frames], tracked[frames])
-            S_block, N_block = estimates(self.P, h, a, tracked[frames])
-            S[:, frames], N[:, frames] = S_block.T, N_block.T
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layer of each update."""
+        layers = {i: Layer(self.P, i, self.context) for i in set(self.order)}
+        return [layers[i] for i in self.order]
+
+    def __call__(
+        self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates S, N of shape (F, N) from a compressed magnitude and the mask of the stage before.
+
+        The numbers are those of :func:`activations` and :func:`estimates`, for `frames` alone.
+        """
+        start, stop, _ = frames.indices(V.shape[1])
+        first = max(0, start - self.context.past)
+        near = slice(first, stop + self.context.future)
+        around = Neighbourhood(self.context, V[:, near], None if mask is None else mask[:, near])
+        S, N = (np.empty((len(V), stop - start), V.dtype) for _ in range(2))
+        for begin in range(start, stop, _BLOCK):
+            end = min(begin + _BLOCK, stop)
+            block = slice(begin - start, end - start)
+            S[:, block], N[:, block] = self._estimates(*around.stack(begin - first, end - first))
+        return S, N
+
+    def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from ..kernels.unfolded_run import explain_block, relaxed_update
+
+        P, n = self.P, stack.shape[1]
+        H, a = np.repeat(P["start"][:, None], n, axis=1), np.repeat(P["tracked_start"][:, None], n, axis=1)
+        R, p = np.empty_like(stack), np.empty_like(H)
+        numerator, denominator = np.empty_like(a), np.empty_like(a)
+        for i, u in enumerate(self.layers):
+            if i == 0:  # all frames start alike
+                R[:] = u.first_model[:, None]
+            else:
+                np.dot(u.W, H, out=R)
+            explain_block(
+                stack, R, tracked, u.gains, u.folded, a, u.weights, self.context.n_bins, EPS, numerator, denominator
+            )
+            np.dot(u.W.T, R, out=p)
+            if len(u.against):
+                p /= 1 + (u.against.T @ R) / u.denominator[:, None]
+            relaxed_update(H, p, u.denominator, u.relaxation, LEAST, MOST_LOG2)
+            a *= numerator / (denominator + u.tracked_penalty[:, None])
+        return self.shares(H, a, tracked)
+
+    def shares(self, H: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates S, N of shape (F, N) from activations (K, N), (J, N) and tracked atoms (J, F + B, N)."""
+        from ..kernels.unfolded_run import shares
+
+        P = self.P
+        S, N = P["speech"] @ H, P["noise"] @ H
+        shares(S, N, tracked, a, P["speech_gains"], P["noise_gains"], P["power"], _TINY)
         return S, N
 
 
@@ -180,25 +257,40 @@ class UnfoldedDecomposition:
         self.past_frames = sum(stage.context.past for stage in self.stages)
         self.future_frames = sum(stage.context.future for stage in self.stages)
 
-    def __call__(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """Explain a spectrogram.
 
         Parameters
         ----------
         V : ndarray, shape (F, N), float32
             Compressed magnitude.
+        frames : slice
+            Frames that are asked for; all by default.
 
         Returns
         -------
         S, N : ndarray, shape (F, N)
             Estimates of speech and noise, in each frame on a scale of its own.
         """
-        mask = None
-        for stage in self.stages:
-            S, N = stage(V, mask)
+        start, stop, _ = frames.indices(V.shape[1])
+        n_threads = min(n_cores(), -(-(stop - start) // _BLOCK))
+        edges = np.linspace(start, stop, n_threads + 1).astype(int)
+        parts = in_parallel(lambda part: self._explain(V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
+        S, N = zip(*parts, strict=True)
+        return np.concatenate(S, axis=1), np.concatenate(N, axis=1)
+
+    def _explain(self, V: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Estimates of the frames from start to stop; each stage explains what those after it have to know, too."""
+        mask, known = None, 0  # the mask of the frames from `known` on
+        for i, stage in enumerate(self.stages):
+            past = sum(later.context.past for later in self.stages[i + 1 :])
+            future = sum(later.context.future for later in self.stages[i + 1 :])
+            first, last = max(0, start - past), min(V.shape[1], stop + future)
+            S, N = stage(V[:, known:], mask, slice(first - known, last - known))
             if self.profile is not None:
-                S, N = refined(V, S, N, self.profile)
-            mask = power_mask(S, N)
+                S, N = refined(V[:, first:last], S, N, self.profile)
+            known = first
+            mask = power_mask(S, N) if stage is not self.stages[-1] else None
         return S, N
 
 

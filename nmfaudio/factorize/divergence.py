@@ -48,22 +48,25 @@ class Divergence:
         at_entries = beta_divergence(x, L[None], 1, self.eps, self._R[None])
         return at_entries + total - float(L.sum(dtype=float))
 
-    def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
-        """The value for beta = 2 from ``C = X T`` and ``G = T' T``, without a look at X."""
-        return 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W)
+    def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None) -> float:
+        """The value for beta = 2 from ``C = X T``, ``G = T' T`` and ``S = W' W``, without a look at X."""
+        return 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W if S is None else S)
 
     def parts_W(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
         if self.beta == 2:
             return self.X @ T, W @ (T.T @ T)
-        R = self._ratios(W, T)
+        R = self._ratios(self._model(W, T))
         return R @ T, T.sum(axis=0, keepdims=True) if self.beta == 1 else self._L @ T
 
-    def parts_T(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal."""
+    def parts_T(self, W: np.ndarray, T: np.ndarray, known: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal.
+
+        `known` says that W and T are those that `value` was called with last, so that their model is there.
+        """
         if self.beta == 2:
             return self.X.T @ W, T @ (W.T @ W)
-        R = self._ratios(W, T)
+        R = self._ratios(self._L if known else self._model(W, T))
         return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else self._L.T @ W
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
@@ -76,10 +79,9 @@ class Divergence:
         else:
             sweep_dense(self.X, H, W, self._model(W, T) + self.eps, l1, l2, self.eps)
 
-    def _ratios(self, W: np.ndarray, T: np.ndarray) -> np.ndarray | csr_matrix:
+    def _ratios(self, L: np.ndarray) -> np.ndarray | csr_matrix:
         from ..kernels.multiplicative import ratios
 
-        L = self._model(W, T)
         if not self.sparse:
             ratios(self.X, L, self._R, self.beta, self.eps)
             return self._R

@@ -88,7 +88,7 @@ def nesterov(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, max_steps: 
             break
 
 
-def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, block: int = 16) -> None:
+def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, block: int = 32) -> None:
     """One sweep of HALS (Cichocki and Phan 2009): a component after the other, each at its minimum.
 
     What other components do to a block of them is one matrix product; within the block the loop is compiled.

@@ -3,6 +3,9 @@
 import numpy as np
 
 from ._jit import jit
+from .elementary import log2
+
+_LN2, _TINY = np.float32(np.log(2)), np.finfo(np.float32).tiny
 
 
 def beta_divergence(
@@ -32,6 +35,8 @@ def beta_divergence(
     if beta == 2:
         return _euclidean(V, L, eps, weights)
     special = round(beta) if abs(beta - round(beta)) < 1e-6 else beta  # there the general formula divides by nothing
+    if special in (0, 1) and V.dtype == np.float32:
+        return (_kullback_leibler_single if special == 1 else _itakura_saito_single)(V, L, eps, weights)
     if special in (0, 1):  # numpy's logarithm is vectorised, Numba's is not
         _quotient(V, L, eps, np.finfo(V.dtype).tiny, work)
         np.log(work, out=work)
@@ -57,6 +62,32 @@ def _quotient(V, L, eps, tiny, out):
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             out[f, n] = max(V[f, n] / (L[f, n] + eps), tiny)
+
+
+@jit
+def _kullback_leibler_single(V, L, eps, weights):
+    total = 0.0
+    for f in range(V.shape[0]):
+        for n in range(V.shape[1]):
+            x = L[f, n] + eps
+            d = V[f, n] * (_LN2 * log2(max(V[f, n] / x, _TINY))) - V[f, n] + x
+            if weights is not None:
+                d *= weights[f, n]
+            total += d
+    return total
+
+
+@jit
+def _itakura_saito_single(V, L, eps, weights):
+    total = 0.0
+    for f in range(V.shape[0]):
+        for n in range(V.shape[1]):
+            ratio = V[f, n] / (L[f, n] + eps)
+            d = ratio - _LN2 * log2(max(ratio, _TINY)) - V.dtype.type(1)
+            if weights is not None:
+                d *= weights[f, n]
+            total += d
+    return total
 
 
 @jit

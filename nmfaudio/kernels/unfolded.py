@@ -1,8 +1,9 @@
-"""Elementwise halves of an unfolded update, forward and backward; the matrix products stand between them.
+"""Elementwise halves of an unfolded update in training, forward and backward; matrix products stand between them.
 
 Frames are rows here, so that one frame is contiguous. The stack of a frame is its ``F`` bins and below them parts of
 ``B`` bands each. Noise atoms that change with every frame are given once in bins and once in bands, shape
 (N, J, F + B), and repeated down the stack; loops run over slices, which the compiler turns into vector code.
+:mod:`nmfaudio.kernels.unfolded_run` is the same without a gradient.
 """
 
 import numpy as np

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_CLIPPED_RUN = 3  # samples at one extreme value that no sound reaches by itself
+_CLIPPED_RUN = 3  # samples at one extreme value
+_QUANTISED = 50  # times the smallest value: below that, samples are equal because they are coarse
 _ORDER = 24  # of the linear prediction that clicks defy
 _CLICK_FRAME_S, _CLICK_MARGIN_S, _LONGEST_CLICK_S = 0.032, 0.0004, 0.008
 _PEAK, _EDGE = 20.0, 6.0  # of a click, times the median error
 
 
 def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
-    """Samples that are cut off: runs of at least three within a thousandth of a channel's highest or lowest value.
+    """Samples that are cut off: those at a channel's highest or lowest value, where that is a limit.
+
+    It is one if at least three samples on end are within a thousandth of it, and the slopes beside them steep: a low
+    note's own peak is as flat, but falls off slowly.
 
     Parameters
     ----------
@@ -27,14 +31,26 @@ def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     Examples
     --------
     >>> import numpy as np
-    >>> y = np.sin(0.1 * np.arange(100))
+    >>> y = np.sin(0.01 * np.arange(1000))
     >>> int(find_clipped(y).sum()), int(find_clipped(y.clip(-0.8, 0.8)).sum())
-    (0, 38)
+    (0, 387)
     """
     y = np.asarray(y)
-    top, bottom = y.max(axis=-1, keepdims=True), y.min(axis=-1, keepdims=True)
-    high, low = (y >= 0.999 * top) & (top > 0), (y <= 0.999 * bottom) & (bottom < 0)
-    return _runs(high, _CLIPPED_RUN) | _runs(low, _CLIPPED_RUN)
+    found = np.zeros(y.shape, bool)
+    for index in np.ndindex(y.shape[:-1]):
+        found[index] = _cut_off(y[index]) | _cut_off(-y[index])
+    return found
+
+
+def _cut_off(y: np.ndarray) -> np.ndarray:
+    top, sizes = y.max(initial=0), np.abs(y)
+    if not top > _QUANTISED * sizes[sizes > 0].min(initial=np.inf):
+        return np.zeros(y.shape, bool)
+    flat, near = _runs(y >= 0.999 * top, _CLIPPED_RUN), y >= 0.984 * top
+    peak = np.cumsum(near & ~np.roll(near, 1))  # number of the peak that a sample belongs to
+    n_flat, n_near = (np.bincount(peak, mask, len(y) + 1) for mask in (flat, near))
+    cut_off = (flat & (2 * n_flat >= n_near)[peak]).any()  # of a parabola's peak a quarter would be flat
+    return (y >= 0.999 * top) & cut_off
 
 
 def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s: float = 0.1) -> NDArray[np.bool_]:
@@ -91,7 +107,7 @@ def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
     >>> y = np.sin(0.1 * np.arange(8000)) + 0.001 * np.random.default_rng(0).standard_normal(8000)
     >>> y[4000] += 0.5
     >>> found = np.flatnonzero(find_clicks(y, 8000))
-    >>> bool(found[0] <= 4000 <= found[-1] < found[0] + 20)
+    >>> bool(found[0] <= 4000 <= found[-1] < found[0] + 40)
     True
     """
     y = np.asarray(y)
@@ -108,7 +124,7 @@ def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
 
     n, margin = int(_CLICK_FRAME_S * sr), max(1, int(_CLICK_MARGIN_S * sr))
     window, noise = np.hanning(2 * n), np.random.default_rng(0).standard_normal(2 * n)
-    padded = np.pad(y, (n // 2, 2 * n))
+    padded = np.pad(y, (n // 2, 2 * n), "reflect", reflect_type="odd")  # no jump at the ends
     found = np.zeros(len(y), bool)
     for start in range(0, len(y), n):
         frame = padded[start : start + 2 * n]  # the n samples in question amid their neighbours
@@ -117,8 +133,9 @@ def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
             error = lfilter(predictor, 1, frame)
             gathered = np.abs(lfilter(predictor, 1, error[::-1])[::-1])
             usual = np.median(gathered)
-            loud = binary_propagation(gathered > _PEAK * usual, mask=gathered > _EDGE * usual)
-            found[start : start + n] = loud[n // 2 : n // 2 + n][: len(y) - start]
+            if usual > 0:  # digital silence is no measure
+                loud = binary_propagation(gathered > _PEAK * usual, mask=gathered > _EDGE * usual)
+                found[start : start + n] = loud[n // 2 : n // 2 + n][: len(y) - start]
     return _runs(maximum_filter1d(found, 2 * margin + 1), 1, int(_LONGEST_CLICK_S * sr))
 
 

@@ -61,7 +61,7 @@ def fill_regions(
     Y = stft(np.atleast_2d(y))
     holes = np.zeros(Y.shape[1:], bool)
     for numbers in regions:
-        holes |= region(numbers, stft, Y.shape[-1], sr)
+        holes |= region(numbers, stft, y.shape[-1], sr)
     if holes.all():
         raise NmfaudioError("the holes leave nothing of the spectrogram to go by")
     return fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state).reshape(y.shape)

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import NmfaudioError
 from ..factorize._descent import descend
 from ..kernels.convolutive import ConvolutiveUpdates
+from ..kernels.multiplicative import update_atoms
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +190,6 @@ class SpatialUpdates(ConvolutiveUpdates):
 
     def update_atoms(self) -> None:
         """One multiplicative update of the free atoms, back to unit norm."""
-        from ..kernels.multiplicative import update_atoms
-
         sums = (np.einsum("cftk,ck->ftk", X, self.Q) for X in self._by_channel())
         free, one, two = slice(self.n_fixed, None), self.V.dtype.type(1), self.V.dtype.type(2)
         W, numerator, denominator = (X.reshape(-1, len(self.H))[:, free] for X in (self.atoms, *sums))
@@ -199,8 +198,6 @@ class SpatialUpdates(ConvolutiveUpdates):
 
     def update_levels(self) -> None:
         """One multiplicative update of the levels, back to mean square 1."""
-        from ..kernels.multiplicative import update_atoms
-
         root, one, two = self.V.dtype.type(len(self.Q) ** 0.5), self.V.dtype.type(1), self.V.dtype.type(2)
         numerator, denominator = (
             np.einsum("cftk,ftk->ck", X, self.atoms) @ self._members * root for X in self._by_channel()

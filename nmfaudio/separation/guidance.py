@@ -13,7 +13,7 @@ Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 """For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""
 
 
-def presence(guidance: Guidance, names: Sequence[str], stft: STFT, n_frames: int, sr: float) -> np.ndarray:
+def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float) -> np.ndarray:
     """Where each source may be heard, shape (J, F, N), bool.
 
     Parameters
@@ -23,7 +23,8 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, n_frames: int
     names : sequence of str
         Names of the sources, J.
     stft : STFT
-    n_frames : int
+    length : int
+        Samples of the signal.
     sr : float
         Sampling rate in Hz.
 
@@ -36,13 +37,13 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, n_frames: int
     --------
     >>> from nmfaudio import STFT
     >>> known = {"voice": {"silent": [(0.0, 1.0)]}, "piano": {"alone": [(2.0, 3.0, 0, 500)]}}
-    >>> may = presence(known, ["voice", "piano"], STFT(512, 256), n_frames=200, sr=16000)
+    >>> may = presence(known, ["voice", "piano"], STFT(512, 256), length=50000, sr=16000)
     >>> [bool(may[0, 0, n]) for n in (0, 62, 63)]  # the middle of frame 63 is at 1.008 s
     [False, False, True]
     >>> [bool(may[0, f, 150]) for f in (10, 200)]  # voice at 2.4 s: not where the piano is alone
     [False, True]
     """
-    may = np.ones((len(names), stft.n_bins, n_frames), bool)
+    may = np.ones((len(names), stft.n_bins, stft.n_frames(length)), bool)
     for name, statements in guidance.items():
         if name not in names:
             raise NmfaudioError(f"guidance for {name!r}, which is none of the sources {', '.join(names)}")
@@ -51,12 +52,12 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, n_frames: int
             if word not in ("silent", "alone"):
                 raise NmfaudioError(f"guidance for {name!r}: {word!r} is neither 'silent' nor 'alone'")
             for numbers in ranges:
-                there = region(numbers, stft, n_frames, sr)
+                there = region(numbers, stft, length, sr)
                 may[mine == (word == "silent")] &= ~there
     return may
 
 
-def region(numbers: Sequence[float], stft: STFT, n_frames: int, sr: float) -> np.ndarray:
+def region(numbers: Sequence[float], stft: STFT, length: int, sr: float) -> np.ndarray:
     """Part of a spectrogram, shape (F, N), bool: frames whose middle, and bins whose frequency, are in the ranges.
 
     Parameters
@@ -64,7 +65,7 @@ def region(numbers: Sequence[float], stft: STFT, n_frames: int, sr: float) -> np
     numbers : sequence of float
         (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz).
     stft : STFT
-    n_frames : int
+    length : int
     sr : float
 
     Raises
@@ -78,6 +79,7 @@ def region(numbers: Sequence[float], stft: STFT, n_frames: int, sr: float) -> np
         start_s = stop_s = low_hz = high_hz = np.nan
     if not (start_s < stop_s and low_hz <= high_hz):
         raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
-    times_s = ((np.arange(n_frames) + 1) * stft.hop_length - len(stft.analysis_window) / 2) / sr
+    middles = (np.arange(stft.n_frames(length)) + 1) * stft.hop_length - len(stft.analysis_window) / 2
+    times_s = np.clip(middles, 0, length - 1) / sr  # frames that reach beyond an end belong to that end
     bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft
     return np.outer((bins_hz >= low_hz) & (bins_hz <= high_hz), (times_s >= start_s) & (times_s < stop_s))

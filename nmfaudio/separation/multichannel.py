@@ -5,23 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..phase import shares
+
 _CHUNK = 64  # bins at a time, for the sake of memory
+_PRIOR = 3.0  # what all bins say of a source's place counts as much in a bin as this many frames of the mixture there
 
 
 def multichannel_wiener(
-    powers: NDArray[np.floating], Y: NDArray[np.complexfloating], n_iter: int = 5
+    powers: NDArray[np.floating], Y: NDArray[np.complexfloating], n_iter: int = 10
 ) -> NDArray[np.complexfloating]:
     """Spectra of sources in every channel from estimates of their powers.
 
     A source is Gaussian with covariance ``v_j(f, n) R_j(f)`` between channels, ``R_j`` of full rank (Duong, Vincent
     and Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance model",
-    2010): ``Y_j = v_j R_j (sum_i v_i R_i)^-1 Y``. The ``R_j`` are found by expectation-maximisation from the Wiener
-    filter of each channel by itself.
+    2010): ``Y_j = v_j R_j (sum_i v_i R_i)^-1 Y``. The ``R_j`` are found by expectation-maximisation, frames weighted by
+    ``v_j``, from the Wiener filter of each channel by itself. The mean of ``R_j`` over all bins is their prior, without
+    which a bin that one source has almost for itself would say nothing about the others.
 
     Parameters
     ----------
     powers
-        Non-negative, shape (J, F, N): power of every source, the mean over channels.
+        Non-negative, shape (J, C, F, N): power of every source in every channel.
     Y
         Spectrum of the mixture, shape (C, F, N).
     n_iter
@@ -39,28 +43,34 @@ def multichannel_wiener(
     >>> S = rng.standard_normal((2, 5, 200)) + 1j * rng.standard_normal((2, 5, 200))
     >>> S *= rng.random((2, 1, 200)) > 0.5
     >>> images = S[:, None] * np.array([[1, 0.3], [0.2, 1]])[:, :, None, None]
-    >>> found = multichannel_wiener(abs(S) ** 2, images.sum(axis=0))
+    >>> found = multichannel_wiener(abs(images) ** 2, images.sum(axis=0))
     >>> bool(abs(found - images).max() < 0.1 * abs(images).max())
     True
     """
-    out = np.empty((len(powers), *Y.shape), Y.dtype)
+    out = shares(powers) * Y
+    v = powers.mean(axis=1, dtype=np.float64)
+    outer = np.einsum("jcfn,jdfn->jfcd", out, out.conj()).astype(np.complex128)  # of the filter of each channel
+    mean = outer.sum(axis=1) / np.maximum(v.sum(axis=(1, 2)), np.finfo(np.float64).tiny)[:, None, None]
     for first in range(0, Y.shape[1], _CHUNK):
         bins = slice(first, first + _CHUNK)
-        out[:, :, bins] = _filtered(powers[:, bins].astype(np.float64), Y[:, bins].astype(np.complex128), n_iter)
+        out[:, :, bins] = _filtered(v[:, bins], outer[:, bins], mean, Y[:, bins].astype(np.complex128), n_iter)
     return out
 
 
-def _filtered(v: np.ndarray, Y: np.ndarray, n_iter: int) -> np.ndarray:
-    eye = np.eye(len(Y))
-    x = Y.transpose(1, 2, 0)[..., None]  # (F, N, C, 1)
-    v = v[..., None, None]
-    R = np.tile(eye, (len(v), len(x), 1, 1, 1)).astype(Y.dtype)  # (J, F, 1, C, C)
+def _filtered(v: np.ndarray, outer: np.ndarray, mean: np.ndarray, Y: np.ndarray, n_iter: int) -> np.ndarray:
+    """Images in some of the bins; v (J, F, N), outer (J, F, C, C), mean (J, C, C), Y (C, F, N)."""
+    eye, n_sources = np.eye(len(Y)), len(v)
+    x, v = Y.transpose(1, 2, 0)[..., None], v[..., None, None]  # (F, N, C, 1), (J, F, N, 1, 1)
     least = 1e-9 * v.mean(axis=(0, 2), keepdims=True)[0] + np.finfo(np.float64).tiny
+    prior = _PRIOR * v.mean(axis=(0, 2), keepdims=True)
+    total = v.sum(axis=2, keepdims=True) + prior + least
+    prior = prior * mean[:, None, None]
+    R = (outer[:, :, None] + prior) / total  # (J, F, 1, C, C)
     for i in range(n_iter + 1):
-        each = v * R + least / len(v) * eye
+        each = v * R + least / n_sources * eye
         gain = each @ np.linalg.inv(each.sum(axis=0))
         s = gain @ x  # (J, F, N, C, 1)
         if i < n_iter:
-            C = s @ s.conj().swapaxes(-1, -2) + (eye - gain) @ each
-            R = C.sum(axis=2, keepdims=True) / (v.sum(axis=2, keepdims=True) + least)
+            expected = s @ s.conj().swapaxes(-1, -2) + (eye - gain) @ each
+            R = (expected.sum(axis=2, keepdims=True) + prior) / total
     return s[..., 0].transpose(0, 3, 1, 2)

@@ -38,5 +38,5 @@ def stems(powers: np.ndarray, present: np.ndarray, Y: np.ndarray, stft: STFT, le
     least = powers.max(initial=0) * powers.dtype.type(1e-12)  # what nobody explains goes to those who may be there
     powers = (powers + least) * present[:, None]
     if phase == "spatial":
-        return stft.synthesis(multichannel_wiener(powers.mean(axis=1), Y), length)
+        return stft.synthesis(multichannel_wiener(powers, Y), length)
     return signals_of(powers, Y, stft, length, phase)

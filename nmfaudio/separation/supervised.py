@@ -107,7 +107,7 @@ class Separator:
         names = [*self._atoms, *self._n_free]
         counts = [*(W.shape[2] for W in self._atoms.values()), *self._n_free.values()]
         owner = np.repeat(np.arange(len(names)), counts)
-        present = presence(guidance or {}, names, stft, V.shape[-1], sr)
+        present = presence(guidance or {}, names, stft, y.shape[-1], sr)
         found = explain(
             V,
             _stacked(list(self._atoms.values()), V.shape[1]),

@@ -76,6 +76,21 @@ def equaliser(rng: np.random.Generator, n_bins: int, deviation_db: float) -> np.
     return (10 ** (curve_db / 20)).astype(np.float32)
 
 
+def warp(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """Another noise of the same character: frames of a spectrum (F, N) at another pace, its bins stretched or bent.
+
+    Only magnitudes of the noise are learnt from, so that frames need not fit together.
+    """
+    n_bins, n_frames = X.shape
+    pace = 2 ** rng.uniform(-0.8, 0.8)
+    frames = (np.arange(n_frames) * pace + rng.integers(n_frames)).astype(int) % n_frames
+    if rng.random() < 0.3:
+        frames = frames[::-1]
+    f = np.linspace(0, 1, n_bins) ** (2 ** rng.uniform(-0.4, 0.4)) * 2 ** rng.uniform(-0.5, 0.5)
+    at = np.minimum(f, 2 - f) * (n_bins - 1)  # what is stretched beyond the band comes back from its end
+    return X[np.clip(np.rint(at), 0, n_bins - 1).astype(int)[:, None], frames]
+
+
 def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
     """Gain of a telephone, a codec or an old recording: nothing above a random frequency, shape (n_bins,)."""
     hz = np.arange(n_bins) * sr / 2 / (n_bins - 1)

@@ -126,7 +126,8 @@ def loss_and_gradient(
         g[f"relaxation{i}"] += np.sum(dfactor * np.log(trace.ratio), axis=0)
         dratio = dfactor * P[f"relaxation{i}"] / trace.ratio
         dnum = dratio / trace.denominator
-        dden = -np.sum(dratio * trace.ratio, axis=0) / trace.denominator
+        dden_n = -dnum * trace.ratio
+        dden = dden_n.sum(axis=0)
         dh = dh * trace.factor
         dnum_a = da * trace.a / trace.tracked_denominator
         ratio_a = trace.tracked_numerator / trace.tracked_denominator
@@ -137,6 +138,9 @@ def loss_and_gradient(
         g[f"atoms{i}"] += matmul(trace.Q.T, dnum)
         g[f"atoms{i}"] += np.outer(c, dden)
         dR = matmul(dnum, W.T)
+        if f"against{i}" in P:
+            g[f"against{i}"] += matmul(trace.Q.T, dden_n)
+            dR += matmul(dden_n, P[f"against{i}"].T)
         da_model = np.empty_like(da)
         explain_backward(
             batch.stack, trace.R, trace.Q, batch.tracked, G, trace.a, c, n_bins, dnum_a, dden_a, dR,

@@ -4,9 +4,11 @@ import numpy as np
 
 from ..decompose.context import Context
 from .mixing import Mixer
+from .presets import Size
 
 Arrays = dict[str, np.ndarray]
 _ELSEWHERE = 0.01  # weight of an atom in the estimate of the other source, and of a tracked atom in foreign rows
+_AGAINST = 0.02  # of a row against an atom, where the atom's own rows have a mean of one
 _N_FRAMES = 12_000
 
 
@@ -42,10 +44,9 @@ def _atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator, n_iter: int = 
     return W
 
 
-def initial_weights(
-    context: Context, mixer: Mixer, exponent: float, n_speech: int, n_noise: int, n_layers: int, seed: int
-) -> Arrays:
+def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size, seed: int) -> Arrays:
     """Arrays of one stage before discriminative training; see :mod:`nmfaudio.decompose.unfolded`."""
+    n_speech, n_noise = size.n_speech, size.n_noise
     rng = np.random.default_rng([seed, 1])
     speech, noise = _stacks(context, mixer, exponent, rng)
     W = np.concatenate([_atoms(speech, n_speech, rng), _atoms(noise, n_noise, rng)], axis=1)
@@ -59,13 +60,15 @@ def initial_weights(
         gains[-2, first:last] = 1
         speech_gains[-2], noise_gains[-2] = 1, _ELSEWHERE
     P: Arrays = {}
-    for i in range(n_layers):
+    for i in range(max(size.order) + 1):
         P[f"atoms{i}"] = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
         P[f"weights{i}"] = np.ones(D, np.float32)
         P[f"relaxation{i}"] = np.ones(K, np.float32)
         P[f"penalty{i}"] = np.full(K, 0.01 * D, np.float32)
         P[f"gains{i}"] = gains.copy()
         P[f"tracked_penalty{i}"] = np.full(J, 0.01 * D, np.float32)
+        if i in size.against:
+            P[f"against{i}"] = (_AGAINST * np.exp(0.5 * rng.standard_normal(W.shape))).astype(np.float32)
     own, other = np.ones(K, np.float32), np.full(K, _ELSEWHERE, np.float32)
     is_speech = np.arange(K) < n_speech
     P["start"] = np.full(K, 1 / K, np.float32)

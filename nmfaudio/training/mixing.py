@@ -16,6 +16,7 @@ from .augment import (
     swell,
     synthetic_noise,
     vary_speed,
+    warp,
 )
 from .corpus import Corpus
 
@@ -62,7 +63,7 @@ class Mixer:
         S = np.zeros(self._shape, np.complex64) if kind < 0.06 else self._latest(rng, index, "speech")
         N = self._noise(rng, index)
         if S.any():
-            snr_db = rng.uniform(-8, 20) if kind < 0.96 else rng.uniform(30, 60)
+            snr_db = rng.uniform(-8, 5 if kind < 0.5 else 20) if kind < 0.96 else rng.uniform(30, 60)
             N = N * np.float32(10 ** (-snr_db / 20))
         # equalisers act on spectra: the same smooth gain on every frame of speech and mixture
         channel = equaliser(rng, self.stft.n_bins, rng.uniform(0, 9))
@@ -90,7 +91,11 @@ class Mixer:
         """One to three noises, each with a colour of its own, of root mean square 1 in all."""
         N = np.zeros(self._shape, np.complex64)
         for _ in range(rng.choice([1, 2, 3], p=[0.45, 0.4, 0.15])):
-            track = np.roll(self._latest(rng, index, "noise"), int(rng.integers(N.shape[1])), axis=1)
+            track = self._latest(rng, index, "noise")
+            if rng.random() < 0.7:
+                track = warp(rng, track)
+            else:
+                track = np.roll(track, int(rng.integers(N.shape[1])), axis=1)
             gain = equaliser(rng, self.stft.n_bins, rng.uniform(0, 10)) * np.float32(10 ** (rng.uniform(-10, 0) / 20))
             N += track * gain[:, None]
         power = np.mean(np.abs(N) ** 2) / np.sum(self.stft.analysis_window**2)

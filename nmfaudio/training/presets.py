@@ -14,11 +14,12 @@ def _spans(*spans: int | Span) -> tuple[Span, ...]:
 
 @dataclass(frozen=True)
 class Size:
-    """Atoms of speech and of noise, and the layer that each update uses."""
+    """Atoms of speech and of noise, the layer that each update uses, and the layers where rows speak against atoms."""
 
     n_speech: int
     n_noise: int
     order: tuple[int, ...]
+    against: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ _CAUSAL_SECOND = Context(
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_SMALL, _MEDIUM, _LARGE = Size(112, 64, (0, 1, 2)), Size(224, 112, (0, 0, 1, 2)), Size(320, 160, (0, 1, 2, 3))
+_SMALL = Size(112, 64, (0, 1, 2))
+_MEDIUM = Size(224, 112, (0, 0, 1, 2), against=(1, 2))
+_LARGE = Size(320, 160, (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),

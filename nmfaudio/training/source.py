@@ -4,7 +4,59 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..dictionary import Dictionary, FrontEnd
 from ..errors import NmfaudioError
+from ..stft import STFT
+
+
+def train_dictionary(
+    name: str,
+    recordings: Iterable[np.ndarray],
+    sr: int,
+    *,
+    n_atoms: int = 80,
+    n_taps: int = 1,
+    penalty: float = 1.0,
+    window_s: float = 0.064,
+    seed: int = 0,
+) -> Dictionary:
+    """Train a dictionary of one source for `nmfaudio.separation.Separator`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the source.
+    recordings : iterable of ndarray, shape (samples,)
+        The source alone; each is brought to one level. Their spectrograms are kept in memory.
+    sr : int
+        Sampling rate in Hz.
+    n_atoms, n_taps, penalty, seed
+        As for `train_source`.
+    window_s : float
+        Seconds in a frame; frames overlap by three quarters.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "sources".
+
+    Raises
+    ------
+    NmfaudioError
+        If there is nothing but silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> solo = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    >>> train_dictionary("hiss", [solo], 8000, n_atoms=2).arrays["hiss"].shape
+    (257, 2)
+    """
+    stft = STFT.for_rate(sr, window_s, window_s / 4)
+    front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=stft.n_bins, exponent=1.0)
+    spectrograms = (np.abs(stft(y)) for y in recordings)
+    atoms = train_source(spectrograms, n_atoms=n_atoms, n_taps=n_taps, penalty=penalty, seed=seed)
+    return Dictionary("sources", {name: atoms}, front_end)
 
 
 def train_source(

@@ -40,6 +40,9 @@ class Schedule:
         Frames kept of a mixture.
     check_every : int
         Steps between looks at the development mixtures; each look is a checkpoint too.
+    averaged : int
+        Steps that the weights are averaged over (Polyak and Juditsky 1992, with forgetting): what single batches
+        push to and fro cancels.
     """
 
     steps: int = 30_000
@@ -51,6 +54,7 @@ class Schedule:
     new_items: int = 3
     item_frames: int = 128
     check_every: int = 500
+    averaged: int = 500
 
     def rate_at(self, step: int) -> float:
         """Rate of one step, counted from 0."""
@@ -108,15 +112,18 @@ def train_stage(
     Returns
     -------
     P : dict of str to ndarray
-        The arrays of the lowest loss on `dev`.
+        The averaged arrays of the lowest loss on `dev`.
     curve : list of dict
         Step, rate, training loss, loss on `dev`, seconds.
     """
     optimiser = Adam(P)
     curve: list[dict[str, float]] = []
+    average = {name: array.copy() for name, array in P.items()}
     best = {name: array.copy() for name, array in P.items()}
+    groups = {"P": P, "average": average, "best": best}
+    groups |= {"theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
     if checkpoint is not None and checkpoint.exists():
-        curve = _restore(checkpoint, P, optimiser, best)
+        curve = _restore(checkpoint, groups, optimiser)
     step = optimiser.step_count
     pool = Pool(example, schedule.pool_items, schedule.new_items, first=step * schedule.new_items)
     began, losses = time.monotonic(), []
@@ -130,10 +137,13 @@ def train_stage(
             optimiser.step(P, gradient, rate)
             losses.append(loss)
             step = optimiser.step_count
+            for name, array in average.items():
+                array += (P[name] - array) * np.float32(max(1 / step, 1 / schedule.averaged))
             if step % schedule.check_every == 0 or step == schedule.steps:
-                dev_loss = mean_loss(P, order, dev, objective)
+                dev_loss = mean_loss(average, order, dev, objective)
                 if dev_loss <= min((entry["dev"] for entry in curve), default=np.inf):
-                    best = {name: array.copy() for name, array in P.items()}
+                    for name, array in average.items():
+                        best[name][...] = array
                 spent = time.monotonic() - began
                 curve.append(
                     {"step": step, "rate": rate, "train": float(np.mean(losses)), "dev": dev_loss, "seconds": spent}
@@ -141,14 +151,13 @@ def train_stage(
                 losses.clear()
                 report(curve[-1])
                 if checkpoint is not None:
-                    _save(checkpoint, P, optimiser, best, curve)
+                    _save(checkpoint, groups, optimiser, curve)
     finally:
         pool.close()
     return best, curve
 
 
-def _save(path: Path, P: Arrays, optimiser: Adam, best: Arrays, curve: list[dict[str, float]]) -> None:
-    groups = {"P": P, "best": best, "theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
+def _save(path: Path, groups: dict[str, Arrays], optimiser: Adam, curve: list[dict[str, float]]) -> None:
     arrays = {f"{group}/{name}": array for group, part in groups.items() for name, array in part.items()}
     arrays |= {"curve": np.array(json.dumps(curve)), "step": np.array(optimiser.step_count)}
     temporary = path.with_name(path.name + ".tmp")
@@ -157,8 +166,7 @@ def _save(path: Path, P: Arrays, optimiser: Adam, best: Arrays, curve: list[dict
     os.replace(temporary, path)
 
 
-def _restore(path: Path, P: Arrays, optimiser: Adam, best: Arrays) -> list[dict[str, float]]:
-    groups = {"P": P, "best": best, "theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
+def _restore(path: Path, groups: dict[str, Arrays], optimiser: Adam) -> list[dict[str, float]]:
     with np.load(path, allow_pickle=False) as file:
         for group, part in groups.items():
             for name, array in part.items():

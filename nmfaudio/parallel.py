@@ -1,0 +1,30 @@
+"""Work on several cores at once, in threads: kernels and matrix products let go of the interpreter."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Controller of the BLAS library, which is looked for once."""
+    return ThreadpoolController()
+
+
+def n_cores() -> int:
+    """Number of threads that BLAS may use: all cores, unless OPENBLAS_NUM_THREADS, threadpoolctl and so on say less."""
+    return max((info["num_threads"] for info in _controller().info() if info["user_api"] == "blas"), default=1)
+
+
+def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Results of a function of each item, all at once; matrix products inside have one core each."""
+    if len(items) == 1:
+        return [function(items[0])]
+    with _controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(function, items))

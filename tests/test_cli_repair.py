@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import soundfile as sf
+from signals import real_recording
+
+from nmfaudio.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("quick_loops")
+SR = 16000
+VOICE = real_recording()[0][:SR]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def repair(*argv):
+    return main(["repair", *argv])
+
+
+def test_a_sound_recording_comes_out_as_it_went_in(folder, capsys):
+    sf.write("in.wav", VOICE, SR)
+    assert repair("in.wav", "out.wav") == 0
+    assert "found no damage" in capsys.readouterr().err
+    np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("in.wav")[0])
+
+
+def test_dropouts_and_clipping_are_looked_for_unasked(folder, capsys):
+    y = VOICE.clip(-0.1, 0.1)
+    y[8000:8100] = 0
+    sf.write("in.wav", y, SR, subtype="PCM_24")
+    assert repair("in.wav", "out.wav") == 0
+    said = capsys.readouterr().err
+    assert "dropouts: 6.2 ms replaced" in said and "clipped:" in said
+    mended = sf.read("out.wav")[0]
+    assert mended[8000:8100].any() and np.abs(mended).max() > 0.12
+    assert sf.info("out.wav").subtype == "PCM_24"
+
+
+def test_a_gap_a_hole_and_a_click(folder, capsys):
+    y = VOICE.copy()
+    y[12000] += 0.5
+    sf.write("in.wav", np.stack([y, y], axis=1), SR)
+    assert repair("in.wav", "out.flac", "--gap", "0.25-0.27", "--hole", "0.5-0.6@500-1500", "--clicks", "-q") == 0
+    assert not capsys.readouterr().err
+    mended, sr = sf.read("out.flac")
+    assert mended.shape == (SR, 2) and sr == SR
+    assert np.abs(mended[12000]).max() < 0.3
+
+
+def test_peaks_beyond_full_scale_are_given_room(folder, capsys):
+    sf.write("in.wav", (5 * VOICE / np.abs(VOICE).max()).clip(-1, 1), SR)
+    assert repair("in.wav", "out.wav", "--clipped") == 0
+    assert "to make room" in capsys.readouterr().err
+    flat = np.abs(sf.read("out.wav")[0]) > 0.999
+    assert not (flat[1:] & flat[:-1]).any()
+
+
+def test_the_band_is_extended_to_the_rate_of_the_dictionary(folder):
+    sf.write("in.wav", VOICE[::2], SR // 2)
+    assert repair("in.wav", "out.wav", "--band") == 0
+    y, sr = sf.read("out.wav")
+    assert sr == SR and len(y) == len(VOICE)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["missing.wav", "out.wav"], "missing.wav"),
+        (["in.wav", "there.wav"], "there.wav: exists already: give --overwrite"),
+        (["in.wav", "out.wav", "--gap", "2-2.1"], "the gap 2-2.1 s is beyond the end of in.wav"),
+        (["in.wav", "out.wav", "--gap", "0.2-0.1"], "'0.2-0.1' is not START-END"),
+        (["in.wav", "out.wav", "--hole", "0.2-0.3"], "is not START-END@LOW-HIGH"),
+        (["in.wav", "out.wav", "--hole", "0.2-0.3@900-100"], "is not START-END@LOW-HIGH"),
+        (["in.wav", "out.wav", "--band", "x"], "'x' is not a frequency"),
+        (["in.wav", "out.wav", "--band"], "give the cutoff"),
+        (["in.wav", "out.wav", "--band", "3400", "-d", "nobody"], "no dictionary"),
+        (["empty.wav", "out.wav"], "empty.wav: has no sound"),
+    ],
+)
+def test_bad_input_is_one_line(folder, capsys, argv, message):
+    sf.write("in.wav", VOICE, SR)
+    sf.write("there.wav", VOICE, SR)
+    sf.write("empty.wav", VOICE[:0], SR)
+    before = (folder / "there.wav").read_bytes()
+    try:
+        code = repair(*argv)
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and said.count("\n") == 1
+    assert (folder / "there.wav").read_bytes() == before
+    assert not (folder / "out.wav").exists()

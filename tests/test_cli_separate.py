@@ -1,0 +1,176 @@
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio.cli.main import main
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.metrics import si_sdr
+
+pytestmark = pytest.mark.usefixtures("quick_loops")
+SR = 8000
+
+
+def notes(pitches, seconds=2.0, seed=0):
+    """Notes of a quarter of a second, each with three harmonics."""
+    t = np.arange(SR // 4) / SR
+    drawn = np.random.default_rng(seed).choice(pitches, round(4 * seconds))
+    return np.concatenate([sum(np.sin(2 * np.pi * f * h * t) / h for h in (1, 2, 3)) * np.exp(-6 * t) for f in drawn])
+
+
+def strokes(seconds=2.0, seed=0):
+    """Short bursts of noise, four a second."""
+    rng = np.random.default_rng(seed)
+    return 0.8 * rng.standard_normal(int(seconds * SR)) * np.exp(-0.01 * (np.arange(int(seconds * SR)) % 2000))
+
+
+SOURCES = 0.2 * np.stack([notes([220, 262, 330], seed=1), strokes(seed=1)])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Folder with a mixture, in mono and stereo, and recordings of each source alone."""
+    monkeypatch.chdir(tmp_path)
+    sf.write("mix.wav", SOURCES.sum(axis=0), SR, subtype="FLOAT")
+    places = np.array([[1.0, 0.2], [0.3, 0.9]])
+    sf.write("stereo.wav", (SOURCES.T[:, :, None] * places).sum(axis=1), SR, subtype="FLOAT")
+    for name, y in (("piano", notes([220, 262, 330], seed=2)), ("drums", strokes(seed=2))):
+        (tmp_path / name).mkdir()
+        sf.write(f"{name}/solo.wav", 0.2 * y, SR)
+    return tmp_path
+
+
+def trained(name, *options):
+    argv = ["train", "--name", name, name, "-o", f"{name}.npz", "--atoms", "6", "-q", *options]
+    assert main(argv) == 0
+
+
+def stems_of(folder):
+    return {path.stem: sf.read(path, dtype="float32")[0] for path in sorted(folder.glob("*.wav"))}
+
+
+def gain(estimate, source):
+    return si_sdr(source, estimate) - si_sdr(source, SOURCES.sum(axis=0))
+
+
+def test_train_and_separate(folder, capsys):
+    trained("piano")
+    trained("drums", "--taps", "4")
+    assert Dictionary.load("drums.npz").arrays["drums"].shape == (257, 4, 6)
+    assert "piano" in (folder / "piano.md").read_text()
+    assert main(["separate", "mix.wav", "-o", "out", "--source", "piano.npz", "--source", "beat=drums.npz"]) == 0
+    stems = stems_of(folder / "out")
+    assert list(stems) == ["beat", "piano"]
+    assert gain(stems["piano"], SOURCES[0]) > 8 and gain(stems["beat"], SOURCES[1]) > 8
+    np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-5)
+    assert "piano.wav" in capsys.readouterr().err
+
+
+def test_what_has_no_dictionary_is_learnt(folder):
+    trained("piano")
+    guidance = {"rest": {"silent": [[0.0, 0.1]]}}
+    (folder / "known.json").write_text(json.dumps(guidance))
+    argv = [
+        "separate",
+        "mix.wav",
+        "-o",
+        "out",
+        "--source",
+        "piano.npz",
+        "--learn",
+        "rest=1",
+        "--guidance",
+        "known.json",
+    ]
+    assert main(argv) == 0
+    stems = stems_of(folder / "out")
+    assert gain(stems["piano"], SOURCES[0]) > 4
+    assert not stems["rest"][:400].any()
+    np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-5)
+
+
+def test_groups_can_be_changed_and_given_back(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "--components", "6", "-q"]) == 0
+    groups = json.loads((folder / "out" / "groups.json").read_text())
+    assert list(groups) == ["source1", "source2"]
+    before = stems_of(folder / "out")
+    moved = {"mine": groups["source1"][:1], "others": groups["source1"][1:] + groups["source2"]}
+    (folder / "mine.json").write_text(json.dumps(moved))
+    argv = ["separate", "mix.wav", "-o", "again", "--components", "6", "--groups", "mine.json", "-q"]
+    assert main(argv) == 0
+    after = stems_of(folder / "again")
+    assert list(after) == ["mine", "others"]
+    for stems in (before, after):
+        np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-5)
+    assert json.loads((folder / "again" / "groups.json").read_text()) == moved
+
+
+@pytest.mark.parametrize("options", [["--split"], ["--components", "4", "--taps", "3", "--phase", "misi"], []])
+def test_stereo_stems_add_up(folder, options):
+    assert main(["separate", "stereo.wav", "-o", "out", "-q", *options]) == 0
+    stems = stems_of(folder / "out")
+    assert len(stems) == 2 and all(stem.shape == (2 * SR, 2) for stem in stems.values())
+    np.testing.assert_allclose(sum(stems.values()), sf.read("stereo.wav")[0], atol=1e-5)
+
+
+def test_stems_come_in_the_format_asked_for(folder):
+    argv = ["separate", "mix.wav", "-o", "out", "--split", "--format", "FLAC", "--subtype", "PCM_24", "-q"]
+    assert main(argv) == 0
+    assert sf.info("out/harmonic.flac").subtype == "PCM_24"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-o", "full"], "full: is not empty: give --overwrite"),
+        (["-o", "out", "--split", "--learn", "a=3"], "choose one"),
+        (["-o", "out", "--guidance", "broken.json"], "give them with --source or --learn"),
+        (["-o", "out", "--learn", "a=3", "--guidance", "broken.json"], "broken.json: not JSON"),
+        (["-o", "out", "--learn", "a=3", "--guidance", "list.json"], "list.json: must hold a JSON object"),
+        (["-o", "out", "--learn", "a=3", "--guidance", "missing.json"], "missing.json: No such file"),
+        (["-o", "out", "--learn", "a=3", "--learn", "a=4"], "--learn a=4"),
+        (["-o", "out", "--learn", "../a=3"], "cannot be the name of a stem's file"),
+        (["-o", "out", "--learn", "a"], "'a' is not NAME=N"),
+        (["-o", "out", "--source", "speech"], "is trained for denoising"),
+        (["-o", "out", "--source", "nobody.npz"], "nobody.npz"),
+        (["-o", "out", "--stems", "0"], "'0' is not a number from 1 up"),
+        (["-o", "out", "--stems", "9", "--components", "4"], "4 components cannot make 9 sources"),
+        (["-o", "out", "--split", "--subtype", "nonsense"], "no subtype 'NONSENSE'"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, message):
+    (folder / "full").mkdir()
+    (folder / "full" / "harmonic.wav").write_text("mine")
+    (folder / "broken.json").write_text("{")
+    (folder / "list.json").write_text("[1]")
+    try:
+        code = main(["separate", "mix.wav", *options])
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and said.count("\n") == 1
+    assert (folder / "full" / "harmonic.wav").read_text() == "mine"
+    assert not (folder / "out").exists() or not any((folder / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--name", "piano", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
+        (["--name", "piano", "piano", "--speech", "drums", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
+        (["--name", "piano", "nowhere", "-o", "out.npz"], "nowhere"),
+        (["--name", "piano", "piano", "-o", "there.npz"], "there.npz: exists"),
+        (["--name", "piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
+        (["--name", "piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
+    ],
+)
+def test_training_of_one_source_says_what_is_missing(folder, capsys, argv, message):
+    (folder / "there.npz").write_text("mine")
+    try:
+        code = main(["train", *argv])
+    except SystemExit as exit:
+        code = exit.code
+    said = capsys.readouterr().err
+    assert code == 2 and message in said and said.count("\n") == 1
+    assert (folder / "there.npz").read_text() == "mine"
