@@ -73,6 +73,14 @@ def test_the_seed_decides_and_the_level_does_not():
     np.testing.assert_allclose(one, loud, rtol=1e-4)
 
 
+def test_a_block_may_stand_alone():
+    one, other = (
+        train_sparse(speech, speech, n_speech=3, n_noise=2)["speech"]
+        for speech in (list(blocks(SPEECH, 8, 0)), [[block] for block in blocks(SPEECH, 8, 0)])
+    )
+    np.testing.assert_array_equal(one, other)
+
+
 def test_silence_is_passed_over():
     silence = np.zeros((F, 50), np.float32)
     with_silence = [b for block in blocks(SPEECH, 8, 0) for b in (block, silence, silence[:, :0])]

@@ -1,6 +1,6 @@
 """From corpora to an unfolded dictionary: stage after stage, each on what the one before makes of fresh mixtures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -26,13 +26,6 @@ from .unfolded import Schedule, train_stage
 
 N_DEV_MIXTURES = 60
 LEAST_HEARD_S = 1800.0
-
-
-def spectrograms(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[np.ndarray]:
-    """Compressed magnitudes of a corpus in random order, shape (F, N), again and again until `seconds` were heard."""
-    for batch in corpus_batches(corpus, front_end, seed, seconds):
-        for block in batch:
-            yield from block()
 
 
 def build_sparse(

@@ -21,8 +21,8 @@ from .checkpoint import Checkpoint
 Block = np.ndarray | Callable[[], Sequence[np.ndarray]]
 """Compressed magnitude (F, N), or a function that makes some of them where it is called."""
 
-Batch = Sequence[Block]
-"""Blocks between one update of the atoms and the next: no more workers than there are have something to do."""
+Batch = Block | Sequence[Block]
+"""What is heard between one update of the atoms and the next; no more workers than blocks have something to do."""
 
 Progress = Callable[[str, int, float], None]
 
@@ -54,10 +54,10 @@ def train_sparse(
 
     Parameters
     ----------
-    speech, noise : iterable of lists of blocks
+    speech, noise : iterable of blocks or of lists of blocks
         A block is a compressed magnitude, shape (F, N), or a function without arguments that makes a list of them,
-        wherever it is called; each magnitude is brought to one level. The atoms are updated after each list. Training
-        ends with the stream, so several rounds over a corpus, in random order, are the caller's.
+        wherever it is called; each magnitude is brought to one level. The atoms are updated after each block or list.
+        Training ends with the stream, so several rounds over a corpus, in random order, are the caller's.
     n_speech, n_noise : int
         Number of atoms.
     penalty : float
@@ -90,8 +90,8 @@ def train_sparse(
     --------
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> batches = [[rng.random((20, 100)).astype(np.float32)] for _ in range(3)]
-    >>> {name: W.shape for name, W in train_sparse(batches, batches, n_speech=5, n_noise=3).items()}
+    >>> blocks = [rng.random((20, 100)).astype(np.float32) for _ in range(3)]
+    >>> {name: W.shape for name, W in train_sparse(blocks, blocks, n_speech=5, n_noise=3).items()}
     {'speech': (20, 5), 'noise': (20, 3)}
     """
     options: dict[str, Any] = {
@@ -125,9 +125,10 @@ def train_atoms(
     saved = None if checkpoint is None else checkpoint.load(name)
     state = None if saved is None else _State(**saved)
     n_done = 0 if state is None else int(state.n_batches)
-    for number, batch in enumerate(batches):
+    for number, given in enumerate(batches):
         if number < n_done:
             continue
+        batch: Sequence[Block] = [given] if callable(given) or isinstance(given, np.ndarray) else given
         if state is None:
             start = _first_frames(name, batch)
             if start is None:
@@ -231,7 +232,7 @@ def _heard(name: str, block: Block) -> np.ndarray:
     return np.ascontiguousarray(np.concatenate(heard, axis=1)) if heard else np.empty((0, 0), np.float32)
 
 
-def _first_frames(name: str, batch: Batch) -> np.ndarray | None:
+def _first_frames(name: str, batch: Sequence[Block]) -> np.ndarray | None:
     """Frames of the first blocks of a batch that are not silent; None if all are."""
     heard = list(islice((V for V in (_heard(name, block) for block in batch) if V.size), _START_BLOCKS))
     if len({len(V) for V in heard}) > 1:
