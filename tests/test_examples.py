@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def run(script, *args, cwd):
-    done = subprocess.run([sys.executable, EXAMPLES / script, *args], cwd=cwd, capture_output=True, text=True)
+    env = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}  # as users run them
+    done = subprocess.run([sys.executable, EXAMPLES / script, *args], cwd=cwd, capture_output=True, text=True, env=env)
     assert not done.returncode, done.stderr
     return done.stdout
 

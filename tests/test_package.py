@@ -98,6 +98,7 @@ def test_public_names_exist():
         _ = nmfaudio.no_such_name
 
 
+@pytest.mark.usefixtures("quick_loops")
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name):
     failures, _ = doctest.testmod(importlib.import_module(name))
