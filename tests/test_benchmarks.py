@@ -9,15 +9,22 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
 def run(name, *args):
     runpy.run_path(str(BENCHMARKS / name))["main"]([str(arg) for arg in args])
 
 
 def test_solvers_are_compared(tmp_path):
     tables, picture = tmp_path / "tables.md", tmp_path / "curves.png"
+    tables.write_text("Before\n\n<!-- solvers, 1 thread(s) -->\n\nold\n\n<!-- end -->\n\nAfter\n")
     size = ("--size", 30, 60, "--atoms", 4, "--iterations", 8, "--frames", 40)
     run("solvers.py", *size, "--markdown", tables, "--plot", picture)
     text = tables.read_text()
+    assert text.startswith("Before\n") and text.endswith("<!-- end -->\n\nAfter\n") and "old" not in text
     for words in ("Kullback-Leibler, W fixed", "Itakura-Saito, W learnt", "Frobenius", "objective after 8 iterations"):
         assert words in text
     for solver in ("nmfaudio, NMF", "nmfaudio, sparse_nmf", "scikit-learn", "numpy", "nmfaudio, amu"):

@@ -1,4 +1,5 @@
 import copy
+import gc
 import pickle
 import tracemalloc
 from functools import cache
@@ -245,11 +246,12 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
     y = noise(800, 2)
     tracemalloc.start()
     try:
-        for _ in range(8):  # what the interpreter keeps for tuples to come grows, too, but not for long
-            stream.process(y)
+        stream.process(y)
+        gc.collect()  # which lets go of what the interpreter keeps for tuples to come, too
         before = tracemalloc.get_traced_memory()[0]
         for n in (1, 7, 300, 492):
             stream.process(y[:, :n])
+        gc.collect()
         assert tracemalloc.get_traced_memory()[0] - before < 5000
     finally:
         tracemalloc.stop()

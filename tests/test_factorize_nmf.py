@@ -84,12 +84,12 @@ def test_accelerated_updates_need_fewer_iterations_and_never_rise(beta, penaltie
     X = planted()[0] + 0.1
     start_ = start(X, 4)
     plain, fast = (
-        NMF(4, solver=solver, beta=beta, init=start_, max_iter=100, tol=0, **penalties).fit(X)
-        for solver in ("mu", "amu")
+        NMF(4, solver=solver, beta=beta, init=start_, max_iter=n, tol=0, **penalties).fit(X)
+        for solver, n in (("mu", 60), ("amu", 36))
     )
     assert np.diff(fast.objective_).max() <= 0
     reached = np.flatnonzero(fast.objective_ <= plain.objective_[-1])
-    assert len(reached) and reached[0] <= 60
+    assert len(reached)
     value = divergence(X, fast.fit_transform(X), fast.components_, beta)
     if not penalties:
         np.testing.assert_allclose(fast.objective_[-1], value, rtol=1e-6)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from nmfaudio.parallel import in_parallel, n_cores
+from nmfaudio.kernels.divergence import beta_divergence
+from nmfaudio.kernels.multiplicative import ratios
+from nmfaudio.parallel import by_rows, in_parallel, n_cores
 
 
 def test_results_come_in_order_and_from_all_at_once():
@@ -30,3 +32,27 @@ def test_matrix_products_inside_have_a_core_each_and_limits_are_kept():
     before = n_cores()
     assert in_parallel(lambda _: n_cores(), [0, 1]) == [1, 1]
     assert n_cores() == before
+
+
+def test_rows_are_shared_out(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 4)
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 3)
+    A = np.arange(14).reshape(7, 2)
+    assert [part.tolist() for part in by_rows(lambda rows, none: rows[:, 0], A, None)] == [[0, 2], [4, 6], [8, 10, 12]]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("beta", [1, 0, 1.5])
+def test_kernels_by_rows_give_the_same(beta, weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    V, L, weights = rng.random((3, 9, 5)) + 0.1
+    found = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 1)
+        monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda n=n_threads: n)
+        P, R, given = L.copy(), np.empty_like(V), weights if weighted else None
+        value = beta_divergence(V, P, beta, 1e-9, np.empty_like(V), given)
+        ratios(V, P, R, beta, 1e-9, given)
+        found.append((value, P, R))
+    for x, y in zip(*found, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)

@@ -25,6 +25,7 @@ spectrograms it is no faster for beta = 1 and above, and faster at first below.
 
 import numpy as np
 
+from ..parallel import by_rows
 from ._jit import jit
 from .divergence import beta_divergence
 
@@ -141,6 +142,12 @@ def ratios(
     Without weights and for beta = 1, where the first is all ones, L is left alone.
     """
     eps = V.dtype.type(eps)
+    by_rows(lambda *rows: _ratios(*rows, beta=beta, eps=eps), V, L, R, weights)
+
+
+def _ratios(
+    V: np.ndarray, L: np.ndarray, R: np.ndarray, weights: np.ndarray | None, *, beta: float, eps: float
+) -> None:
     if beta == 1:
         ratio_kullback_leibler(V, L, R, eps, weights)
     elif beta == 2:
