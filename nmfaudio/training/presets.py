@@ -65,7 +65,7 @@ _CAUSAL_SECOND = Context(
     estimates=True,
 )
 _SMALL = Size(112, 64, (0, 1, 2))
-_MEDIUM = Size(224, 112, (0, 0, 1, 2), against=(1, 2))
+_MEDIUM = Size(224, 112, (0, 0, 1, 2))
 _LARGE = Size(320, 160, (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
