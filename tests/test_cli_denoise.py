@@ -399,6 +399,8 @@ def test_existing_output_is_replaced_only_when_asked(folder, capsys):
     assert facts("out.wav")[2] == 10
     assert main(["in.wav", "out.wav", "--skip-existing"]) == 0
     assert facts("out.wav")[2] == 10
+    assert main(["in.wav", "out.wav", "--residual", "removed.wav", "--skip-existing"]) == 2
+    assert one_line(capsys).endswith("out.wav: exists already: give --overwrite\n")
     assert main(["in.wav", "out.wav", "--overwrite"]) == 0
     assert facts("out.wav") == facts("in.wav")
 

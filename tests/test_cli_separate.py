@@ -160,6 +160,16 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, messa
     assert not (folder / "out").exists()
 
 
+def test_clipped_stems_are_spoken_of(folder, capsys):
+    y = 0.95 * np.sin(2 * np.pi * 440 / SR * np.arange(SR))
+    y[y.argmax()] -= 1.9  # a stroke downwards while the tone is up
+    sf.write("loud.wav", y, SR)
+    assert main(["separate", "loud.wav", "-o", "out", "--split", "-q"]) == 0
+    assert "out: 1 samples beyond full scale are clipped: --subtype FLOAT" in capsys.readouterr().err
+    assert main(["separate", "loud.wav", "-o", "whole", "--split", "-q", "--subtype", "FLOAT"]) == 0
+    assert not capsys.readouterr().err
+
+
 def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
     def too_much(*args, **options):
         raise MemoryError

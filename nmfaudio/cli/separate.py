@@ -73,13 +73,17 @@ def run(args: argparse.Namespace) -> int:
         stems, groups = _separated(y, sr, args)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     paths = {name: args.out_dir / f"{name}{suffix}" for name in stems}
+    clipped = 0
     with ExitStack() as files:
         for name, path in paths.items():
             out = files.enter_context(audio.open_like(path, like))
             out.write(stems[name].astype(np.float32))
+            clipped += out.clipped
         if groups:
             listing = files.enter_context(audio.replacing(args.out_dir / "groups.json"))
             listing.write_text(json.dumps(groups, indent=2) + "\n")
+    if clipped:
+        say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
     if not args.quiet:
         say(f"{args.input} -> {', '.join(str(path) for path in paths.values())}")
     return OK
