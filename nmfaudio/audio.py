@@ -184,6 +184,8 @@ def blocks(
     with _opened(locate(path)) as source:
         header = source.header
         position = 0 if start_s is None else round(start_s * header.sr)
+        if position < 0:
+            raise AudioError(f"{path}: has nothing before its beginning, as at {start_s:g} s")
         if source.skip(position) < position:
             raise AudioError(f"{path}: is over before {start_s} s")
         stop = header.frames if source.exact else sys.maxsize

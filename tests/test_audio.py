@@ -75,6 +75,8 @@ def test_a_part_of_a_file_that_cannot_seek(tmp_path):
 
 def test_a_part_beyond_the_end_is_refused(tmp_path):
     path = write(tmp_path / "a.wav", noise(1, 1600))
+    with pytest.raises(AudioError, match=r"a\.wav: has nothing before its beginning"):
+        audio.read(path, start_s=-0.1)
     with pytest.raises(AudioError, match=r"a\.wav: is over before 0\.2 s"):
         audio.read(path, start_s=0.2)
 

@@ -285,15 +285,20 @@ def make_bad_files():
         ("good.wav out.wav --save-profile p.npz", "p.npz: nothing to learn a profile from: give --noise"),
         ("good.wav out.wav --noise 0-1 --save-profile old.npz", "old.npz: exists already: give --overwrite"),
         ("good.wav nan.wav --out-dir out --noise 0-1 --save-profile p.npz", "p.npz: each input has a profile of its"),
+        ("good.wav out.wav --report old.npz", "old.npz: exists already: give --overwrite"),
+        ("good.wav out.wav --report good.wav", "good.wav: exists already: give --overwrite"),
+        ("good.wav out.wav --report ./out.wav", "./out.wav: the report and the sound need different places"),
         ("good.wav out.wav --report no/such/report.json", "no/such/report.json: cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
     make_bad_files()
-    before = files(folder)
+    before = {name: Path(name).read_bytes() for name in files(folder)}
     assert main(args.split()) == 2
     assert words in one_line(capsys)
-    assert set(files(folder)) - set(before) <= ({"out.wav"} if "--report" in args else set())
+    after = {name: Path(name).read_bytes() for name in files(folder)}
+    assert set(after) - set(before) <= ({"out.wav"} if "no/such/report" in args else set())
+    assert {name: after[name] for name in before} == before
 
 
 @pytest.mark.parametrize(
@@ -394,6 +399,8 @@ def test_existing_output_is_replaced_only_when_asked(folder, capsys):
     assert facts("out.wav")[2] == 10
     assert main(["in.wav", "out.wav", "--skip-existing"]) == 0
     assert facts("out.wav")[2] == 10
+    assert main(["in.wav", "out.wav", "--residual", "removed.wav", "--skip-existing"]) == 2
+    assert one_line(capsys).endswith("out.wav: exists already: give --overwrite\n")
     assert main(["in.wav", "out.wav", "--overwrite"]) == 0
     assert facts("out.wav") == facts("in.wav")
 

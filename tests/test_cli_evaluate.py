@@ -129,6 +129,10 @@ def test_folders_that_do_not_match_are_one_clear_error(folders, capsys):
 def test_what_cannot_work_is_said_before_the_work(folders, capsys, monkeypatch):
     assert run(folders, "--csv", folders / "missing" / "scores.csv") == 2
     assert "cannot be written" in one_error(capsys)
+    (folders / "mine.csv").write_text("mine")
+    assert run(folders, "--csv", folders / "mine.csv") == 2
+    assert "mine.csv: exists already" in one_error(capsys)
+    assert (folders / "mine.csv").read_text() == "mine"
     monkeypatch.undo()
     evaluate._denoiser.cache_clear()
     assert run(folders, "-d", "no-such-dictionary") == 2

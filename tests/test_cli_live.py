@@ -95,6 +95,15 @@ def test_options_reach_the_denoiser(monkeypatch, dictionary):
     np.testing.assert_allclose(played[delay:], heard[:-delay], atol=1e-6)
 
 
+def test_ctrl_c_before_the_sound_begins(monkeypatch, dictionary, capsys):
+    class Impatient(FakeDevices):
+        def query_devices(self, *args):
+            raise KeyboardInterrupt
+
+    assert run(monkeypatch, Impatient(), "-d", dictionary) == 130
+    assert capsys.readouterr().err == "nmfaudio live: interrupted\n"
+
+
 def test_gaps_are_counted(monkeypatch, dictionary, capsys):
     assert run(monkeypatch, FakeDevices(blocks(), gaps=(1, 3)), "-d", dictionary) == 0
     assert "2 times the sound had a gap" in capsys.readouterr().err

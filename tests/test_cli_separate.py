@@ -57,7 +57,9 @@ def gain(estimate, source):
 def test_train_and_separate(folder, capsys):
     trained("piano")
     trained("drums", "--taps", "4")
-    assert Dictionary.load("drums.npz").arrays["drums"].shape == (257, 4, 6)
+    drums = Dictionary.load("drums.npz")
+    assert drums.arrays["drums"].shape == (257, 4, 6)
+    assert drums.record["command"] == "nmfaudio train --name drums drums -o drums.npz --atoms 6 -q --taps 4"
     assert "piano" in (folder / "piano.md").read_text()
     assert main(["separate", "mix.wav", "-o", "out", "--source", "piano.npz", "--source", "beat=drums.npz"]) == 0
     stems = stems_of(folder / "out")
@@ -124,6 +126,9 @@ def test_stems_come_in_the_format_asked_for(folder):
     ("options", "message"),
     [
         (["-o", "full"], "full: is not empty: give --overwrite"),
+        (["-o", "broken.json", "--split"], "broken.json: is a file"),
+        (["-o", "out", "--seed", "-1"], "'-1' is not a seed"),
+        (["-o", "out", "--groups", "slash.json"], "'a/b' cannot be the name of a stem's file"),
         (["-o", "out", "--split", "--learn", "a=3"], "choose one"),
         (["-o", "out", "--guidance", "broken.json"], "give them with --source or --learn"),
         (["-o", "out", "--learn", "a=3", "--guidance", "broken.json"], "broken.json: not JSON"),
@@ -144,6 +149,7 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, messa
     (folder / "full" / "harmonic.wav").write_text("mine")
     (folder / "broken.json").write_text("{")
     (folder / "list.json").write_text("[1]")
+    (folder / "slash.json").write_text('{"a/b": [0]}')
     try:
         code = main(["separate", "mix.wav", *options])
     except SystemExit as exit:
@@ -151,7 +157,26 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, messa
     said = capsys.readouterr().err
     assert code == 2 and message in said and said.count("\n") == 1
     assert (folder / "full" / "harmonic.wav").read_text() == "mine"
-    assert not (folder / "out").exists() or not any((folder / "out").iterdir())
+    assert not (folder / "out").exists()
+
+
+def test_clipped_stems_are_spoken_of(folder, capsys):
+    y = 0.95 * np.sin(2 * np.pi * 440 / SR * np.arange(SR))
+    y[y.argmax()] -= 1.9  # a stroke downwards while the tone is up
+    sf.write("loud.wav", y, SR)
+    assert main(["separate", "loud.wav", "-o", "out", "--split", "-q"]) == 0
+    assert "out: 1 samples beyond full scale are clipped: --subtype FLOAT" in capsys.readouterr().err
+    assert main(["separate", "loud.wav", "-o", "whole", "--split", "-q", "--subtype", "FLOAT"]) == 0
+    assert not capsys.readouterr().err
+
+
+def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
+    def too_much(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("nmfaudio.separation.harmonic_percussive", too_much, raising=False)
+    assert main(["separate", "mix.wav", "-o", "out", "--split"]) == 2
+    assert capsys.readouterr().err == "nmfaudio separate: error: not enough memory: give less sound at a time\n"
 
 
 @pytest.mark.parametrize(
@@ -161,12 +186,15 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, messa
         (["--name", "piano", "piano", "--speech", "drums", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
         (["--name", "piano", "nowhere", "-o", "out.npz"], "nowhere"),
         (["--name", "piano", "piano", "-o", "there.npz"], "there.npz: exists"),
+        (["--name", "piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
+        (["--name", "piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
         (["--name", "piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
         (["--name", "piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
     ],
 )
 def test_training_of_one_source_says_what_is_missing(folder, capsys, argv, message):
-    (folder / "there.npz").write_text("mine")
+    for name in ("there.npz", "notes.md"):
+        (folder / name).write_text("mine")
     try:
         code = main(["train", *argv])
     except SystemExit as exit:

@@ -103,6 +103,27 @@ def test_holes_that_are_none_or_everything_are_refused():
         fill_regions(VOICE, SR, [(0, 1)])
 
 
+def test_holes_outside_the_recording_or_too_small_are_refused():
+    y = np.random.default_rng(0).standard_normal(8000)
+    for hole in ([1.5, 2.0], [0.2, 0.3, 5000, 6000], [0.5, 0.501]):
+        with pytest.raises(NmfaudioError, match="ends at 1 s and 4000 Hz"):
+            fill_regions(y, 8000, [(0.1, 0.2), hole])
+
+
+@pytest.mark.parametrize("find", [find_clipped, lambda y: find_dropouts(y, SR), lambda y: find_clicks(y, SR)])
+def test_damage_is_found_in_integers_as_in_floats(find):
+    y = (4 * VOICE).clip(-1, 1 - 2.0**-15)
+    y[4000:4100], y[5000] = 0, 1 - 2.0**-15
+    samples = np.rint(y * 32768).astype(np.int16)
+    assert find(samples).any()
+    np.testing.assert_array_equal(find(samples), find(samples / 32768))
+    unsigned = (samples // 256 + 128).astype(np.uint8)
+    np.testing.assert_array_equal(find(unsigned), find(samples // 256 / 128))
+    assert find(samples[:0]).shape == (0,)
+    with pytest.raises(NmfaudioError, match="sample 1 is nan"):
+        find(np.array([0, np.nan]))
+
+
 def test_a_telephone_voice_gets_its_upper_band_back():
     stft = STFT(512, 256)
     narrow = stft.synthesis(stft(VOICE) * (np.arange(257)[:, None] < 120), SR)
@@ -111,6 +132,12 @@ def test_a_telephone_voice_gets_its_upper_band_back():
     true, before, after = (np.log10(np.abs(stft(x)[125:]) + 1e-3) for x in (VOICE, narrow, wide))
     assert np.abs(after - true).mean() < 0.6 * np.abs(before - true).mean()
     np.testing.assert_allclose(stft(wide)[:110], stft(narrow)[:110], atol=0.05)
+
+
+@pytest.mark.parametrize("cutoff_hz", [4000, 7000])
+def test_a_cutoff_above_the_recorded_band_is_where_that_ends(cutoff_hz):
+    y = VOICE[: SR // 2 : 2]
+    np.testing.assert_array_equal(extend_band(y, SR // 2, cutoff_hz)[0], extend_band(y, SR // 2)[0])
 
 
 def test_a_band_that_cannot_be_extended_is_explained():

@@ -309,6 +309,7 @@ def test_report_command_learns_the_noise_of_a_part(folder):
         ("in.wav there.html", "there.html: exists already: give --overwrite"),
         ("in.wav out.wav", "out.wav: a page's name ends in .html"),
         ("missing.wav", "missing.wav"),
+        (".", ".: is a folder"),
         ("in.wav out.html --start 5", "in.wav: has no sound after 5 s"),
         ("in.wav no/such/folder.html", "no/such/folder.html: cannot be written"),
         ("in.wav out.html -d unknown", "no dictionary named 'unknown'"),

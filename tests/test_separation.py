@@ -1,5 +1,6 @@
 import functools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -155,6 +156,32 @@ def test_multichannel_wiener_of_one_channel_and_of_silence():
     found = multichannel_wiener(rng.random((3, 1, 5, 30), np.float32), Y)
     np.testing.assert_allclose(found.sum(axis=0), Y, atol=1e-5)
     assert not multichannel_wiener(np.zeros((2, 1, 5, 30), np.float32), 0 * Y).any()
+
+
+def test_multichannel_wiener_of_surround_sound_takes_little_memory():
+    rng = np.random.default_rng(0)
+    Y = rng.standard_normal((6, 64, 300)) + 1j * rng.standard_normal((6, 64, 300))
+    powers = rng.random((2, 6, 64, 300))
+    tracemalloc.start()
+    try:
+        multichannel_wiener(powers, Y, n_iter=1)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_sound_and_no_atoms_are_refused():
+    y = np.zeros(1000)
+    for separate in (Separator({"a": 2, "b": 2}), lambda y, sr: Components(y, sr)):
+        with pytest.raises(NmfaudioError, match="no samples"):
+            separate(y[:0], 8000)
+    for sources in ({"a": 0, "b": 3}, {"a": -1, "b": 3}):
+        with pytest.raises(NmfaudioError, match="atoms of 'a'"):
+            Separator(sources)
+    for options in ({"n_components": 0}, {"n_taps": 0}):
+        with pytest.raises(NmfaudioError, match="components of"):
+            Components(y, 8000, **options)
+    assert Separator({"a": np.int64(2), "b": 1}, n_iter=1)(y, 8000)["a"].shape == y.shape
 
 
 def test_components_are_grouped_by_how_they_sound():

@@ -22,7 +22,7 @@ from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
 from ..errors import AudioError, NmfaudioError
 from ..workers import workers
 from .cleaning import Cleaner, Job, failed
-from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere
+from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere, spare
 from .report import is_page, write_page
 
 
@@ -65,6 +65,10 @@ def plan(args: argparse.Namespace) -> list[Job]:
                 raise NmfaudioError(f"{other} and {job.source} would both become {target}: rename one")
         if len({os.path.realpath(target) for target in job.targets}) < len(job.targets):
             raise NmfaudioError(f"{job.target}: the output and the residual need different places")
+    if args.report:
+        if os.path.realpath(args.report) in sources:
+            raise NmfaudioError(f"{args.report}: the report and the sound need different places")
+        spare(args.report, args.overwrite)
     return jobs
 
 
@@ -73,8 +77,7 @@ def _check_profile(args: argparse.Namespace, n_jobs: int) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and n_jobs > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    if Path(args.save_profile).exists() and not args.overwrite:
-        raise NmfaudioError(f"{args.save_profile}: exists already: give --overwrite to replace it")
+    spare(args.save_profile, args.overwrite)
 
 
 def _single(args: argparse.Namespace) -> Job:

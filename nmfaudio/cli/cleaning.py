@@ -87,7 +87,8 @@ class Cleaner:
             return {"input": job.source, "output": job.target, "status": "skipped"}
         try:
             if existing and not self.args.overwrite:
-                raise NmfaudioError(f"{existing[0]}: exists already: give --overwrite or --skip-existing")
+                remedy = "--overwrite" if self.args.skip_existing else "--overwrite or --skip-existing"
+                raise NmfaudioError(f"{existing[0]}: exists already: give {remedy}")
             if self.args.out_dir is not None:
                 for path in targets:
                     path.parent.mkdir(parents=True, exist_ok=True)

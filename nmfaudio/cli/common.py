@@ -63,6 +63,9 @@ def call(prog: str, run: Callable[[], int]) -> int:
     except OSError as error:
         say(f"{prog}: error: {': '.join(str(part) for part in (error.filename, error.strerror or error) if part)}")
         return BAD_INPUT
+    except MemoryError:
+        say(f"{prog}: error: not enough memory: give less sound at a time")
+        return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
         return INTERRUPTED
@@ -82,6 +85,18 @@ def _tidy_end() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def spare(path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse to write over what exists, unless asked to.
+
+    Raises
+    ------
+    NmfaudioError
+        If it exists.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise NmfaudioError(f"{path}: exists already: give --overwrite to replace it")
 
 
 def say(line: str) -> None:
@@ -156,6 +171,13 @@ def count(text: str) -> int:
     """Parse a number of things."""
     if not text.isdecimal() or not int(text) > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Parse a seed of random numbers."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: give a whole number from 0 up")
     return int(text)
 
 

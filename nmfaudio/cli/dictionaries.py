@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ..audio import replacing
 from ..dictionary import Dictionary, available, model_card
-from ..errors import NmfaudioError
-from .common import OK
+from .common import OK, spare
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +46,7 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     source = available().get(name, Path(name))
     if output.is_dir():
         output = output / source.name
-    if output.exists() and not overwrite:
-        raise NmfaudioError(f"{output}: exists; choose another name or give --overwrite")
-    shutil.copyfile(source, output)
+    spare(output, overwrite)
+    with replacing(output) as temporary:
+        shutil.copyfile(source, temporary)
     return output

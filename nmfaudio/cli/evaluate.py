@@ -15,7 +15,7 @@ from .. import audio, metrics
 from ..errors import NmfaudioError
 from ..training.corpus import list_files
 from ..workers import workers
-from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere
+from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere, spare
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
 and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
@@ -59,6 +59,7 @@ def add_parser(subparsers: Any) -> None:
         "-d", "--dictionary", default="speech", metavar="NAME|FILE", help="denoise with it (default: speech)"
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores to FILE too, a row for each file")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     add_workers(parser)
 
 
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     """Score all files, print a line for each as it is done, then the mean."""
     for library in ("pesq", "pystoi"):
         metrics.library(library)
+    if args.csv:
+        spare(args.csv, args.overwrite)
     jobs = find_jobs(args.clean, args.noisy, args.enhanced, seen_elsewhere(args.dictionary))
     if args.enhanced is None:
         _denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file

@@ -57,16 +57,17 @@ def run(args: argparse.Namespace) -> int:
             latency="low",
             callback=passing,
         )
-        with devices:
-            late_s = passing.denoiser.latency / sr + sum(devices.latency)
-            say(f"{sr:g} Hz, {1000 * late_s:.0f} ms behind; Ctrl-C ends")
-            while devices.active:
-                sd.sleep(100)
+        try:
+            with devices:
+                late_s = passing.denoiser.latency / sr + sum(devices.latency)
+                say(f"{sr:g} Hz, {1000 * late_s:.0f} ms behind; Ctrl-C ends")
+                while devices.active:
+                    sd.sleep(100)
+        except KeyboardInterrupt:
+            if passing.n_gaps:
+                say(f"{passing.n_gaps} times the sound had a gap: try --rate 16000, or -d speech-causal-fast")
+            return OK
         raise NmfaudioError("the sound device has stopped")
-    except KeyboardInterrupt:
-        if passing.n_gaps:
-            say(f"{passing.n_gaps} times the sound had a gap: try --rate 16000, or -d speech-causal-fast")
-        return OK
     except NmfaudioError:
         raise
     except (sd.PortAudioError, ValueError) as error:  # the latter for a name that no device has, or several

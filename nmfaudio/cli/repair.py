@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import audio
 from ..errors import NmfaudioError
-from .common import OK, Progress, say, seconds
+from .common import OK, Progress, say, seconds, spare
 
 DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it. Without options it looks for
 clipped peaks and dropouts, which can be told for certain; give --clicks for clicks, which a creaky voice has too.
@@ -37,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         help="this part of the spectrogram is lost: times, and frequencies in Hz",
     )
     what.add_argument(
-        "--band", type=_hertz, nargs="?", const=0.0, metavar="HZ", help="speech has lost what is above HZ"
+        "--band", type=_cutoff, nargs="?", const=0.0, metavar="HZ", help="speech has lost what is above HZ"
     )
     what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band (%(default)s)")
     files = parser.add_argument_group("files")
@@ -49,8 +49,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Mend a file; return the exit code."""
-    if args.output.exists() and not args.overwrite:
-        raise NmfaudioError(f"{args.output}: exists already: give --overwrite to replace it")
+    spare(args.output, args.overwrite)
     header = audio.info(args.input)
     like = header.written_to(args.output, args.format, args.subtype)
     y, sr = audio.read(args.input)
@@ -139,6 +138,16 @@ def _hole(text: str) -> tuple[float, float, float, float]:
     if not low_hz < high_hz:
         raise argparse.ArgumentTypeError(f"{text!r} is not START-END@LOW-HIGH: give times and Hz, as in 1-1.2@500-3000")
     return start_s, stop_s, low_hz, high_hz
+
+
+def _cutoff(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frequency in Hz; without one, give --band at the end")
+    return value
 
 
 def _hertz(text: str) -> float:

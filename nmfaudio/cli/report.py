@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import audio
 from ..errors import AudioError, NmfaudioError
-from .common import OK
+from .common import OK, spare
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
 the atoms that fired, the numbers. It is one HTML file below 20 MB, which needs no network; of a long
@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
     from .cleaning import Cleaner
 
+    audio.info(args.input)  # before its name is made another, and before the dictionary is loaded
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):
         raise NmfaudioError(f"{target}: a page's name ends in .html")
-    if target.exists() and not args.overwrite:
-        raise NmfaudioError(f"{target}: exists already: give --overwrite to replace it")
+    spare(target, args.overwrite)
     cleaner = Cleaner(args)
     if isinstance(args.noise, tuple):
         cleaner.listen(Path(args.input), *args.noise)

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from .. import audio
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..phase import METHODS
-from .common import OK, Progress, say
+from .common import OK, Progress, count, say, seed
 
 DESCRIPTION = """Take a mixture apart into stems that add up to it, each a file in DIR.
 
@@ -37,14 +37,14 @@ def add_parser(subparsers: Any) -> None:
     )
     known.add_argument("--guidance", type=Path, metavar="FILE", help="JSON: where sources are silent or alone")
     blind = parser.add_argument_group("sources that are not")
-    blind.add_argument("--stems", type=_count, default=2, metavar="N", help="number of sources (%(default)s)")
-    blind.add_argument("--components", type=_count, default=24, metavar="K", help="components to group (%(default)s)")
-    blind.add_argument("--taps", type=_count, default=1, metavar="T", help="frames of a component; about 8 for drums")
+    blind.add_argument("--stems", type=count, default=2, metavar="N", help="number of sources (%(default)s)")
+    blind.add_argument("--components", type=count, default=24, metavar="K", help="components to group (%(default)s)")
+    blind.add_argument("--taps", type=count, default=1, metavar="T", help="frames of a component; about 8 for drums")
     blind.add_argument("--groups", type=Path, metavar="FILE", help="JSON: the components of each stem")
     blind.add_argument("--split", action="store_true", help="into a harmonic and a percussive part")
     add = parser.add_argument_group("sound and files").add_argument
     add("--phase", choices=(*METHODS, "spatial"), help="default: spatial for two channels and more, else mixture")
-    add("--seed", type=int, default=0, help="seed of what is learnt (%(default)s)")
+    add("--seed", type=seed, default=0, help="seed of what is learnt (%(default)s)")
     add("--format", metavar="NAME", help="container: WAV, FLAC, ...")
     add("--subtype", metavar="NAME", help="sample format; FLOAT keeps the stems' sum exact")
     add("--overwrite", action="store_true", help="replace files that exist")
@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError("--split, --groups and --source or --learn are different ways: choose one")
     if args.guidance and not (args.source or args.learn):
         raise NmfaudioError("--guidance is about sources with names: give them with --source or --learn")
+    if args.out_dir.exists() and not args.out_dir.is_dir():
+        raise NmfaudioError(f"{args.out_dir}: is a file: give a folder for the stems")
     if args.out_dir.is_dir() and any(args.out_dir.iterdir()) and not args.overwrite:
         raise NmfaudioError(f"{args.out_dir}: is not empty: give --overwrite to replace what is in it")
     header = audio.info(args.input)
@@ -71,15 +73,17 @@ def run(args: argparse.Namespace) -> int:
         stems, groups = _separated(y, sr, args)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     paths = {name: args.out_dir / f"{name}{suffix}" for name in stems}
+    clipped = 0
     with ExitStack() as files:
         for name, path in paths.items():
-            if path.parent != args.out_dir:
-                raise NmfaudioError(f"{name!r} cannot be the name of a stem's file: leave out the slash")
             out = files.enter_context(audio.open_like(path, like))
             out.write(stems[name].astype(np.float32))
+            clipped += out.clipped
         if groups:
             listing = files.enter_context(audio.replacing(args.out_dir / "groups.json"))
             listing.write_text(json.dumps(groups, indent=2) + "\n")
+    if clipped:
+        say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
     if not args.quiet:
         say(f"{args.input} -> {', '.join(str(path) for path in paths.values())}")
     return OK
@@ -96,9 +100,12 @@ def _separated(
     if args.source or args.learn:
         guidance = _json(args.guidance) if args.guidance else None
         separate = Separator(_sources(args), phase=args.phase, random_state=args.seed)
+        _check_names(separate.names)
         return separate(y, sr, guidance), None
+    given = _json(args.groups) if args.groups else {}
+    _check_names(given)
     components = Components(y, sr, n_components=args.components, n_taps=args.taps, random_state=args.seed)
-    groups = _json(args.groups) if args.groups else components.group(args.stems)
+    groups = given if args.groups else components.group(args.stems)
     return components.stems(groups, args.phase), groups
 
 
@@ -118,9 +125,15 @@ def _sources(args: argparse.Namespace) -> dict[str, Any]:
     return sources
 
 
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not name or Path(name).name != name:
+            raise NmfaudioError(f"{name!r} cannot be the name of a stem's file: leave out slashes")
+
+
 def _json(path: Path) -> Any:
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise NmfaudioError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):
@@ -132,10 +145,4 @@ def _learn(text: str) -> tuple[str, int]:
     name, _, number = text.rpartition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N, as in rest=20")
-    return name, _count(number)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
-    return int(text)
+    return name, count(number)

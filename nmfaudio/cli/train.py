@@ -1,8 +1,6 @@
 """`nmfaudio train`: a dictionary from folders or lists of speech and noise, or of any one source."""
 
 import argparse
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..audio import replacing
 from ..errors import NmfaudioError
-from .common import OK, Progress, add_workers, count, say
+from .common import OK, Progress, add_workers, count, say, seed, spare
 
 if TYPE_CHECKING:
     from ..dictionary import Dictionary, FrontEnd
@@ -46,10 +45,10 @@ def add_parser(subparsers) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
     parser.add_argument("--kind", choices=KINDS, default="sparse", help="what to train (default: %(default)s)")
     parser.add_argument("--adapt", metavar="NAME", help="start from this dictionary, and fit it to your sound")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of all that is drawn (default: %(default)s)")
     parser.add_argument("--note", default="", help="kept in the dictionary's record: corpora, licences")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="keep the state here, and go on from it")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT.npz if it exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT.npz and its card if they exist")
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors and a bad verdict only")
     add_workers(parser)
     held_out = parser.add_argument_group("held out, to compare on (default: a fifth of SPEECH and NOISE)")
@@ -102,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             **{name: _summary(corpus) for name, corpus in trained.items()},
             "note": args.note,
             "seed": args.seed,
-            "command": shlex.join(["nmfaudio", "train", *sys.argv[2:]]),
+            "command": args.command_line,
             "hours": round((time.monotonic() - began) / 3600, 3),
         }
         dictionary = _write(args, replace(dictionary, record=record))
@@ -127,9 +126,8 @@ def _check(args: argparse.Namespace) -> None:
     output = Path(args.output)
     if output.suffix != ".npz":
         raise NmfaudioError(f"{output}: a dictionary's file name must end in .npz")
-    for path in [output, output.with_suffix(".png")] if args.tune else [output]:
-        if path.exists() and not args.overwrite:
-            raise NmfaudioError(f"{path}: exists; choose another name or give --overwrite")
+    for suffix in (".npz", ".png", ".md") if args.tune else (".npz", ".md"):
+        spare(output.with_suffix(suffix), args.overwrite)
     if not output.parent.is_dir():
         raise NmfaudioError(f"{output.parent}: no such folder to write the dictionary to")
 
@@ -174,7 +172,8 @@ def _write(args: argparse.Namespace, dictionary: "Dictionary", quiet: bool = Fal
     dictionary.save(output, compact=dictionary.kind == "unfolded")
     card = output.with_suffix(".md")
     written = Dictionary.load(output)
-    card.write_text(model_card(written))
+    with replacing(card) as temporary:
+        temporary.write_text(model_card(written), encoding="utf-8")
     if not (args.quiet or quiet):
         say(f"{output}: {output.stat().st_size / 1e6:.2f} MB, described in {card}")
     return written

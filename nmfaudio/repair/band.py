@@ -32,7 +32,8 @@ def extend_band(
     sr : int
         Sampling rate in Hz; what is below the dictionary's is raised to it.
     cutoff_hz : float, optional
-        Where the band ends; by default at 95 % of half the sampling rate, if that is below the dictionary's.
+        Where the band ends. Where the sampling rate is below the dictionary's, it is at 95 % of half of it unless given
+        lower.
     dictionary : str, path or Dictionary
         Holds the atoms.
     source : str
@@ -62,12 +63,12 @@ def extend_band(
     front_end, y = dictionary.front_end, as_signal(y)
     if source not in dictionary.arrays or dictionary.arrays[source].ndim != 2:
         raise NmfaudioError(f"dictionary {dictionary.name!r} has no atoms of one frame named {source!r}")
-    if cutoff_hz is None:
-        if sr >= front_end.sr:
-            raise NmfaudioError(f"a recording at {sr} Hz does not say by itself where its band ends: give the cutoff")
-        cutoff_hz = 0.95 * sr / 2
     if sr < front_end.sr:
+        passed_hz = 0.95 * sr / 2  # filters of recorders and of resampling bend what is above
+        cutoff_hz = passed_hz if cutoff_hz is None else min(cutoff_hz, passed_hz)
         y, sr = resample(y, sr, front_end.sr), front_end.sr
+    elif cutoff_hz is None:
+        raise NmfaudioError(f"a recording at {sr} Hz does not say by itself where its band ends: give the cutoff")
     stft = STFT.for_rate(sr, front_end.window_s, front_end.window_s / 4, front_end.window)
     Y = stft(np.atleast_2d(y))
     W = dictionary.arrays[source]

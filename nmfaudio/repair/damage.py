@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..audio import as_signal
+
 _CLIPPED_RUN = 3  # samples at one extreme value
 _QUANTISED = 50  # times the smallest value: below that, samples are equal because they are coarse
 _ORDER = 24  # of the linear prediction that clicks defy
@@ -35,7 +37,7 @@ def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     >>> int(find_clipped(y).sum()), int(find_clipped(y.clip(-0.8, 0.8)).sum())
     (0, 387)
     """
-    y = np.asarray(y)
+    y = as_signal(y)
     found = np.zeros(y.shape, bool)
     for index in np.ndindex(y.shape[:-1]):
         found[index] = _cut_off(y[index]) | _cut_off(-y[index])
@@ -78,7 +80,7 @@ def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s:
     >>> int(find_dropouts(y, 8000).sum())
     100
     """
-    sound = np.asarray(y) != 0
+    sound = as_signal(y) != 0
     within = np.maximum.accumulate(sound, axis=-1) & np.maximum.accumulate(sound[..., ::-1], axis=-1)[..., ::-1]
     return _runs(~sound & within, max(2, round(shortest_s * sr)), round(longest_s * sr))
 
@@ -110,7 +112,7 @@ def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
     >>> bool(found[0] <= 4000 <= found[-1] < found[0] + 40)
     True
     """
-    y = np.asarray(y)
+    y = as_signal(y)
     found = np.zeros(y.shape, bool)
     for index in np.ndindex(y.shape[:-1]):
         found[index] = _clicks(y[index].astype(np.float64), sr)
@@ -124,6 +126,8 @@ def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
 
     n, margin = int(_CLICK_FRAME_S * sr), max(1, int(_CLICK_MARGIN_S * sr))
     window, noise = np.hanning(2 * n), np.random.default_rng(0).standard_normal(2 * n)
+    if not y.size:
+        return np.zeros(0, bool)
     padded = np.pad(y, (n // 2, 2 * n), "reflect", reflect_type="odd")  # no jump at the ends
     found = np.zeros(len(y), bool)
     for start in range(0, len(y), n):

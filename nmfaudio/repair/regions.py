@@ -44,7 +44,7 @@ def fill_regions(
     Raises
     ------
     NmfaudioError
-        If a region is none, or nothing is left outside.
+        If a region is none or holds nothing of the recording, or nothing is left outside.
 
     Examples
     --------
@@ -61,7 +61,14 @@ def fill_regions(
     Y = stft(np.atleast_2d(y))
     holes = np.zeros(Y.shape[1:], bool)
     for numbers in regions:
-        holes |= region(numbers, stft, y.shape[-1], sr)
+        hole = region(numbers, stft, y.shape[-1], sr)
+        if not hole.any():
+            end_s, frame_s, bin_hz = y.shape[-1] / sr, stft.hop_length / sr, sr / stft.n_fft
+            raise NmfaudioError(
+                f"nothing to fill in {list(numbers)}: the recording ends at {end_s:g} s and {sr / 2:g} Hz, "
+                f"and a hole has at least {frame_s:.3g} s and {bin_hz:.3g} Hz"
+            )
+        holes |= hole
     if holes.all():
         raise NmfaudioError("the holes leave nothing of the spectrogram to go by")
     return fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state).reshape(y.shape)

@@ -35,6 +35,11 @@ class Components:
     random_state : int
         Seed; the same mixture and seed give the same components.
 
+    Raises
+    ------
+    NmfaudioError
+        If the mixture has no samples, or there are no components.
+
     Examples
     --------
     >>> import numpy as np
@@ -62,6 +67,8 @@ class Components:
     ) -> None:
         from ..audio import as_signal
 
+        if n_components < 1 or n_taps < 1:
+            raise NmfaudioError(f"{n_components} components of {n_taps} frames: there must be 1 or more of each")
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
         self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
         V = spectrogram(self.stft(np.atleast_2d(self.y)), self.stft.n_bins, 1.0)

@@ -91,7 +91,7 @@ def explain(
     Raises
     ------
     NmfaudioError
-        If known atoms and V differ in their number of bins.
+        If V has no frames, or known atoms and V differ in their number of bins.
 
     Examples
     --------
@@ -104,6 +104,8 @@ def explain(
     True
     """
     n_channels, n_bins, n_frames = V.shape
+    if not n_frames:
+        raise NmfaudioError("the signal has no samples: there is nothing to explain")
     if atoms is None:
         atoms = np.empty((n_bins, n_taps, 0), V.dtype)
     if len(atoms) != n_bins:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..phase import shares
 
-_CHUNK = 64  # bins at a time, for the sake of memory
+_CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
 _PRIOR = 3.0  # what all bins say of a source's place counts as much in a bin as this many frames of the mixture there
 
 
@@ -51,8 +51,9 @@ def multichannel_wiener(
     v = powers.mean(axis=1, dtype=np.float64)
     outer = np.einsum("jcfn,jdfn->jfcd", out, out.conj()).astype(np.complex128)  # of the filter of each channel
     mean = outer.sum(axis=1) / np.maximum(v.sum(axis=(1, 2)), np.finfo(np.float64).tiny)[:, None, None]
-    for first in range(0, Y.shape[1], _CHUNK):
-        bins = slice(first, first + _CHUNK)
+    step = max(1, _CHUNK // (len(v) * len(Y) ** 2 * max(1, Y.shape[2])))
+    for first in range(0, Y.shape[1], step):
+        bins = slice(first, first + step)
         out[:, :, bins] = _filtered(v[:, bins], outer[:, bins], mean, Y[:, bins].astype(np.complex128), n_iter)
     return out
 

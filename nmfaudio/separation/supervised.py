@@ -46,7 +46,7 @@ class Separator:
     Raises
     ------
     NmfaudioError
-        If a dictionary cannot be used, or the front ends of two differ.
+        If a dictionary cannot be used, the front ends of two differ, or there are no atoms of a source to learn.
 
     Notes
     -----
@@ -75,9 +75,16 @@ class Separator:
             raise NmfaudioError("no sources to separate: name at least one")
         self.names = list(sources)
         self.penalty, self.phase, self.n_iter, self.random_state = penalty, phase, n_iter, random_state
-        loaded = {name: Dictionary.load(source) for name, source in sources.items() if not isinstance(source, int)}
+        loaded = {
+            name: Dictionary.load(source)
+            for name, source in sources.items()
+            if not isinstance(source, (int, np.integer))
+        }
         self._atoms = {name: _atoms_of(name, dictionary) for name, dictionary in loaded.items()}
-        self._n_free = {name: source for name, source in sources.items() if isinstance(source, int)}
+        self._n_free = {name: int(source) for name, source in sources.items() if isinstance(source, (int, np.integer))}
+        for name, n_atoms in self._n_free.items():
+            if n_atoms < 1:
+                raise NmfaudioError(f"{n_atoms} atoms of {name!r} to learn: there must be 1 or more")
         self.front_end = _common_front_end(loaded)
 
     def __call__(self, y: ArrayLike, sr: float, guidance: Guidance | None = None) -> dict[str, NDArray[np.floating]]:
@@ -96,6 +103,11 @@ class Separator:
         -------
         dict of str to ndarray
             The stem of each source, of y's shape.
+
+        Raises
+        ------
+        NmfaudioError
+            If the mixture has no samples, or the guidance or the phase cannot be used.
         """
         from ..audio import as_signal
 
