@@ -99,6 +99,14 @@ def test_augmentation_does_what_it_says():
         assert n.shape == (8000,) and n.dtype == np.float32 and np.isfinite(n).all() and n.std() > 0
 
 
+def test_empty_files_of_a_corpus_are_silent_noise(sounds, tmp_path):
+    sf.write(tmp_path / "empty.wav", np.zeros(0), 16000)
+    sf.write(tmp_path / "hiss.wav", np.random.default_rng(0).standard_normal(4000) * 0.1, 16000)
+    mixer = Mixer(Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000), STFT.for_rate(16000), seconds=0.5)
+    for number in range(12):
+        assert np.isfinite(mixer(number).mixture).all()
+
+
 def random_example(number, n=6):
     rng = np.random.default_rng(number)
     F, B = CONTEXT.n_bins, CONTEXT.n_bands
