@@ -121,13 +121,13 @@ class Denoiser(Settings):
         Parameters
         ----------
         blocks : iterable of ndarray, shape (channels, samples)
-            The recording in order, float32, in blocks of any length.
+            The recording in order, float, in blocks of any length.
         sr : float
             Sampling rate in Hz.
 
         Yields
         ------
-        ndarray, shape (channels, samples)
+        ndarray, shape (channels, samples), float32
             The cleaned recording; lengths differ from those of the input blocks, their sum does not.
         """
         if self.gain_rule.changes_nothing:
@@ -225,7 +225,8 @@ class Spectra:
                 waiting = np.zeros((len(block), reach * hop), np.float32)
             self.n_samples += block.shape[1]
             for start in range(0, block.shape[1], _LEAST_PIECE * hop):
-                waiting = np.concatenate([waiting, block[:, start : start + _LEAST_PIECE * hop]], axis=1)
+                part = block[:, start : start + _LEAST_PIECE * hop]
+                waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
                 n_hops = waiting.shape[1] // hop - reach
                 if n_hops > 0:
                     yield self.stft.analysis(waiting[:, : (reach + n_hops) * hop])[..., reach : reach + n_hops], False

@@ -56,6 +56,14 @@ def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
     np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
 
 
+def test_blocks_of_double_precision_are_a_recording_too():
+    y = noise(900, 2)
+    blocks = [y[:, :500].astype(np.float64), y[:, 500:].astype(np.float64)]
+    got = np.concatenate(list(Denoiser(SMALL).process_blocks(blocks, 500)), axis=1)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
+
+
 @given(st.floats(-60, 30))
 def test_level_does_not_matter(level_db):
     y, factor = noise(700), np.float32(10 ** (level_db / 20))
