@@ -110,10 +110,10 @@ class Denoiser(Settings):
         y = as_signal(y)
         if y.ndim > 2:
             raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
-        if self.gain_rule.changes_nothing:
+        if self.gain_rule.changes_nothing or not y.size:
             return y.copy()
-        blocks = list(self.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
-        return np.concatenate(blocks, axis=1).reshape(y.shape).astype(y.dtype, copy=False) if y.size else y.copy()
+        pieces = list(self.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
+        return np.concatenate(pieces, axis=1).reshape(y.shape).astype(y.dtype, copy=False)
 
     def process_blocks(self, blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
         """Denoise a recording of any length in constant memory.
@@ -121,20 +121,25 @@ class Denoiser(Settings):
         Parameters
         ----------
         blocks : iterable of ndarray, shape (channels, samples)
-            The recording in order, float32, in blocks of any length.
+            The recording in order, in blocks of any length; values as for a whole signal.
         sr : float
             Sampling rate in Hz.
 
         Yields
         ------
-        ndarray, shape (channels, samples)
+        ndarray, shape (channels, samples), float32
             The cleaned recording; lengths differ from those of the input blocks, their sum does not.
+
+        Raises
+        ------
+        AudioError
+            As for a whole signal; samples are counted from the beginning of their block.
         """
         if self.gain_rule.changes_nothing:
             yield from blocks
             return
         stft = self._stft_at(sr)
-        spectra = Spectra(stft, blocks)
+        spectra = Spectra(stft, map(as_block, blocks))
         found, window = self._decomposition, self._long_term
         coming: list[np.ndarray] = []  # spectra of the newest frames
         held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
@@ -187,6 +192,13 @@ def _piece_frames(Y: np.ndarray) -> int:
     return min(_LARGEST_PIECE, max(_LEAST_PIECE, _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
 
 
+def as_block(y: np.ndarray) -> np.ndarray:
+    """Samples of a block of shape (channels, samples) as floats; it may have fewer samples than channels."""
+    from .audio import as_signal
+
+    return np.stack([as_signal(channel) for channel in y])
+
+
 def powers(Y: np.ndarray, channels: str) -> np.ndarray:
     """Power of each bin: the mean over channels, shape (1, F, ...), or of each channel, shape (channels, F, ...).
 
@@ -225,7 +237,8 @@ class Spectra:
                 waiting = np.zeros((len(block), reach * hop), np.float32)
             self.n_samples += block.shape[1]
             for start in range(0, block.shape[1], _LEAST_PIECE * hop):
-                waiting = np.concatenate([waiting, block[:, start : start + _LEAST_PIECE * hop]], axis=1)
+                part = block[:, start : start + _LEAST_PIECE * hop]
+                waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
                 n_hops = waiting.shape[1] // hop - reach
                 if n_hops > 0:
                     yield self.stft.analysis(waiting[:, : (reach + n_hops) * hop])[..., reach : reach + n_hops], False

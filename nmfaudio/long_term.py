@@ -119,7 +119,7 @@ class LongTermStream:
 
 
 def _with_odds(mask: np.ndarray, speech: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    snr = np.minimum(speech / np.maximum(noise, np.finfo(np.float32).tiny), _MOST_SNR)
+    snr = speech / np.maximum(np.maximum(noise, speech / _MOST_SNR), np.finfo(np.float32).tiny)
     odds = (1 + (snr / _CLEAN_SNR) ** 2).astype(np.float32)
     return odds * mask / (odds * mask + 1 - mask)
 

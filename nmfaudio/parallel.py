@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 _LEAST_VALUES = 2**18  # worth a thread of their own
+_IN_USE = Lock()  # BLAS has one limit for all: two that set it and put it back in turns would leave it low for good
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,11 +28,17 @@ def n_cores() -> int:
 
 
 def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Results of a function of each item, all at once; matrix products inside have one core each."""
-    if len(items) == 1:
-        return [function(items[0])]
-    with _controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(items)) as pool:
-        return list(pool.map(function, items))
+    """Results of a function of each item, all at once; matrix products inside have one core each.
+
+    While another caller has the cores, the items are done one after the other.
+    """
+    if len(items) == 1 or not _IN_USE.acquire(blocking=False):
+        return [function(item) for item in items]
+    try:
+        with _controller().limit(limits=1, user_api="blas"), ThreadPoolExecutor(len(items)) as pool:
+            return list(pool.map(function, items))
+    finally:
+        _IN_USE.release()
 
 
 def by_rows(function: Callable[..., Result], *arrays: np.ndarray | None) -> list[Result]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .audio import as_signal
 from .decompose.stream import DecompositionStream
 from .decompose.unfolded import stages_of
-from .denoiser import Settings, compressed, powers
+from .denoiser import Settings, as_block, compressed, powers
 from .errors import AudioError, NmfaudioError
 from .gain import power_mask
 from .long_term import LongTerm, LongTermStream
@@ -110,7 +109,7 @@ class StreamingDenoiser(Settings):
         y = np.atleast_2d(block)
         if y.ndim != 2 or len(y) != len(self._heard):
             raise AudioError(f"block of shape {block.shape}: this stream has {len(self._heard)} channel(s)")
-        y = as_signal(y)
+        y = as_block(y)
         out = np.empty(y.shape, np.float32)
         done = 0
         while done < y.shape[1]:

@@ -56,6 +56,28 @@ def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
     np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int16])
+def test_blocks_hold_samples_of_any_kind(dtype):
+    y = (noise(900, 2) * (32767 if dtype == np.int16 else 1)).astype(dtype)
+    got = np.concatenate(list(Denoiser(SMALL).process_blocks([y[:, :500], y[:, 500:]], 500)), axis=1)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
+
+
+def test_a_block_that_cannot_be_meant_is_refused():
+    broken = noise(500, 2)
+    broken[1, 7] = np.nan
+    with pytest.raises(NmfaudioError, match="sample 7 is nan"):
+        list(Denoiser(SMALL).process_blocks([noise(500, 2), broken], 500))
+
+
+def test_blocks_may_be_shorter_than_there_are_channels():
+    y = noise(40, 70)
+    got = np.concatenate(list(Denoiser(SMALL).process_blocks([y[:, :8], y[:, 8:]], 500)), axis=1)
+    assert got.shape == (70, 40)
+    assert StreamingDenoiser(500, 70, SMALL_CAUSAL).process(y).shape == (70, 40)
+
+
 @given(st.floats(-60, 30))
 def test_level_does_not_matter(level_db):
     y, factor = noise(700), np.float32(10 ** (level_db / 20))
@@ -154,6 +176,11 @@ def test_clipped_sound_is_cleaned():
 def test_a_sample_or_a_few_are_a_signal_too(n):
     out = default_denoiser()(np.ones(n, np.float32), 16000)
     assert out.shape == (n,) and np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 9)])
+def test_nothing_gives_nothing(shape):
+    assert Denoiser(SMALL)(np.zeros(shape, np.float32), 500).shape == shape
 
 
 SAMPLES = st.one_of(

@@ -84,6 +84,17 @@ def test_silent_samples_and_features_stay_silent(beta):
     assert W[[0, 4, 5]].max() == 0 and model.components_[:, 3].max() == 0
 
 
+@pytest.mark.parametrize("beta", [2, 1, 0])
+def test_sound_is_not_explained_by_what_was_learnt_from_silence(beta):
+    model = NMF(2, beta=beta, tol=0, max_iter=5, random_state=0).fit(np.zeros((6, 4)))
+    np.testing.assert_array_equal(model.transform(np.ones((3, 4))), 0)
+
+
+def test_values_beyond_the_precision_are_refused():
+    with pytest.raises(NmfaudioError, match="NMF broke down: values up to .*e-43 are .* for float32; scale X"):
+        NMF(2, random_state=0).fit((1e-42 * np.random.default_rng(0).random((9, 5))).astype(np.float32))
+
+
 def test_too_few_iterations_are_told():
     with pytest.warns(ConvergenceWarning, match="NMF has not converged after 2 iterations; raise max_iter or tol"):
         NMF(2, max_iter=2, random_state=0).fit(data())

@@ -46,6 +46,11 @@ def test_silence_stays_finite():
     assert np.isfinite(LongTerm.looking(True)(np.zeros((F + 9, 30), np.float32), np.zeros((F, 30), np.float32))).all()
 
 
+def test_a_recording_without_noise_is_kept():
+    mask = LongTerm.looking(True)(np.full((F, 30), 10, np.float32), np.ones((F, 30), np.float32))
+    np.testing.assert_allclose(mask, 1)
+
+
 def test_a_narrow_recording_has_a_narrow_mask(scene):
     power, mask, _ = scene
     assert LongTerm.looking(True)(power[:20], mask).shape == (20, 400)

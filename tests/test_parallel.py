@@ -34,6 +34,23 @@ def test_matrix_products_inside_have_a_core_each_and_limits_are_kept():
     assert n_cores() == before
 
 
+def test_callers_at_once_do_not_take_turns_with_the_limit():
+    begun, end = threading.Event(), threading.Event()
+
+    def first_work(_):
+        begun.set()
+        assert end.wait(60)
+
+    first = threading.Thread(target=in_parallel, args=(first_work, [0, 1]))
+    first.start()
+    assert begun.wait(60)
+    here = threading.current_thread()
+    assert in_parallel(lambda _: threading.current_thread(), [0, 1]) == [here, here]
+    end.set()
+    first.join(60)
+    assert here not in in_parallel(lambda _: threading.current_thread(), [0, 1])
+
+
 def test_rows_are_shared_out(monkeypatch):
     monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 4)
     monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 3)

@@ -212,6 +212,23 @@ def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
     assert "scores" not in record and record["note_of_it"] == "LibriSpeech"
 
 
+def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_path, monkeypatch):
+    rivals = []
+    monkeypatch.setattr(verdict, "compare", lambda base, *args, **options: rivals.append(base) or comparison(0, 0))
+    mine = tmp_path / "mine.npz"
+    SHIPPED.save(mine)
+    command = ["train", "--adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
+    assert main([*command, "-o", str(mine), "--overwrite", "-q"]) == 0
+    assert rivals[0].sha256 == SHIPPED.sha256 != Dictionary.load(mine).sha256
+
+
+def test_a_page_beside_the_dictionary_is_not_overwritten_unasked(sounds, tmp_path, capsys):
+    (tmp_path / "mine.md").write_text("notes")
+    assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(tmp_path / "mine.npz")]) == 2
+    assert "mine.md: exists" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.md"]
+
+
 def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
     quality = {(8, 0.3): 1, (16, 0.3): 5, (32, 0.3): 2, (16, 0.1): 4, (16, 1.0): 7}
     monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary)
@@ -233,6 +250,7 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     assert "8 + 4 atoms, penalty 0.3: SI-SDR" in err and "verdict:" in err
     assert out.with_suffix(".png").stat().st_size > 5000
     out.rename(tmp_path / "moved.npz")
+    out.with_suffix(".md").unlink()
     assert (
         main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 2
         and "mine.png: exists" in capsys.readouterr().err

@@ -7,12 +7,15 @@ from unfolded_helpers import N_BINS, random_arrays
 from nmfaudio import Denoiser, Dictionary, NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.decompose.context import Context
+from nmfaudio.decompose.unfolded import Stage
+from nmfaudio.dictionary import FrontEnd
 from nmfaudio.metrics import si_sdr
 from nmfaudio.stft import STFT
-from nmfaudio.training import presets
+from nmfaudio.training import build, presets
 from nmfaudio.training.augment import active_rms, equaliser, low_pass, reverberate, synthetic_noise, vary_speed, warp
 from nmfaudio.training.corpus import Corpus, list_files
 from nmfaudio.training.discriminative import Objective
+from nmfaudio.training.initial import initial_weights
 from nmfaudio.training.mixing import Mixer
 from nmfaudio.training.pool import Example, Pool
 from nmfaudio.training.unfolded import Schedule, mean_loss, train_stage
@@ -97,6 +100,14 @@ def test_augmentation_does_what_it_says():
     for _ in range(20):
         n = synthetic_noise(rng, 8000, 16000)
         assert n.shape == (8000,) and n.dtype == np.float32 and np.isfinite(n).all() and n.std() > 0
+
+
+def test_empty_files_of_a_corpus_are_silent_noise(sounds, tmp_path):
+    sf.write(tmp_path / "empty.wav", np.zeros(0), 16000)
+    sf.write(tmp_path / "hiss.wav", np.random.default_rng(0).standard_normal(4000) * 0.1, 16000)
+    mixer = Mixer(Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000), STFT.for_rate(16000), seconds=0.5)
+    for number in range(12):
+        assert np.isfinite(mixer(number).mixture).all()
 
 
 def random_example(number, n=6):
@@ -206,6 +217,27 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
     assert si_sdr(speech, cleaned) > si_sdr(speech, speech + noise) + 2
     assert main(["train", *paths, "-o", str(out)]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch):
+    monkeypatch.setattr("nmfaudio.training.initial._N_FRAMES", 50)
+    monkeypatch.setattr(build, "N_DEV_MIXTURES", 1)
+    corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
+    context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
+    larger = initial_weights(context, mixer, 0.6, presets.Size(3, 2, (0, 1)), seed=5)
+    trained = build.build_unfolded(
+        mixer,
+        mixer,
+        presets.Preset((context,), (presets.Size(3, 2, (0,)),)),
+        front_end=FrontEnd(exponent=0.6),
+        schedules=[Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)],
+        objective=Objective(),
+        first_stages=[],
+        start=[Stage(larger, [0, 1], context)],
+    )
+    assert "0/atoms1" not in trained.arrays
+    np.testing.assert_allclose(trained.arrays["0/atoms0"], larger["atoms0"], rtol=1e-5)
 
 
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):

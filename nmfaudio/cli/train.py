@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         }
         dictionary = _write(args, replace(dictionary, record=record))
         if not args.name:  # what a source is good for shows in mixtures with others, which are not here
-            _judge(args, dictionary, held_out, each)
+            _judge(args, base, dictionary, held_out, each)
     return OK
 
 
@@ -179,7 +179,9 @@ def _write(args: argparse.Namespace, dictionary: "Dictionary", quiet: bool = Fal
     return written
 
 
-def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpora", each: "Map") -> None:
+def _judge(
+    args: argparse.Namespace, base: "Dictionary | None", dictionary: "Dictionary", held_out: "Corpora", each: "Map"
+) -> None:
     """Compare with what is shipped, say what came of it, and keep it in the record."""
     from ..decompose import decomposition_for
     from ..dictionary import Dictionary
@@ -193,9 +195,11 @@ def _judge(args: argparse.Namespace, dictionary: "Dictionary", held_out: "Corpor
     pairs: list = []
     for rival in dict.fromkeys([args.adapt or default, default]):  # an adapted one has to beat what it was, and that
         names = Path(rival).stem, dictionary.name
+        # what was adapted may have been overwritten since
+        known = base if base is not None and rival == args.adapt else Dictionary.load(rival)
         try:
             pairs = pairs or mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
-            found = compare(Dictionary.load(rival), dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
+            found = compare(known, dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
         except NmfaudioError as error:
             say(f"verdict: none: {error}")
             return

@@ -215,7 +215,8 @@ def activations(
         W = np.zeros((X.shape[0], len(H)), X.dtype)
         block_pivoting(_ridge(T.T @ T, l2), X @ T, l1, W)
         return W
-    start = np.asarray(X.sum(axis=1)).reshape(-1, 1) / max(float(T.sum()), np.finfo(X.dtype).tiny)
+    total = float(T.sum())
+    start = np.asarray(X.sum(axis=1)).reshape(-1, 1) / (total or np.inf)  # silent atoms explain nothing
     W = np.repeat(start.astype(X.dtype), len(H), axis=1)
     rows = np.arange(len(W))
     updates = 1 if beta == 1 else 10

@@ -39,7 +39,9 @@ def reverberate(rng: np.random.Generator, y: np.ndarray, sr: int) -> np.ndarray:
 
 
 def loop(y: np.ndarray, n: int) -> np.ndarray:
-    """The first `n` samples; a shorter sound is repeated with a cross-fade."""
+    """The first `n` samples; a shorter sound is repeated with a cross-fade, and no sound at all is silence."""
+    if not len(y):
+        return np.zeros(n, y.dtype)
     fade = min(800, len(y) // 4)
     ramp = np.linspace(0, 1, fade, dtype=np.float32)
     while len(y) < n:

@@ -142,20 +142,19 @@ def build_unfolded(
     Dictionary
         Of kind "unfolded", without provenance but the learning curves.
     """
-    exponent = np.float32(front_end.exponent)
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
-        example = partial(_example, objective, exponent, context, tuple(stages))
         P = initial_weights(context, mixer, front_end.exponent, size, seed)
         if i < len(start):
-            P |= {name: array.copy() for name, array in start[i].P.items() if P[name].shape == array.shape}
-        dev = _joined([example(dev_mixer(number)) for number in range(N_DEV_MIXTURES)])
-        P, curve = train_stage(
-            P,
-            list(size.order),
-            partial(_some_frames, example, mixer, schedules[i].item_frames),
-            dev,
+            P |= {name: array for name, array in start[i].P.items() if name in P and P[name].shape == array.shape}
+        stage, curve = _trained(
+            Stage(P, list(size.order), context),
+            stages,
+            mixer,
+            dev_mixer,
+            N_DEV_MIXTURES,
+            front_end.exponent,
             schedule=schedules[i],
             objective=objective,
             seed=seed,
@@ -163,7 +162,7 @@ def build_unfolded(
             checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{i}.npz"),
             report=partial(report, i),
         )
-        stages.append(Stage(P, list(size.order), context))
+        stages.append(stage)
         curves.append({"schedule": asdict(schedules[i]), "curve": curve})
     return Dictionary(
         "unfolded",
@@ -194,19 +193,45 @@ def retrain_unfolded(
     Dictionary
     """
     *before, stage = stages_of(dictionary)
-    objective = Objective()
-    example = partial(_example, objective, np.float32(dictionary.front_end.exponent), stage.context, tuple(before))
-    P, _ = train_stage(
+    trained, _ = _trained(
+        stage,
+        before,
+        mixer,
+        dev_mixer,
+        n_dev,
+        dictionary.front_end.exponent,
+        schedule=schedule,
+        objective=Objective(),
+        seed=seed,
+    )
+    renewed = {f"{len(before)}/{name}": array for name, array in trained.P.items()}
+    return replace(dictionary, arrays={**dictionary.arrays, **renewed})
+
+
+def _trained(
+    stage: Stage,
+    before: Sequence[Stage],
+    mixer: Mixer,
+    dev_mixer: Mixer,
+    n_dev: int,
+    exponent: float,
+    *,
+    schedule: Schedule,
+    objective: Objective,
+    **options: Any,
+) -> tuple[Stage, list[dict[str, float]]]:
+    """A stage trained on what those before it make of the mixtures, and its learning curve."""
+    example = partial(_example, objective, np.float32(exponent), stage.context, tuple(before))
+    P, curve = train_stage(
         {name: array.copy() for name, array in stage.P.items()},
         stage.order,
         partial(_some_frames, example, mixer, schedule.item_frames),
         _joined([example(dev_mixer(number)) for number in range(n_dev)]),
         schedule=schedule,
         objective=objective,
-        seed=seed,
+        **options,
     )
-    renewed = {f"{len(before)}/{name}": array for name, array in P.items()}
-    return replace(dictionary, arrays={**dictionary.arrays, **renewed})
+    return Stage(P, stage.order, stage.context), curve
 
 
 def _example(
