@@ -115,8 +115,8 @@ def test_an_update_of_a_block_and_of_a_frame_are_that_of_the_formulas(n_tracked)
         np.testing.assert_allclose(a[:, t], want_a, rtol=2e-5)
         h, own = p["h"][:, t].copy(), p["a"][:, t].copy()
         update_frame(
-            p["W"], p["W"][:0], h, p["v"][:, t].copy(), p["tracked"][:, :, t].copy(), p["gains"], p["folded"], own, p["weights"],
-            n_bins, eps, p["denominator"], p["relaxation"], p["tracked_penalty"], LEAST, most,
+            p["W"], p["W"][:0], h, p["v"][:, t].copy(), p["tracked"][:, :, t].copy(), p["gains"], p["folded"], own,
+            p["weights"], n_bins, eps, p["denominator"], p["relaxation"], p["tracked_penalty"], LEAST, most,
         )  # fmt: skip
         np.testing.assert_allclose(h, want_h, rtol=2e-5)
         np.testing.assert_allclose(own, want_a, rtol=2e-5)
