@@ -291,7 +291,7 @@ def _writable(path: Path, info: AudioInfo) -> sf.SoundFile | ffmpeg.Encoder:
         if not ffmpeg.installed():
             raise AudioError(f"{path}: {info.format} needs ffmpeg, which is not installed: install it, or write WAV")
         return ffmpeg.Encoder(path, info.format.lower(), info.subtype, info.sr, info.channels, info.tags, info.path)
-    f = sf.SoundFile(path, "w", info.sr, info.channels, info.subtype, info.endian, info.format)
+    f = sf.SoundFile(_name(path), "w", info.sr, info.channels, info.subtype, info.endian, info.format)
     for name, value in info.tags.items():
         with suppress(sf.LibsndfileError):  # some formats have no place for tags
             setattr(f, name, value)
@@ -419,7 +419,7 @@ class _Libsndfile(_Source):
     def __init__(self, path: Path) -> None:
         self._files = ExitStack()
         here = isinstance(path, Path)
-        f = self._files.enter_context(sf.SoundFile(path if here else self._files.enter_context(path.open("rb"))))
+        f = self._files.enter_context(sf.SoundFile(_name(path) if here else self._files.enter_context(path.open("rb"))))
         self.exact = f.frames < _ENDLESS
         if f.format == "MP3":
             self.exact = _mp3_tells_length(path)
@@ -507,6 +507,11 @@ class _Endless:
 
     def write(self, data: bytes) -> int:
         raise OSError("opened for reading")
+
+
+def _name(path: Path) -> Path | bytes:
+    """Name by which soundfile opens a file; it would refuse one that is not Unicode, as old disks have them."""
+    return path if os.name == "nt" else os.fsencode(path)
 
 
 def _mp3_tells_length(path: Path) -> bool:

@@ -1,6 +1,9 @@
 import base64
 import io
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -296,6 +299,22 @@ def test_report_command_writes_a_page_that_tells_the_command(folder, capsys):
     assert page("code")[0]["text"] == "nmfaudio " + " ".join(args)
     before, _ = sf.read(io.BytesIO(page.data("a", "href", id="before")))
     assert np.allclose(before, sines()[SR // 10 : 3 * SR // 10], atol=1e-4)
+
+
+def test_names_that_are_not_unicode(folder):
+    name = os.fsdecode(b"caf\xe9.wav")
+    try:
+        Path("in.wav").rename(name)
+    except OSError:
+        pytest.skip("the file system has Unicode names only")
+    script = "import sys; from nmfaudio.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, "report", "-d", "bins.npz", name]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [b"caf\xe9.html"], b"")
+    assert Path(os.fsdecode(b"caf\xe9.html")).exists()
+    os.mkdir(os.fsdecode(b"\xe9"))
+    assert denoise_command.main([name, os.fsdecode(b"\xe9"), "-d", "bins.npz"]) == 0
+    assert Path(os.fsdecode(b"\xe9"), name).exists()
 
 
 def test_report_command_learns_the_noise_of_a_part(folder):

@@ -267,6 +267,9 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
         (["--adapt", "nothing", "--noise", "n"], "no dictionary named 'nothing'"),
         (["--tune", "--kind", "file", "--speech", "s", "--noise", "n"], "--tune is for"),
         (["--speech", "s"], "give --speech and --noise"),
+        (["--steps", "9", "--speech", "s", "--noise", "n"], "are for the other kinds"),
+        (["--name", "piano", "p", "--checkpoint", "c"], "--name trains one source"),
+        (["--atoms", "9", "--speech", "s", "--noise", "n"], "for a dictionary of one source"),
     ],
 )
 def test_what_does_not_go_together_is_refused(extra, message, tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import shutil
@@ -54,6 +55,8 @@ def call(prog: str, run: Callable[[], int]) -> int:
 
     The program ends by way of all clean-up when it is interrupted, told to stop, or its terminal is closed.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
     try:
         with _tidy_end():
             return run()

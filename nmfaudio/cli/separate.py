@@ -22,6 +22,8 @@ are learnt from the mixture. With --split it is cut into what sounds on and what
 these, components of the mixture are grouped into sources by how they sound; DIR/groups.json tells which, and
 a changed copy of it can be given back with --groups."""
 
+_BLIND = 2, 24, 1  # stems, components and taps
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
@@ -37,9 +39,13 @@ def add_parser(subparsers: Any) -> None:
     )
     known.add_argument("--guidance", type=Path, metavar="FILE", help="JSON: where sources are silent or alone")
     blind = parser.add_argument_group("sources that are not")
-    blind.add_argument("--stems", type=count, default=2, metavar="N", help="number of sources (%(default)s)")
-    blind.add_argument("--components", type=count, default=24, metavar="K", help="components to group (%(default)s)")
-    blind.add_argument("--taps", type=count, default=1, metavar="T", help="frames of a component; about 8 for drums")
+    blind.add_argument("--stems", type=count, default=_BLIND[0], metavar="N", help="number of sources (%(default)s)")
+    blind.add_argument(
+        "--components", type=count, default=_BLIND[1], metavar="K", help="components to group (%(default)s)"
+    )
+    blind.add_argument(
+        "--taps", type=count, default=_BLIND[2], metavar="T", help="frames of a component; about 8 for drums"
+    )
     blind.add_argument("--groups", type=Path, metavar="FILE", help="JSON: the components of each stem")
     blind.add_argument("--split", action="store_true", help="into a harmonic and a percussive part")
     add = parser.add_argument_group("sound and files").add_argument
@@ -55,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     """Take a file apart; return the exit code."""
     if args.split + bool(args.source or args.learn) + bool(args.groups) > 1:
         raise NmfaudioError("--split, --groups and --source or --learn are different ways: choose one")
+    if (args.split or args.source or args.learn) and (args.stems, args.components, args.taps) != _BLIND:
+        raise NmfaudioError("--stems, --components and --taps are about sources that are not known: leave them out")
+    if args.split and args.phase:
+        raise NmfaudioError("--split keeps the phase of the mixture: leave out --phase")
     if args.guidance and not (args.source or args.learn):
         raise NmfaudioError("--guidance is about sources with names: give them with --source or --learn")
     if args.out_dir.exists() and not args.out_dir.is_dir():

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Corpora = dict[str, Corpus]
 
 _MOST_HEARD_S = 300.0  # of one source, whose sound is kept in memory
+_OF_SOURCE = 80, 1, 0.064  # atoms, taps, and the window in seconds
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
 _HELD_OUT, _MOST_HELD_OUT_S = 0.2, 240.0  # of a corpus that none else is given for
 
@@ -64,12 +65,18 @@ def add_parser(subparsers) -> None:
     source = parser.add_argument_group("any one source, for nmfaudio separate")
     source.add_argument("sound", nargs="?", metavar="DIR|LIST", help="recordings of it alone; five minutes are heard")
     source.add_argument("--name", help="what it is called: piano, drums, a speaker, ...")
-    source.add_argument("--atoms", type=count, default=80, metavar="K", help="how many (default: %(default)s)")
     source.add_argument(
-        "--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums (default: %(default)s)"
+        "--atoms", type=count, default=_OF_SOURCE[0], metavar="K", help="how many (default: %(default)s)"
     )
     source.add_argument(
-        "--window", type=_window, default=0.064, metavar="SECONDS", help="of a frame (default: %(default)s)"
+        "--taps",
+        type=count,
+        default=_OF_SOURCE[1],
+        metavar="T",
+        help="frames of an atom; 8 for drums (default: %(default)s)",
+    )
+    source.add_argument(
+        "--window", type=_window, default=_OF_SOURCE[2], metavar="SECONDS", help="of a frame (default: %(default)s)"
     )
 
 
@@ -121,6 +128,12 @@ def _check(args: argparse.Namespace) -> None:
         raise NmfaudioError("give --speech and --noise, or --name NAME and one DIR|LIST of that source alone")
     if args.tune and (args.kind != "sparse" or args.name):
         raise NmfaudioError("--tune is for dictionaries of kind sparse")
+    if args.kind == "sparse" and (args.steps or args.first or args.start or args.bf16):
+        raise NmfaudioError("--steps, --first, --start and --bf16 are for the other kinds: give one by --kind")
+    if args.name and (args.kind != "sparse" or args.checkpoint or args.dev_speech or args.dev_noise):
+        raise NmfaudioError("--name trains one source, in a minute: leave out --kind, --checkpoint and --dev-...")
+    if args.name is None and (args.atoms, args.taps, args.window) != _OF_SOURCE:
+        raise NmfaudioError("--atoms, --taps and --window are for a dictionary of one source: give --name")
     if args.tune and find_spec("matplotlib") is None:
         raise NmfaudioError("--tune draws a picture, without matplotlib: pip install 'nmfaudio[notebooks]'")
     output = Path(args.output)
