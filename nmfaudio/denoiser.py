@@ -127,8 +127,9 @@ class Denoiser(Settings):
 
         Yields
         ------
-        ndarray, shape (channels, samples), float32
-            The cleaned recording; lengths differ from those of the input blocks, their sum does not.
+        ndarray, shape (channels, samples)
+            The cleaned recording, float32, or exactly what came where the options change nothing; lengths differ from
+            those of the input blocks, their sum does not.
 
         Raises
         ------
@@ -136,7 +137,7 @@ class Denoiser(Settings):
             As for a whole signal; samples are counted from the beginning of their block.
         """
         if self.gain_rule.changes_nothing:
-            yield from blocks
+            yield from map(as_block, blocks)
             return
         stft = self._stft_at(sr)
         spectra = Spectra(stft, map(as_block, blocks))
@@ -194,9 +195,12 @@ def _piece_frames(Y: np.ndarray) -> int:
 
 def as_block(y: np.ndarray) -> np.ndarray:
     """Samples of a block of shape (channels, samples) as floats; it may have fewer samples than channels."""
-    from .audio import as_signal
+    from .audio import as_signal, to_float
 
-    return np.stack([as_signal(channel) for channel in y])
+    y = to_float(y)
+    for channel in y:
+        as_signal(channel)  # refuses what cannot be meant
+    return y
 
 
 def powers(Y: np.ndarray, channels: str) -> np.ndarray:

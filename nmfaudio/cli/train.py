@@ -208,9 +208,9 @@ def _judge(
     pairs: list = []
     for rival in dict.fromkeys([args.adapt or default, default]):  # an adapted one has to beat what it was, and that
         names = Path(rival).stem, dictionary.name
-        # what was adapted may have been overwritten since
-        known = base if base is not None and rival == args.adapt else Dictionary.load(rival)
         try:
+            # what was adapted may have been overwritten since
+            known = base if base is not None and rival == args.adapt else Dictionary.load(rival)
             pairs = pairs or mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
             found = compare(known, dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
         except NmfaudioError as error:
