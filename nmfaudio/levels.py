@@ -8,8 +8,8 @@ _SILENCE_DB = -200.0
 
 
 def brightest_db(level_db: NDArray, range_db: float) -> float:
-    """Level of the brightest colour: the highest, but so that silence is black."""
-    return max(float(level_db.max()), _SILENCE_DB + range_db)
+    """Level of the brightest colour: that of the loudest few of a thousand values, but so that silence is black."""
+    return max(float(np.percentile(level_db, 99.7)), _SILENCE_DB + range_db)
 
 
 def decibels(power: NDArray) -> NDArray[np.floating]:
