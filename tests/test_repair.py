@@ -168,6 +168,15 @@ def test_dropouts_are_short_and_amid_sound():
     np.testing.assert_array_equal(find_dropouts(y, SR), lost((4000, 4200)))
 
 
+@pytest.mark.parametrize("level_db", [0, -20, -40])
+def test_zeros_of_eight_bits_are_no_dropouts(level_db):
+    y = np.rint(128 * VOICE / np.abs(VOICE).max() * 10 ** (level_db / 20)) / 128
+    assert not find_dropouts(y, SR).any()
+    if level_db == 0:
+        gap = lost((int(y.argmax()), int(y.argmax()) + 100))
+        assert find_dropouts(np.where(gap, 0, y), SR)[gap].all()
+
+
 def test_clicks_are_found_and_silence_has_none():
     damaged = VOICE.copy()
     places = [3000, 7000, 12000]

@@ -30,8 +30,7 @@ def build_parser() -> Parser:
 def add_parser(subparsers: Any) -> None:
     """Add `nmfaudio denoise`."""
     usage = USAGE.replace("denoise [", "nmfaudio denoise [")
-    summary = "take the noise out of speech in sound files"
-    add_arguments(subparsers.add_parser("denoise", help=summary, usage=usage, description=DESCRIPTION, add_help=False))
+    add_arguments(subparsers.add_parser("denoise", usage=usage, description=DESCRIPTION, add_help=False))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

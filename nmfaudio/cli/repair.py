@@ -21,7 +21,7 @@ CERTAIN = {"dropouts", "clipped"}
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("repair", help="mend damaged recordings", description=DESCRIPTION)
+    parser = subparsers.add_parser("repair", description=DESCRIPTION)
     parser.add_argument("input", type=Path, metavar="INPUT", help="sound file")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="sound file to write")
     what = parser.add_argument_group("what to mend")

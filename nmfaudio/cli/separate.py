@@ -27,7 +27,7 @@ _BLIND = 2, 24, 1  # stems, components and taps
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("separate", help="take a mixture apart into stems", description=DESCRIPTION)
+    parser = subparsers.add_parser("separate", description=DESCRIPTION)
     parser.add_argument("input", type=Path, metavar="MIX", help="sound file")
     parser.add_argument("-o", "--out-dir", type=Path, required=True, metavar="DIR", help="folder for the stems")
     known = parser.add_argument_group("sources that are known")

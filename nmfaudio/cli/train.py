@@ -32,7 +32,6 @@ def add_parser(subparsers) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "train",
-        help="train a dictionary on your own speech and noise",
         description="Train a dictionary, or adapt a shipped one, on folders of sound files, or on text files with one\n"
         "path or address (s3://...) a line. At the end it is compared with the shipped one on what was held out.",
         usage="nmfaudio train [options] --speech DIR|LIST --noise DIR|LIST -o OUT.npz\n"

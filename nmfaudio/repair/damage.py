@@ -9,6 +9,7 @@ from ..audio import as_signal
 
 _CLIPPED_RUN = 3  # samples at one extreme value
 _QUANTISED = 50  # times the smallest value: below that, samples are equal because they are coarse
+_STEPS = 8  # times the smallest value: zeros amid less may be rounding
 _ORDER = 24  # of the linear prediction that clicks defy
 _CLICK_FRAME_S, _CLICK_MARGIN_S, _LONGEST_CLICK_S = 0.032, 0.0004, 0.008
 _PEAK, _EDGE = 20.0, 6.0  # of a click, times the median error
@@ -58,6 +59,9 @@ def _cut_off(y: np.ndarray) -> np.ndarray:
 def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s: float = 0.1) -> NDArray[np.bool_]:
     """Samples of digital silence amid sound.
 
+    There must be more than eight times the smallest value within `shortest_s` on both sides: a quiet passage in 8 bits,
+    or one that is faded out, has zeros that nothing is lost in.
+
     Parameters
     ----------
     y
@@ -80,9 +84,16 @@ def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s:
     >>> int(find_dropouts(y, 8000).sum())
     100
     """
-    sound = as_signal(y) != 0
-    within = np.maximum.accumulate(sound, axis=-1) & np.maximum.accumulate(sound[..., ::-1], axis=-1)[..., ::-1]
-    return _runs(~sound & within, max(2, round(shortest_s * sr)), round(longest_s * sr))
+    y = as_signal(y)
+    shortest, longest = max(2, round(shortest_s * sr)), round(longest_s * sr)
+    found = _runs(y == 0, shortest, longest)
+    for index in np.ndindex(y.shape[:-1]):
+        sizes, zeros = np.abs(y[index]), found[index]
+        loud = sizes > _STEPS * sizes[sizes > 0].min(initial=np.inf)
+        edges = np.flatnonzero(np.diff(zeros, prepend=False, append=False))
+        for start, stop in edges.reshape(-1, 2):
+            zeros[start:stop] = loud[max(0, start - shortest) : start].any() and loud[stop : stop + shortest].any()
+    return found
 
 
 def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
