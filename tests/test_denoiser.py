@@ -392,3 +392,8 @@ def test_each_kind_of_dictionary_has_its_decomposition():
     sparse = Dictionary("sparse", {"speech": atoms, "noise": np.roll(atoms, 9, axis=0)}, FrontEnd())
     S, N = decomposition_for(sparse)(np.random.default_rng(0).random((257, 30)).astype(np.float32))
     assert S.shape == N.shape == (257, 30)
+
+
+def test_dictionaries_of_sources_do_not_denoise():
+    with pytest.raises(NmfaudioError, match="'band' does not denoise: it is for nmfaudio separate"):
+        Denoiser(Dictionary("sources", {"piano": np.eye(257, 3)}, name="band"))

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from nmfaudio import factorize
 from nmfaudio.errors import NmfaudioError
-from nmfaudio.factorize import NMF
+from nmfaudio.factorize import NMF, SparseNMF
 
 NAMES = {"ids": lambda estimator: repr(estimator).replace("\n", "")}
 
@@ -91,8 +91,18 @@ def test_sound_is_not_explained_by_what_was_learnt_from_silence(beta):
 
 
 def test_values_beyond_the_precision_are_refused():
-    with pytest.raises(NmfaudioError, match="NMF broke down: values up to .*e-43 are .* for float32; scale X"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(NmfaudioError, match="NMF broke down: values up to .*e-43 are .* for float32; scale X"),
+    ):
         NMF(2, random_state=0).fit((1e-42 * np.random.default_rng(0).random((9, 5))).astype(np.float32))
+
+
+def test_an_objective_beyond_the_largest_number_is_no_breakdown():
+    X = 1e170 * data()
+    model = SparseNMF(2, beta=2, tol=0, max_iter=5, random_state=0)
+    W = model.fit_transform(X)
+    assert model.objective_[-1] == np.inf and np.isfinite(W).all() and np.isfinite(model.components_).all()
 
 
 def test_too_few_iterations_are_told():

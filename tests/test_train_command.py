@@ -145,6 +145,8 @@ def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
     np.testing.assert_array_equal(fitted.arrays["noise"], SHIPPED.arrays["noise"])
     with pytest.raises(NmfaudioError, match="give --noise"):
         adapt.adapt(Dictionary.load("speech-fast"), corpora(sounds)[0], None)
+    with pytest.raises(NmfaudioError, match="does not denoise"):
+        adapt.adapt(Dictionary("sources", {"piano": np.eye(33, 3)}, FRONT_END), *corpora(sounds))
 
 
 def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):

@@ -190,6 +190,9 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
     np.savez(tmp_path / "state.npz", step=np.array(1), curve=np.array("[]"))
     with pytest.raises(NmfaudioError, match="another model"):
         train(checkpoint=tmp_path / "state.npz")
+    (tmp_path / "state.npz").write_bytes(b"precious")
+    with pytest.raises(NmfaudioError, match="state.npz: not a checkpoint"):
+        train(checkpoint=tmp_path / "state.npz")
 
 
 def test_rate_rises_stays_and_falls():

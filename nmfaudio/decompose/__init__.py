@@ -30,7 +30,7 @@ def decomposition_for(dictionary: Dictionary, profile: Dictionary | None = None)
     Raises
     ------
     DictionaryError
-        If the dictionary is itself a noise profile.
+        If the dictionary is itself a noise profile, or one of sources to take apart.
     """
     atoms = None if profile is None else profile.arrays["noise"]
     if dictionary.kind == "unfolded":
@@ -41,4 +41,6 @@ def decomposition_for(dictionary: Dictionary, profile: Dictionary | None = None)
         from .sparse import SparseDecomposition
 
         return SparseDecomposition(dictionary, profile=atoms)
+    if dictionary.kind == "sources":
+        raise DictionaryError(f"dictionary {dictionary.name!r} does not denoise: it is for nmfaudio separate")
     raise DictionaryError(f"dictionary {dictionary.name!r} is a noise profile: give it as noise, beside a dictionary")

@@ -114,7 +114,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         rng = check_random_state(self.random_state)
         runs = [run_once(X, rng) for _ in range(getattr(self, "n_init", 1))]
         self.restarts_ = np.array([run.objective[-1] for run in runs])
-        if not np.isfinite(self.restarts_).all():
+        if np.isnan(self.restarts_).any():  # infinity is but an objective beyond the largest number
             largest = np.nanmax(X.data if issparse(X) else X)
             raise NmfaudioError(
                 f"{type(self).__name__} broke down: values up to {largest:g} are too large or too small for {X.dtype}; "

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..decompose import decomposition_for
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..noise import LONGEST_S, noise_profile
@@ -39,8 +40,9 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, s
     Raises
     ------
     NmfaudioError
-        If there is no sound, or speech alone for a kind that needs noise too.
+        If there is no sound, speech alone for a kind that needs noise too, or a dictionary that does not denoise.
     """
+    decomposition_for(dictionary)  # refuses what does not denoise
     fitted = dictionary
     if dictionary.kind == "sparse" and speech is not None:
         fitted = with_voice(fitted, speech, seed)

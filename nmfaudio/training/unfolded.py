@@ -167,12 +167,16 @@ def _save(path: Path, groups: dict[str, Arrays], optimiser: Adam, curve: list[di
 
 
 def _restore(path: Path, groups: dict[str, Arrays], optimiser: Adam) -> list[dict[str, float]]:
-    with np.load(path, allow_pickle=False) as file:
-        for group, part in groups.items():
-            for name, array in part.items():
-                key = f"{group}/{name}"
-                if key not in file or file[key].shape != array.shape:
-                    raise NmfaudioError(f"{path}: checkpoint of another model; remove it or name another")
-                array[...] = file[key]
-        optimiser.step_count = int(file["step"])
-        return json.loads(str(file["curve"]))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            saved = dict(file)
+    except Exception:  # numpy and zipfile raise a dozen kinds on another file
+        raise NmfaudioError(f"{path}: not a checkpoint of this training; remove it or name another") from None
+    for group, part in groups.items():
+        for name, array in part.items():
+            found = saved.get(f"{group}/{name}")
+            if found is None or found.shape != array.shape:
+                raise NmfaudioError(f"{path}: checkpoint of another model; remove it or name another")
+            array[...] = found
+    optimiser.step_count = int(saved["step"])
+    return json.loads(str(saved["curve"]))
