@@ -1,4 +1,4 @@
-"""The element-wise loops behind separation and repair as NumPy expressions, for the run without compiled kernels.
+"""Element-wise loops of kernels as NumPy expressions, for the run without compiled kernels.
 
 There, loops over whole spectrograms would take minutes. The kernels themselves are tested on small matrices.
 """
@@ -35,6 +35,85 @@ def kullback_leibler(V, L, eps, log_ratio, weights):
     divergence = V * log_ratio - V + (L + eps)
     return float((divergence if weights is None else weights * divergence).sum(dtype=np.float64))
 
+
+def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerator, denominator):
+    rows = np.arange(len(V))
+    rows[n_bins:] = n_bins + (rows[n_bins:] - n_bins) % max(1, tracked.shape[1] - n_bins)
+    A = gains[:, :, None] * tracked[:, rows]
+    R += eps + np.einsum("jn,jdn->dn", a, A)
+    R[:] = weights[:, None] * V / R
+    numerator[:] = np.einsum("dn,jdn->jn", R, A)
+    denominator[:] = np.einsum("jb,jbn->jn", folded, tracked)
+
+
+def relaxed_update(H, P, denominator, relaxation, least, most):
+    ratio = np.maximum(P / denominator[:, None], least)
+    H *= np.exp2(np.clip(relaxation[:, None] * np.log2(ratio), -most, most))
+
+
+def shares(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
+    atoms = tracked[:, : len(S)]
+    for X, gains in ((S, speech_gains), (N, noise_gains)):
+        np.maximum(X + np.einsum("jn,jf,jfn->fn", a, gains, atoms), tiny, out=X)
+    total = S + N
+    for X in (S, N):
+        X[:] = np.maximum(X / total, tiny) ** power[:, None]
+
+
+def update_frame(
+    W, against, h, v, tracked, gains, folded, a, weights, n_bins, eps,
+    denominator, relaxation, tracked_penalty, least, most,
+):  # fmt: skip
+    R, H, num, den = (W @ h)[:, None], h[:, None].copy(), *np.empty((2, len(a), 1), W.dtype)
+    explain_block(v[:, None], R, tracked[:, :, None], gains, folded, a[:, None], weights, n_bins, eps, num, den)
+    relaxed_update(H, W.T @ R, denominator + (against.T @ R[: len(against), 0]), relaxation, least, most)
+    h[:] = H[:, 0]
+    a *= num[:, 0] / (den[:, 0] + tracked_penalty)
+
+
+def running_sums(X, before, sums):
+    n_frames = X.shape[1]
+    sums[:, : before + 1] = 0
+    np.cumsum(X, axis=1, dtype=float, out=sums[:, before + 1 : before + 1 + n_frames])
+    sums[:, before + 1 + n_frames :] = sums[:, before + n_frames, None]
+
+
+def means_over(sums, start, spans, out):
+    n_frames = out.shape[2]
+    for (first, last), mean in zip(spans, out, strict=True):
+        high, low = sums[:, start + last + 1 :][:, :n_frames], sums[:, start + first :][:, :n_frames]
+        mean[:] = np.maximum((high - low) / (last - first + 1), 0)
+
+
+def minima_over(X, widths, out):
+    for width, least in zip(widths, out, strict=True):
+        least[:] = X
+        inside = X.shape[1] - width + 1
+        least[:, :inside] = np.lib.stride_tricks.sliding_window_view(X, width, axis=1).min(axis=2)
+
+
+def means_of_past(rows, now, spans, out):
+    for (first, last), mean in zip(spans, out, strict=True):
+        mean[:] = rows[now + first : now + last + 1].mean(axis=0)
+
+
+def minima_of_past(rows, now, spans, out):
+    for (first, last), least in zip(spans, out, strict=True):
+        least[:] = rows[now + first : now + last + 1].min(axis=0)
+
+
+RUN_TIME = {
+    "nmfaudio.kernels.unfolded_run.explain_block": explain_block,
+    "nmfaudio.kernels.unfolded_run.relaxed_update": relaxed_update,
+    "nmfaudio.kernels.unfolded_run.shares": shares,
+    "nmfaudio.decompose.stream.update_frame": update_frame,
+    "nmfaudio.kernels.spans.running_sums": running_sums,
+    "nmfaudio.kernels.spans.means_over": means_over,
+    "nmfaudio.kernels.spans.minima_over": minima_over,
+    "nmfaudio.decompose.stream.means_of_past": means_of_past,
+    "nmfaudio.decompose.stream.minima_of_past": minima_of_past,
+}
+"""What denoising runs on."""
 
 STAND_INS = {
     "nmfaudio.kernels.convolutive.ratio_kullback_leibler": ratio_kullback_leibler,

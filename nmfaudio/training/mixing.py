@@ -63,7 +63,7 @@ class Mixer:
         S = np.zeros(self._shape, np.complex64) if kind < 0.06 else self._latest(rng, index, "speech")
         N = self._noise(rng, index)
         if S.any():
-            snr_db = rng.uniform(-8, 5 if kind < 0.5 else 20) if kind < 0.96 else rng.uniform(30, 60)
+            snr_db = rng.uniform(-8, 5 if kind < 0.3 else 20) if kind < 0.96 else rng.uniform(30, 60)
             N = N * np.float32(10 ** (-snr_db / 20))
         # equalisers act on spectra: the same smooth gain on every frame of speech and mixture
         channel = equaliser(rng, self.stft.n_bins, rng.uniform(0, 9))
@@ -105,7 +105,7 @@ class Mixer:
         track = np.zeros(self.n, np.float32)
         files = self.speech.draw_group(rng)
         speed = rng.uniform(0.83, 1.19) if rng.random() < 0.6 else 1.0
-        mid_speech = rng.random() < 0.4  # recordings begin anywhere
+        mid_speech = rng.random() < 0.6  # recordings begin anywhere
         at = 0 if mid_speech else int(rng.exponential(0.3) * self.sr)
         level = 0.0
         while at < self.n:
