@@ -25,6 +25,7 @@ from .sparse import train_sparse
 from .unfolded import Schedule, train_stage
 
 N_DEV_MIXTURES = 60
+_BEGINNING, _BEGINNINGS = 96, 0.3  # frames, 1.5 s; share of the mixtures of which these are heard alone
 LEAST_HEARD_S = 1800.0
 
 
@@ -256,11 +257,16 @@ def _joined(examples: list[Example]) -> Example:
 
 
 def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, number: int) -> Example:
-    """Random frames of mixture `number`: those of one mixture teach much the same."""
+    """Random frames of mixture `number`: those of one mixture teach much the same.
+
+    Some are of its beginning alone, where little is known of the noise yet and a voice is easily taken for it.
+    """
     mix = mixer(number)
     n = mix.speech.shape[1]
-    frames = np.random.default_rng([mixer.seed, number, 2]).permutation(n)[:n_frames]
-    return example(mix, np.sort(frames))
+    rng = np.random.default_rng([mixer.seed, number, 2])
+    if rng.random() < _BEGINNINGS:
+        n = min(n, max(n_frames, _BEGINNING))
+    return example(mix, np.sort(rng.permutation(n)[:n_frames]))
 
 
 def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:
