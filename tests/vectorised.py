@@ -36,6 +36,11 @@ def kullback_leibler(V, L, eps, log_ratio, weights):
     return float((divergence if weights is None else weights * divergence).sum(dtype=np.float64))
 
 
+def kullback_leibler_single(V, L, eps, weights):
+    log_ratio = np.log(np.maximum(V / (L + eps), np.finfo(np.float32).tiny))
+    return kullback_leibler(V, L, eps, log_ratio, weights)
+
+
 def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerator, denominator):
     rows = np.arange(len(V))
     rows[n_bins:] = n_bins + (rows[n_bins:] - n_bins) % max(1, tracked.shape[1] - n_bins)
@@ -121,4 +126,5 @@ STAND_INS = {
     "nmfaudio.separation.explain.update_atoms": update_atoms,
     "nmfaudio.kernels.divergence._quotient": quotient,
     "nmfaudio.kernels.divergence._kullback_leibler": kullback_leibler,
+    "nmfaudio.kernels.divergence._kullback_leibler_single": kullback_leibler_single,
 }
