@@ -23,8 +23,8 @@ def objective(V, W, H, mu, beta, weights, eps):
 
 
 def exponent(beta):
-    """Exponent of the majorisation-minimisation update (Févotte and Idier 2011)."""
-    return 1 / (2 - beta) if beta < 1 else 1 if beta <= 2 else 1 / (beta - 1)
+    """Exponent of the update (Févotte and Idier 2011): from 0 to 1 that of majorisation-equalisation."""
+    return 1 / (2 - beta) if beta < 0 else 1 if beta <= 2 else 1 / (beta - 1)
 
 
 def update_H(V, W, H, mu, beta, weights, eps):
@@ -47,11 +47,15 @@ def update_W(V, W, H, mu, beta, weights, eps, n_fixed):
         for f in range(len(V)):
             Q = sum(weights[f, n] * V[f, n] * L[f, n] ** (beta - 2) * H[k, n] for n in range(H.shape[1]))
             P = sum(weights[f, n] * L[f, n] ** (beta - 1) * H[k, n] for n in range(H.shape[1]))
-            # The minimum of the majoriser, where P x^max(beta - 1, 0) + c w x = Q x^-max(2 - beta, 0), by bisection.
+            # The minimum of the majoriser, where P x^max(beta - 1, 0) + c w x = Q x^-max(2 - beta, 0), or where it is
+            # no higher than at 1, by bisection.
             low, high = -60.0, 60.0
             for _ in range(200):
                 x = np.exp((low + high) / 2)
-                rises = P * x ** max(beta - 1, 0) + c * W[f, k] * x > Q * x ** -max(2 - beta, 0)
+                if 0 <= beta < 1:
+                    rises = P + c * W[f, k] * (x + 1) / 2 > Q / x
+                else:
+                    rises = P * x ** max(beta - 1, 0) + c * W[f, k] * x > Q * x ** -max(2 - beta, 0)
                 low, high = (low, np.log(x)) if rises else (np.log(x), high)
             factor = x
             new_W[f, k] = W[f, k] * factor

@@ -19,8 +19,10 @@ def least_squares(A, B):
 
 
 def majoriser(r, x, p, q, linear, quadratic, beta):
-    """Derivative by r of what `penalised_update` minimises for the entry r x."""
+    """What is zero for the factor r of the entry x: the derivative of the majoriser, or its rise divided by r - 1."""
     a, t = max(linear, 0), max(-linear, 0)
+    if 0 <= beta < 1:
+        return q + a + quadratic * x * (r + 1) / 2 - p / r - t
     if beta < 2:
         return (q + a) * r ** max(beta - 1, 0) + quadratic * x * r - p * r ** (beta - 2) - t
     return (q + a + quadratic * x) * r ** (beta - 1) - p - t

@@ -59,7 +59,7 @@ def test_exact_solvers_reach_the_minimum_where_columns_depend_on_each_other(seed
 
 @DTYPES
 @pytest.mark.parametrize("beta", [2, 1, 0, 0.5, 1.5, 3, -1])
-def test_penalised_update_minimises_the_majoriser(beta, dtype):
+def test_penalised_update_lowers_the_majoriser_as_its_twin(beta, dtype):
     rng = np.random.default_rng(0)
     X, p, q = (rng.random((5, 4)).astype(dtype) + dtype(0.01) for _ in range(3))
     X[0, 0] = p[1, 1] = 0

@@ -57,7 +57,7 @@ def parts(rng):
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_joint_nmf_tells_shared_from_own(beta):
     H, X, groups = parts(np.random.default_rng(0))
-    model = JointNMF(1, n_own=1, beta=beta, max_iter=500, tol=1e-5, random_state=0)
+    model = JointNMF(1, n_own=1, beta=beta, max_iter=500, tol=1e-6, random_state=0)
     W = model.fit_transform(X, groups=groups)
     assert model.groups_.tolist() == ["noise", "voice"]
     assert model.component_groups_.tolist() == [-1, 0, 1]

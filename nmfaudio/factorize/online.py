@@ -21,7 +21,7 @@ class OnlineNMF(Factorizer):
 
         beta = 2:   A = sum W' W,  B = sum W' X;  H is improved for ``tr(H' A H) / 2 - tr(H' B)`` by sweeps of HALS
         else:       H = (sum p H_t^max(2 - beta, 0) / sum q H_t^-max(beta - 1, 0))^(1 / a), H_t the components then,
-                    and p, q, a as in `nmfaudio.kernels.multiplicative`
+                    a = max(beta - 1, 0) + max(2 - beta, 0), and p, q as in `nmfaudio.kernels.multiplicative`
 
     X has samples in rows: for a spectrogram V (F, N) fit ``V.T``, or give its frames to `partial_fit`, batch by batch.
 

@@ -16,7 +16,10 @@ def penalised_update(
         beta < 2:   (q + linear) r^max(beta - 1, 0) + quadratic x r = p r^(beta - 2)
         otherwise:  (q + linear + quadratic x) r^(beta - 1) = p
 
-    where a negative part of `linear` goes to the other side, as it is.
+    where a negative part of `linear` goes to the other side, as it is. For 0 <= beta < 1 it goes on to where the
+    majoriser is no higher than at r = 1, see `nmfaudio.kernels.multiplicative`:
+
+        q + linear + quadratic x (r + 1) / 2 = p / r
 
     Parameters
     ----------
@@ -27,18 +30,20 @@ def penalised_update(
     """
     q, linear, quadratic = (np.broadcast_to(a, X.shape) for a in (q, linear, quadratic))
     scalar = X.dtype.type
-    rising, falling = scalar(max(beta - 1, 0)), scalar(max(2 - beta, 0))
-    _update(X, p, q, linear, quadratic, rising, falling, scalar(np.finfo(X.dtype).tiny ** 0.5))
+    equalises = 0 <= beta < 1
+    rising, falling = scalar(max(beta - 1, 0)), scalar(1 if equalises else max(2 - beta, 0))
+    ahead = scalar(0.5 if equalises else 1)
+    _update(X, p, q, linear, quadratic, rising, falling, ahead, scalar(np.finfo(X.dtype).tiny ** 0.5))
 
 
 @jit
-def _update(X, p, q, linear, quadratic, rising, falling, floor):
+def _update(X, p, q, linear, quadratic, rising, falling, ahead, floor):
     zero, one = X.dtype.type(0), X.dtype.type(1)
     for i in range(X.shape[0]):
         for k in range(X.shape[1]):
             x = X[i, k]
-            b = max(q[i, k] + max(linear[i, k], zero), floor)
-            a, t = quadratic[i, k] * x, max(-linear[i, k], zero)
+            a, t = ahead * quadratic[i, k] * x, max(-linear[i, k], zero)
+            b = max(q[i, k] + max(linear[i, k], zero) + (one - ahead) * quadratic[i, k] * x, floor)
             if falling == zero:
                 r = (p[i, k] + t) / (b + a)
                 if rising != one:
