@@ -12,7 +12,16 @@ from nmfaudio.dictionary import FrontEnd
 from nmfaudio.metrics import si_sdr
 from nmfaudio.stft import STFT
 from nmfaudio.training import build, presets
-from nmfaudio.training.augment import active_rms, equaliser, low_pass, reverberate, synthetic_noise, vary_speed, warp
+from nmfaudio.training.augment import (
+    active_rms,
+    another_voice,
+    equaliser,
+    low_pass,
+    reverberate,
+    synthetic_noise,
+    vary_speed,
+    warp,
+)
 from nmfaudio.training.corpus import Corpus, list_files
 from nmfaudio.training.discriminative import Objective
 from nmfaudio.training.initial import initial_weights
@@ -118,6 +127,20 @@ def random_example(number, n=6):
     stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
     tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
     return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
+
+
+def test_another_voice_keeps_the_partials_and_moves_the_formant():
+    f = np.arange(257)
+    partials = 0.02 + np.exp(-(((f - 4 * np.round(f / 4)) / 0.8) ** 2))  # every fourth bin
+    vowel = (partials * np.exp(-(((f - 100) / 30) ** 2)))[:, None] * np.linspace(1, 2, 40)
+    voices = [another_voice(np.random.default_rng(seed), vowel.astype(np.complex64)) for seed in range(12)]
+    frames = [np.abs(voice[:, 0]) for voice in voices]
+    assert all(voice.shape == vowel.shape for voice in voices)
+    assert all(frame[100:130:4].min() > 3 * frame[102:130:4].max() / 2 for frame in frames)
+    formants = [np.average(f, weights=frame**2) for frame in frames]
+    assert min(formants) < 90 and max(formants) > 112
+    assert len({round(float(np.abs(voice[100, -1] / voice[100, 0])), 2) for voice in voices}) > 3  # of another pace
+    np.testing.assert_array_equal(another_voice(np.random.default_rng(3), vowel.astype(np.complex64)), voices[3])
 
 
 def test_a_warped_noise_is_another_one_made_of_the_same_values():

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+_FORMANT_COEFFICIENTS = 30  # of a cosine transform over 8 kHz: detail finer than 0.5 kHz belongs to the partials
+_MOST_MOVED = 2.3  # of a logarithm: 20 dB
+
 
 def active_rms(y: np.ndarray, sr: int) -> float:
     """Root mean square over the 20 ms frames within 35 dB of the loud ones; 0 for silence."""
@@ -91,6 +94,25 @@ def warp(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     f = np.linspace(0, 1, n_bins) ** (2 ** rng.uniform(-0.4, 0.4)) * 2 ** rng.uniform(-0.5, 0.5)
     at = np.minimum(f, 2 - f) * (n_bins - 1)  # what is stretched beyond the band comes back from its end
     return X[np.clip(np.rint(at), 0, n_bins - 1).astype(int)[:, None], frames]
+
+
+def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """Another speaker of the same sentence: frames of a spectrum (F, N) with formants moved and at another pace.
+
+    Formants are what is left of the logarithm of a frame when its fine structure is smoothed away: the first
+    coefficients of its cosine transform. The partials stay, as :func:`vary_speed` moves both together.
+    """
+    from scipy.fft import dct, idct
+
+    n_bins, n_frames = X.shape
+    magnitude = np.abs(X)
+    log = np.log(magnitude + 1e-3 * magnitude.mean() + 1e-12)
+    envelope = idct(dct(log, axis=0)[:_FORMANT_COEFFICIENTS], n=n_bins, axis=0)
+    at = np.arange(n_bins) * 2 ** rng.uniform(-0.3, 0.3)
+    moved = envelope[np.minimum(np.rint(at).astype(int), n_bins - 1)]
+    Y = X * np.exp(np.clip(moved - envelope, -_MOST_MOVED, _MOST_MOVED)).astype(np.float32)
+    at = np.arange(n_frames) * 2 ** rng.uniform(-0.35, 0.35) if rng.random() < 0.5 else np.arange(n_frames)
+    return Y[:, at.astype(int) % n_frames]
 
 
 def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:

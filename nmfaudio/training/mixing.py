@@ -8,6 +8,7 @@ import numpy as np
 from ..stft import STFT
 from .augment import (
     active_rms,
+    another_voice,
     equaliser,
     loop,
     low_pass,
@@ -20,8 +21,8 @@ from .augment import (
 )
 from .corpus import Corpus
 
-_MIXTURES_PER_TRACK = 8
-_LATEST = 150  # tracks of each kind that a mixture is drawn from
+_MIXTURES_PER_TRACK = 3
+_LATEST = 800  # tracks of each kind that a mixture is drawn from: fewer are learnt by heart
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Mixer:
         rng = np.random.default_rng([self.seed, number, kind == "noise"])
         y = self._speech_track(rng) if kind == "speech" else self._noise_track(rng)
         level = active_rms(y, self.sr) if kind == "speech" else float(np.sqrt(np.mean(y**2)))
-        return self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
+        track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
+        return another_voice(rng, track) if kind == "speech" and rng.random() < 0.6 else track
 
     def _noise(self, rng: np.random.Generator, index: int) -> np.ndarray:
         """One to three noises, each with a colour of its own, of root mean square 1 in all."""
