@@ -11,10 +11,12 @@ from .errors import AudioError, NmfaudioError
 from .gain import GainRule, power_mask
 from .long_term import LongTerm
 from .noise import profile_for
+from .parallel import n_cores
 from .stft import STFT
 
-_LEAST_PIECE, _LARGEST_PIECE = 256, 2048  # 4 and 33 s at the default hop
+_LEAST_PIECE, _LARGEST_PIECE = 256, 2048  # 4 and 33 s at the default hop; the latter for each core
 _PIECE_VALUES = 2**20
+_MOST_CORES = 4  # that memory is spent on
 
 
 class Settings:
@@ -190,7 +192,8 @@ class Denoiser(Settings):
 
 def _piece_frames(Y: np.ndarray) -> int:
     """Frames to explain at a time: many waste less on the neighbourhood, many channels or bins take much memory."""
-    return min(_LARGEST_PIECE, max(_LEAST_PIECE, _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
+    n = min(n_cores(), _MOST_CORES)
+    return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, n * _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
 
 
 def as_block(y: np.ndarray) -> np.ndarray:
