@@ -111,8 +111,8 @@ def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     at = np.arange(n_bins) * 2 ** rng.uniform(-0.3, 0.3)
     moved = envelope[np.minimum(np.rint(at).astype(int), n_bins - 1)]
     Y = X * np.exp(np.clip(moved - envelope, -_MOST_MOVED, _MOST_MOVED)).astype(np.float32)
-    at = np.arange(n_frames) * 2 ** rng.uniform(-0.35, 0.35) if rng.random() < 0.5 else np.arange(n_frames)
-    return Y[:, at.astype(int) % n_frames]
+    pace = 2 ** rng.uniform(-0.35, 0.35) if rng.random() < 0.5 else 1.0
+    return Y[:, (np.arange(n_frames) * pace).astype(int) % n_frames]
 
 
 def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
