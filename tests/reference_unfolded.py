@@ -50,6 +50,7 @@ def stack(context, V, mask=None):
         1,
     )
     B = context.bands
+    periodic, harmonic = periodic_parts(V, context.max_hz, mask) if context.periodic else (None, None)
     stacks, tracked = [], []
     for t in range(n):
         row = [V[:, t]]
@@ -61,6 +62,9 @@ def stack(context, V, mask=None):
             row += [B @ over(V * (1 - mask), t, span).mean(1) for span in context.noise_means]
             for span in context.noise_spectra:
                 atoms.append(over(V * (1 - mask), t, span).mean(1) / (over(1 - mask, t, span).mean(1) + 0.01))
+            if context.periodic:
+                row.append(B @ periodic[:, t])
+                atoms.append(harmonic[:, t])
             if context.estimates:
                 atoms += [V[:, t] * mask[:, t], V[:, t] * (1 - mask[:, t])]
         row = np.concatenate(row)
@@ -81,3 +85,28 @@ def adam(weight, gradients, rate, beta1, beta2):
         theta = theta - length * (mean / (1 - beta1**t)) / np.sqrt(square / (1 - beta2**t))
         theta = np.maximum(theta, 1e-4)
     return theta**2
+
+
+def periodic_parts(V, max_hz, mask=None):
+    """What repeats with the pitch, bin by bin; the formulas are in the docstring of nmfaudio.decompose.periodicity."""
+    n_bins, n_frames = V.shape
+    hz = np.linspace(0, max_hz, n_bins)
+    step = hz[1]
+    near = lambda x, f, width: x[max(0, f - round(width / step)) : f + round(width / step) + 1]  # noqa: E731
+    pitches = np.geomspace(421, 76, 110)
+    u = np.array(
+        [[min(v[f] / near(v, f, 500).mean() - 1, 2.0) if v.any() else -1.0 for f in range(n_bins)] for v in V.T]
+    )
+    w = np.ones_like(u) if mask is None else mask.T
+    heard = slice(round(90 / step), round(4000 / step))
+    waves = np.array([np.cos(2 * np.pi * hz[heard] / f0) for f0 in pitches])
+    found = np.array([[np.sum(w[t, heard] * u[t, heard] * wave) for wave in waves] for t in range(n_frames)])
+    periodic, harmonic = np.zeros_like(V), np.zeros_like(V)
+    for t in range(n_frames):
+        f0 = pitches[found[max(0, t - 1) : t + 2].sum(axis=0).argmax()]
+        c = np.cos(2 * np.pi * hz / f0)
+        for f in range(n_bins):
+            share = near(u[t] * c, f, 375).mean() / max(near(abs(u[t]), f, 375).mean(), 1e-3)
+            periodic[f, t] = V[f, t] * min(max(share, 0), 1)
+            harmonic[f, t] = periodic[f, t] * (1 + c[f]) / 2
+    return periodic, harmonic

@@ -4,10 +4,12 @@ import reference_unfolded as reference
 from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_arrays, random_dictionary
 
 from nmfaudio.decompose.context import Context, band_matrix
+from nmfaudio.decompose.periodicity import periodic_parts
 from nmfaudio.decompose.stream import DecompositionStream
 from nmfaudio.decompose.unfolded import EPS, Stage, UnfoldedDecomposition, activations, estimates
 from nmfaudio.dictionary import Dictionary, FrontEnd
 from nmfaudio.errors import NmfaudioError
+from nmfaudio.stft import STFT
 from nmfaudio.training.discriminative import Adam, Objective, loss_and_gradient
 from nmfaudio.training.pool import Example
 
@@ -90,7 +92,7 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
     got, want = context.stack(V, mask), reference.stack(context, V, mask)
     for x, y in zip(got, want, strict=True):
-        np.testing.assert_allclose(x, y, rtol=2e-4)
+        np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
@@ -104,6 +106,32 @@ def test_stack_of_a_frame_depends_on_its_neighbourhood_alone(context):
     piece = context.stack(V[:, near], None if mask is None else mask[:, near])
     for x, y in zip(whole, piece, strict=True):
         np.testing.assert_allclose(x[t], y[context.past], rtol=1e-5)
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_periodic_parts_are_those_of_the_formulas(with_mask):
+    rng = np.random.default_rng(0)
+    V = rng.random((257, 5)).astype(np.float32)
+    mask = rng.random(V.shape).astype(np.float32) if with_mask else None
+    for x, y in zip(periodic_parts(V, 8000.0, mask), reference.periodic_parts(V, 8000.0, mask), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+    silent = periodic_parts(np.zeros((257, 3), np.float32), 8000.0)
+    assert not silent[0].any() and not silent[1].any()
+
+
+@pytest.mark.parametrize("f0", [110, 180, 300])
+def test_a_voice_is_periodic_and_noise_is_not(f0):
+    rng = np.random.default_rng(0)
+    t = np.arange(16000) / 16000
+    voice = sum(np.sin(2 * np.pi * f0 * k * t + k) / k for k in range(1, int(4000 / f0)))
+    noise = rng.standard_normal(len(t))
+    shares = []
+    for y in (voice, noise, voice + 0.3 * noise):
+        V = np.abs(STFT(512, 256)(y.astype(np.float32))) ** np.float32(0.6)
+        periodic, harmonic = periodic_parts(V, 8000.0)
+        shares.append((periodic[4:120].sum() / V[4:120].sum(), harmonic[4:120].sum() / V[4:120].sum()))
+    assert shares[0][0] > 0.5 and shares[2][0] > 0.4 and shares[1][0] < 0.2
+    assert shares[0][1] > 0.6 * shares[0][0]  # most of it on the partials
 
 
 def test_bands_are_averages_and_none_is_empty():

@@ -17,6 +17,7 @@ LOOKING_AHEAD = (
         speech_means=((-1, 1), (0, 0)),
         noise_means=((-6, -1), (2, 2)),
         noise_spectra=((-4, 4),),
+        periodic=True,
         estimates=True,
     ),
 )

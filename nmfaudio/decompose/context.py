@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .periodicity import periodic_parts
+
 Span = tuple[int, int]
 
 LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
@@ -55,6 +57,9 @@ class Context:
         Minima at full resolution: noise atoms that change with every frame.
     noise_spectra : tuple of (int, int)
         Averages of the spectrum where the stage before heard noise, at full resolution: atoms of the same kind.
+    periodic : bool
+        Whether what of the frame repeats with the pitch is a part of the stack and, on the partials, an atom; see
+        :func:`nmfaudio.decompose.periodicity.periodic_parts`. The pitch is known with the frame after.
     estimates : bool
         Whether the estimates of the stage before are atoms too, of speech and of noise, in this order.
     smooth : int
@@ -70,6 +75,7 @@ class Context:
     noise_means: tuple[Span, ...] = ()
     floors: tuple[Span, ...] = ()
     noise_spectra: tuple[Span, ...] = ()
+    periodic: bool = False
     estimates: bool = False
     smooth: int = 4
 
@@ -88,12 +94,12 @@ class Context:
     def n_rows(self) -> int:
         """Height D of the stack: bins of the frame and bands of every part of its neighbourhood."""
         parts = self.means + self.minima + self.speech_means + self.noise_means
-        return self.n_bins + self.n_bands * len(parts)
+        return self.n_bins + self.n_bands * (len(parts) + self.periodic)
 
     @property
     def n_tracked(self) -> int:
         """Number J of atoms that change with every frame."""
-        return len(self.floors) + len(self.noise_spectra) + 2 * self.estimates
+        return len(self.floors) + len(self.noise_spectra) + self.periodic + 2 * self.estimates
 
     @property
     def needs_mask(self) -> bool:
@@ -105,13 +111,13 @@ class Context:
         """Frames before the current one that the stack depends on."""
         plain = self.means + self.speech_means + self.noise_means + self.noise_spectra
         first = [a for a, _ in plain] + [a - self.smooth + 1 for a, _ in self.minima + self.floors]
-        return max(0, -min(first, default=0))
+        return max(int(self.periodic), -min(first, default=0))
 
     @property
     def future(self) -> int:
         """Frames after the current one that the stack depends on."""
         spans = self.means + self.speech_means + self.noise_means + self.noise_spectra + self.minima + self.floors
-        return max(0, max((b for _, b in spans), default=0))
+        return max(int(self.periodic), max((b for _, b in spans), default=0))
 
     def stack(
         self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice | np.ndarray = slice(None)
@@ -177,6 +183,9 @@ class Neighbourhood:
             ]
             self._shares = _Means(share, c.noise_spectra)
             self._atoms.append(_Means(self._noise, c.noise_spectra))
+        if c.periodic:
+            periodic, self._harmonic = periodic_parts(V, c.max_hz, mask)
+            self._parts.append(_Means(c.bands @ periodic, ((0, 0),)))
 
     def stack(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Stack (D, n) and tracked atoms (J, F + n_bands, n) of the frames from start to stop."""
@@ -207,6 +216,8 @@ class Neighbourhood:
                 noise = self._noise[:, start:stop]
                 np.subtract(V, noise, out=spectra[-2])
                 spectra[-1] = noise
+        if c.periodic:
+            spectra[at] = self._harmonic[:, start:stop]
         for atom in tracked:
             atom[: c.n_bins] *= scale
             np.dot(c.bands, atom[: c.n_bins], out=atom[c.n_bins :])

@@ -53,6 +53,26 @@ def means_over(sums: np.ndarray, start: int, spans: np.ndarray, out: np.ndarray)
 
 
 @jit
+def means_over_bins(X: np.ndarray, reach: int, out: np.ndarray) -> None:
+    """Averages over each row and the `reach` rows above and below it, as far as there are any; all of shape (F, N)."""
+    n_bins, n_frames = X.shape
+    total = np.zeros(n_frames)
+    first, last = 0, 0  # rows in the total, the last not
+    for f in range(n_bins):
+        while last < min(f + reach + 1, n_bins):
+            for t in range(n_frames):
+                total[t] += np.float64(X[last, t])
+            last += 1
+        while first < f - reach:
+            for t in range(n_frames):
+                total[t] -= np.float64(X[first, t])
+            first += 1
+        scale = 1.0 / (last - first)
+        for t in range(n_frames):
+            out[f, t] = total[t] * scale
+
+
+@jit
 def minima_over(X: np.ndarray, widths: np.ndarray, out: np.ndarray) -> None:
     """Minima over the windows of some widths that begin at each frame, by windows of half the width, and so on.
 

@@ -59,6 +59,10 @@ def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size,
         gains[:, first:last], gains[-2, last:] = _ELSEWHERE, _ELSEWHERE
         gains[-2, first:last] = 1
         speech_gains[-2], noise_gains[-2] = 1, _ELSEWHERE
+    if context.periodic:  # so is what lies on the partials
+        j = J - 1 - 2 * context.estimates
+        gains[j, F : D - context.n_bands] = _ELSEWHERE
+        speech_gains[j], noise_gains[j] = 1, _ELSEWHERE
     P: Arrays = {}
     for i in range(max(size.order) + 1):
         P[f"atoms{i}"] = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
