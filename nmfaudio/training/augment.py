@@ -108,7 +108,7 @@ def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     magnitude = np.abs(X)
     log = np.log(magnitude + 1e-3 * magnitude.mean() + 1e-12)
     envelope = idct(dct(log, axis=0)[:_FORMANT_COEFFICIENTS], n=n_bins, axis=0)
-    at = np.arange(n_bins) * 2 ** rng.uniform(-0.3, 0.3)
+    at = np.arange(n_bins) * 2 ** rng.uniform(-0.2, 0.2)
     moved = envelope[np.minimum(np.rint(at).astype(int), n_bins - 1)]
     Y = X * np.exp(np.clip(moved - envelope, -_MOST_MOVED, _MOST_MOVED)).astype(np.float32)
     pace = 2 ** rng.uniform(-0.35, 0.35) if rng.random() < 0.5 else 1.0

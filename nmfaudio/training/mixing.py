@@ -87,7 +87,7 @@ class Mixer:
         y = self._speech_track(rng) if kind == "speech" else self._noise_track(rng)
         level = active_rms(y, self.sr) if kind == "speech" else float(np.sqrt(np.mean(y**2)))
         track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
-        return another_voice(rng, track) if kind == "speech" and rng.random() < 0.6 else track
+        return another_voice(rng, track) if kind == "speech" and rng.random() < 0.3 else track
 
     def _noise(self, rng: np.random.Generator, index: int) -> np.ndarray:
         """One to three noises, each with a colour of its own, of root mean square 1 in all."""

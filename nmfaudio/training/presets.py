@@ -45,6 +45,7 @@ _FILE_SECOND = Context(
     speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
     noise_means=_spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
     noise_spectra=_spans((-8, 8), (-60, 60)),
+    periodic=True,
     estimates=True,
 )
 _CAUSAL_FIRST = Context(
@@ -66,7 +67,7 @@ _CAUSAL_SECOND = Context(
 )
 _SMALL = Size(112, 64, (0, 1, 2))
 _MEDIUM = Size(224, 112, (0, 0, 1, 2))
-_LARGE = Size(320, 160, (0, 1, 2, 3), against=(2, 3))
+_LARGE = Size(264, 104, (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),
