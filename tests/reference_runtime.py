@@ -15,6 +15,10 @@ def means_over(X, spans, n):
     )
 
 
+def means_over_bins(X, reach):
+    return np.array([X[max(0, f - reach) : f + reach + 1].mean(axis=0) for f in range(len(X))])
+
+
 def minima_over(X, widths):
     """Minima over windows that begin at each frame, NaN where one would end behind the last frame."""
     found = np.full((len(widths), *X.shape), np.nan)

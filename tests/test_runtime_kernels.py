@@ -6,7 +6,14 @@ import reference_runtime as reference
 
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.extrapolation import extrapolate
-from nmfaudio.kernels.spans import means_of_past, means_over, minima_of_past, minima_over, running_sums
+from nmfaudio.kernels.spans import (
+    means_of_past,
+    means_over,
+    means_over_bins,
+    minima_of_past,
+    minima_over,
+    running_sums,
+)
 from nmfaudio.kernels.unfolded_run import explain_block, relaxed_update, shares, update_frame
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -49,6 +56,20 @@ def test_means_over_spans_are_those_of_the_frames(level, dtype):
     part = np.empty((len(SPANS), 3, 5), dtype)
     means_over(sums, 3 + 4, SPANS, part)
     np.testing.assert_array_equal(part, out[:, :, 4:9])
+
+
+@DTYPES
+@pytest.mark.parametrize("level", [0, 1e-20, 1, 1e15])
+@pytest.mark.parametrize("reach", [1, 4, 30])
+def test_means_over_bins_are_those_of_the_bins_there_are(reach, level, dtype):
+    X = (level * np.random.default_rng(0).random((19, 6))).astype(dtype)
+    X[3, 2] = np.nan
+    out = np.empty_like(X)
+    means_over_bins(X, reach, out)
+    others = [0, 1, 3, 4, 5]
+    want = reference.means_over_bins(X.astype(float), reach)
+    np.testing.assert_allclose(out[:, others], want[:, others], rtol=1e-6 if dtype == np.float32 else 1e-12)
+    assert np.isnan(out[3, 2])  # and no other frame
 
 
 @DTYPES

@@ -24,7 +24,8 @@ def periodic_parts(V: np.ndarray, max_hz: float, mask: np.ndarray | None = None)
     tells the pitch; taken over a few bins it tells how voiced a band is, which RNNoise hears too (Valin, "A hybrid
     DSP/deep learning approach to real-time full-band speech enhancement", 2018, section 3)::
 
-        u = V / mean(V) - 1, mean over 500 Hz to both sides;  c = cos(2 pi f / f0), f0 with the largest sum of u c
+        u = min(V / mean(V) - 1, 2), mean over 500 Hz to both sides
+        c = cos(2 pi f / f0), f0 with the largest sum of u c, or of mask u c, from 90 to 4000 Hz
         share = sum(u c) / sum(abs(u)), sums over 375 Hz to both sides, at least 0
 
     Parameters
