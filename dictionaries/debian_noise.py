@@ -23,6 +23,7 @@ import argparse
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -206,14 +207,19 @@ def rhythm(files: list[Path], rng: np.random.Generator) -> np.ndarray:
     return track
 
 
-def sequence(files: list[Path], rng: np.random.Generator) -> np.ndarray:
-    """Sounds one after the other, some overlapping, some with pauses."""
+def strung(files: Iterator[Path], longest_s: float, rng: np.random.Generator) -> np.ndarray:
+    """The next sounds one after the other, some overlapping, some with pauses."""
     track, at = np.zeros(TRACK_S * SR, np.float32), 0
-    while at < len(track):
-        part = read(files[int(rng.integers(len(files)))], 6.0)[: len(track) - at] * rng.uniform(0.2, 1)
+    while at < len(track) and (path := next(files, None)):
+        part = read(path, longest_s)[: len(track) - at] * rng.uniform(0.2, 1)
         track[at : at + len(part)] += part
         at += max(SR // 20, int(len(part) * rng.uniform(0.3, 1.2)))
     return track
+
+
+def sequence(files: list[Path], rng: np.random.Generator) -> np.ndarray:
+    """Sounds drawn at random, strung together."""
+    return strung((files[int(rng.integers(len(files)))] for _ in count()), 6.0, rng)
 
 
 def pieces(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -229,13 +235,9 @@ def pieces(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:
             for start_s in np.linspace(0, duration_s - TRACK_S, min(3, int(duration_s // TRACK_S))):
                 yield read(path, TRACK_S, start_s=start_s)
     rest = [short[i] for _ in range(2) for i in rng.permutation(len(short))]
+    coming = (rest.pop() for _ in range(len(rest)))
     while rest:
-        track, at = np.zeros(TRACK_S * SR, np.float32), 0
-        while rest and at < len(track):
-            part = read(rest.pop(), LONG_S)[: len(track) - at] * rng.uniform(0.2, 1)
-            track[at : at + len(part)] += part
-            at += max(SR // 20, int(len(part) * rng.uniform(0.3, 1.2)))
-        yield track
+        yield strung(coming, LONG_S, rng)
 
 
 def cuts(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -6,6 +6,7 @@ from test_factorize_nmf import likeness, planted
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import NMF, OnlineNMF
 from nmfaudio.factorize.divergence import divergence
+from nmfaudio.factorize.nmf import activations
 
 
 def stream(H, n_batches, seed=0, n_samples=12):
@@ -48,6 +49,15 @@ def test_a_batch_alone_is_one_multiplicative_update(beta):
     W.n_features_in_ = 15
     step = NMF(3, beta=beta, solver="mu", init=(W._activations(X), start[1]), max_iter=1, tol=0).fit(X)
     np.testing.assert_allclose(model.components_, step.components_, rtol=1e-3)
+
+
+def test_a_batch_alone_is_the_minimum_of_the_majoriser_for_itakura_saito():
+    X = planted(n_samples=10)[0] + 0.1
+    H = np.random.default_rng(0).random((3, 15)) + 0.1
+    model = OnlineNMF(3, beta=0, forget_factor=0, init=(np.ones((10, 3)), H), max_iter=100).partial_fit(X)
+    W = activations(X, H, 0, 0, 0, max_iter=100, tol=1e-4)
+    L = W @ H
+    np.testing.assert_allclose(model.components_, H * np.sqrt(W.T @ (X / L**2) / (W.T @ (1 / L))), rtol=1e-3)
 
 
 def test_two_matrices_stand_for_all_batches():

@@ -92,7 +92,7 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
     got, want = context.stack(V, mask), reference.stack(context, V, mask)
     for x, y in zip(got, want, strict=True):
-        np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7)
+        np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7 if context.periodic else 0)  # shares of nothing
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
