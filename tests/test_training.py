@@ -25,7 +25,7 @@ from nmfaudio.training.augment import (
 from nmfaudio.training.corpus import Corpus, list_files
 from nmfaudio.training.discriminative import Objective
 from nmfaudio.training.initial import initial_weights
-from nmfaudio.training.mixing import Mixer
+from nmfaudio.training.mixing import ADDED, WILD, Mixer
 from nmfaudio.training.pool import Example, Pool
 from nmfaudio.training.unfolded import Schedule, mean_loss, train_stage
 
@@ -92,6 +92,21 @@ def test_mixtures_cover_noise_alone_and_clean_speech(sounds):
         assert np.isfinite(mix.mixture).all()
         shares.append(np.sum(np.abs(mix.speech) ** 2) / np.sum(np.abs(mix.mixture) ** 2))
     assert min(shares) == 0 and max(shares) > 0.99
+
+
+def test_most_mixtures_hold_sounds_as_they_were_recorded(sounds, tmp_path):
+    t = np.arange(16000) / 16000
+    sf.write(tmp_path / "tone.wav", 0.1 * np.sin(2 * np.pi * 3000 * t), 16000)
+    corpora = Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000)
+
+    def at_3_khz(**options):
+        """Share of the mixtures in which most of the noise lies where the recorded tone does."""
+        mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=1.0, **options)
+        noises = [np.abs(mix.mixture - mix.speech) ** 2 for mix in map(mixer, range(40))]
+        return np.mean([noise[95:98].sum() > 0.5 * noise.sum() for noise in noises])
+
+    assert at_3_khz(variations={ADDED: 1.0}) == 1
+    assert at_3_khz() > 0.3 > at_3_khz(variations={WILD: 1.0})
 
 
 def test_augmentation_does_what_it_says():

@@ -18,7 +18,7 @@ from .checkpoint import Checkpoint
 from .corpus import Corpus
 from .discriminative import Objective
 from .initial import initial_weights
-from .mixing import Mixer, Mixture
+from .mixing import ADDED, Mixer, Mixture
 from .pool import Example
 from .presets import Preset
 from .sparse import train_sparse
@@ -265,11 +265,11 @@ def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, n
     n = mix.speech.shape[1]
     rng = np.random.default_rng([mixer.seed, number, 2])
     if rng.random() < _BEGINNINGS:
-        n = min(n, max(n_frames, _BEGINNING))
-    return example(mix, np.sort(rng.permutation(n)[:n_frames]))
+        n = min(n, _BEGINNING)
+    return example(mix, np.sort(rng.choice(n, n_frames, replace=n < n_frames)))
 
 
 def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:
     """Mixtures to learn from and to watch the learning on."""
     stft = front_end_stft(front_end)
-    return Mixer(speech, noise, stft, seed), Mixer(dev_speech, dev_noise, stft, seed=2**31)
+    return Mixer(speech, noise, stft, seed), Mixer(dev_speech, dev_noise, stft, seed=2**31, variations={ADDED: 1.0})

@@ -67,7 +67,7 @@ _CAUSAL_SECOND = Context(
 )
 _SMALL = Size(112, 64, (0, 1, 2))
 _MEDIUM = Size(224, 112, (0, 0, 1, 2))
-_LARGE = Size(264, 104, (0, 1, 2, 3), against=(2, 3))
+_LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),

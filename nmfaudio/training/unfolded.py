@@ -50,9 +50,9 @@ class Schedule:
     warm_up: int = 100
     decay: float = 0.35
     n_frames: int = 1024
-    pool_items: int = 600
+    pool_items: int = 300
     new_items: int = 3
-    item_frames: int = 128
+    item_frames: int = 340
     check_every: int = 500
     averaged: int = 500
 
