@@ -277,10 +277,11 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
             stream.process(y[:, :n])
         gc.collect()  # which lets go of what the interpreter keeps for tuples to come, too
         before = tracemalloc.get_traced_memory()[0]
-        for n in (1, 7, 300, 492):
+        for n in (1, 7, 300, 492) * 8:
             stream.process(y[:, :n])
         gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 5000
+        # what was heard since takes 51 kB; the interpreter may keep a few more objects now than before
+        assert tracemalloc.get_traced_memory()[0] - before < 15_000
     finally:
         tracemalloc.stop()
     assert len(getattr(update_frame, "signatures", ())) == compiled
