@@ -41,14 +41,20 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> li
         _IN_USE.release()
 
 
+def parts(n: int, size: int) -> list[slice]:
+    """Equal parts of n rows or columns, as many as there are cores and work for: an array of `size` values."""
+    n_parts = max(1, min(n_cores(), n, size // _LEAST_VALUES))
+    edges = np.linspace(0, n, n_parts + 1).astype(int)
+    return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+
+
 def by_rows(function: Callable[..., Result], *arrays: np.ndarray | None) -> list[Result]:
-    """Results of a function of the arrays' rows, in as many parts as there are cores and work for them.
+    """Results of a function of the arrays' rows, part by part.
 
     All arrays have as many rows as the first one, or are None.
     """
     first = arrays[0]
     assert first is not None
-    n_parts = max(1, min(n_cores(), len(first), first.size // _LEAST_VALUES))
-    edges = np.linspace(0, len(first), n_parts + 1).astype(int)
-    parts = [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
-    return in_parallel(lambda part: function(*(None if a is None else a[part] for a in arrays)), parts)
+    return in_parallel(
+        lambda part: function(*(None if a is None else a[part] for a in arrays)), parts(len(first), first.size)
+    )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from nmfaudio.factorize.divergence import Divergence
 from nmfaudio.kernels.divergence import beta_divergence
 from nmfaudio.kernels.multiplicative import ratios
 from nmfaudio.parallel import by_rows, in_parallel, n_cores
@@ -71,5 +72,19 @@ def test_kernels_by_rows_give_the_same(beta, weighted, monkeypatch):
         value = beta_divergence(V, P, beta, 1e-9, np.empty_like(V), given)
         ratios(V, P, R, beta, 1e-9, given)
         found.append((value, P, R))
+    for x, y in zip(*found, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [1, 0, 1.5])
+def test_a_divergence_and_its_gradient_by_rows_are_the_same(beta, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, W, T = rng.random((9, 5)) + 0.1, rng.random((9, 3)) + 0.1, rng.random((5, 3)) + 0.1
+    found = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 1)
+        monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda n=n_threads: n)
+        data = Divergence(X, beta)
+        found.append((data.value(W, T), *data.parts_T(W, T, known=True), *data.parts_T(W, T), *data.parts_W(W, T)))
     for x, y in zip(*found, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)

@@ -1,9 +1,12 @@
 """The beta-divergence of dense or sparse data, and the two parts of its gradient."""
 
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
+
+from ..parallel import by_rows
 
 
 class Divergence:
@@ -41,11 +44,11 @@ class Divergence:
 
         if self.beta == 2:
             return self.quadratic(W, self.X @ T, T.T @ T)
-        L = self._model(W, T)
         if not self.sparse:
-            return beta_divergence(self.X, L, self.beta, self.eps, self._R)
-        x, total = self.X.data[None], float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
+            return sum(by_rows(partial(self._value, T), self.X, W, self._L, self._R))
+        x, L = self.X.data[None], self._sampled_model(W, T)
         at_entries = beta_divergence(x, L[None], 1, self.eps, self._R[None])
+        total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
         return at_entries + total - float(L.sum(dtype=float))
 
     def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None) -> float:
@@ -56,8 +59,11 @@ class Divergence:
         """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
         if self.beta == 2:
             return self.X @ T, W @ (T.T @ T)
-        R = self._ratios(self._model(W, T))
-        return R @ T, T.sum(axis=0, keepdims=True) if self.beta == 1 else self._L @ T
+        if self.sparse:
+            return self._sparse_ratios(W, T) @ T, T.sum(axis=0, keepdims=True)
+        p, q = np.empty_like(W), None if self.beta == 1 else np.empty_like(W)
+        by_rows(partial(self._parts_W, T), self.X, W, self._L, self._R, p, q)
+        return p, T.sum(axis=0, keepdims=True) if q is None else q
 
     def parts_T(self, W: np.ndarray, T: np.ndarray, known: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal.
@@ -66,8 +72,11 @@ class Divergence:
         """
         if self.beta == 2:
             return self.X.T @ W, T @ (W.T @ W)
-        R = self._ratios(self._L if known else self._model(W, T))
-        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else self._L.T @ W
+        if self.sparse:
+            return self._sparse_ratios(W, T, known).T @ W, W.sum(axis=0, keepdims=True)
+        parts = by_rows(partial(self._parts_T, T, known), self.X, W, self._L, self._R)
+        p, q = (reduce(np.add, of_rows) for of_rows in zip(*parts, strict=True))
+        return p, q
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
         """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
@@ -77,24 +86,45 @@ class Divergence:
         if self.sparse:
             sweep_sparse(self.X.data, self.X.indices, self.X.indptr, H, W, l1, l2, self.eps)
         else:
-            sweep_dense(self.X, H, W, self._model(W, T) + self.eps, l1, l2, self.eps)
+            sweep_dense(self.X, H, W, np.dot(W, T.T, out=self._L) + self.eps, l1, l2, self.eps)
 
-    def _ratios(self, L: np.ndarray) -> np.ndarray | csr_matrix:
+    def _value(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray) -> float:
+        from ..kernels.divergence import beta_divergence
+
+        np.dot(W, T.T, out=L)
+        return beta_divergence(X, L, self.beta, self.eps, R)
+
+    def _parts_W(
+        self, T: np.ndarray, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray, p: np.ndarray, q: Any
+    ) -> None:
         from ..kernels.multiplicative import ratios
 
-        if not self.sparse:
-            ratios(self.X, L, self._R, self.beta, self.eps)
-            return self._R
+        np.dot(W, T.T, out=L)
+        ratios(X, L, R, self.beta, self.eps)
+        np.dot(R, T, out=p)
+        if q is not None:
+            np.dot(L, T, out=q)
+
+    def _parts_T(
+        self, T: np.ndarray, known: bool, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        from ..kernels.multiplicative import ratios
+
+        if not known:
+            np.dot(W, T.T, out=L)
+        ratios(X, L, R, self.beta, self.eps)
+        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else L.T @ W
+
+    def _sparse_ratios(self, W: np.ndarray, T: np.ndarray, known: bool = False) -> csr_matrix:
+        L = self._L if known else self._sampled_model(W, T)
         np.divide(self.X.data, L + self.eps, out=self._R)
         return csr_matrix((self._R, self.X.indices, self.X.indptr), self.X.shape)
 
-    def _model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
-        if self.sparse:
-            from ..kernels.sampled import sampled_product
+    def _sampled_model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
+        from ..kernels.sampled import sampled_product
 
-            sampled_product(W, T, self.X.indptr, self.X.indices, self._L)
-            return self._L
-        return np.dot(W, T.T, out=self._L)
+        sampled_product(W, T, self.X.indptr, self.X.indices, self._L)
+        return self._L
 
 
 def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: float = 2.0) -> float:

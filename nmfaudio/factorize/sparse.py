@@ -136,7 +136,7 @@ def sparse_nmf(
 
     objective = descend(step, updates.objective, max_iter, tol)
     with np.errstate(over="ignore"):
-        return Factorization(atoms, np.ldexp(H, exponent), objective * np.exp2(exponent * beta))
+        return Factorization(atoms, np.ldexp(updates.H, exponent), objective * np.exp2(exponent * beta))
 
 
 def random_atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator) -> np.ndarray:

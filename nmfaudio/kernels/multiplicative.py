@@ -28,15 +28,19 @@ From 0 to below 1 the step goes past the majoriser's minimum, to where it is no 
 the root of (P + c w / 2) x + c w x^2 / 2 = Q and below nothing between it and 1.
 """
 
+from functools import reduce
+
 import numpy as np
 
-from ..parallel import by_rows
+from ..parallel import by_rows, in_parallel, parts
 from ._jit import jit
 from .divergence import beta_divergence
 
 
 class MultiplicativeUpdates:
-    """Updates of W and H in place; all buffers are allocated here, once.
+    """Updates of W and H; all buffers are allocated here, once.
+
+    Each core has a block of frames to itself, which it explains without a break; the blocks meet in the atoms alone.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ class MultiplicativeUpdates:
     W : ndarray, shape (F, K)
         Atoms, C order; changed in place by `update_W`, which expects unit L2 norm where `mu` is not zero.
     H : ndarray, shape (K, N)
-        Activations, C order; changed in place.
+        Activations to start from.
     mu : ndarray, shape (K, 1) or (K, N)
         L1 penalty of the activations.
     beta : float
@@ -70,8 +74,7 @@ class MultiplicativeUpdates:
         weights: np.ndarray | None = None,
         n_fixed: int = 0,
     ) -> None:
-        self.V, self.W, self.H, self.mu, self.weights, self.n_fixed = V, W, H, mu, weights, n_fixed
-        self.beta = beta
+        self.W, self.n_fixed, self.beta = W, n_fixed, beta
         scalar = V.dtype.type
         self.eps = scalar(np.finfo(V.dtype).eps)
         self.floor = scalar(np.finfo(V.dtype).tiny ** 0.5)
@@ -79,68 +82,91 @@ class MultiplicativeUpdates:
         self._a = scalar(2 - beta if beta < 0 else 1 if beta <= 2 else beta - 1)
         self._b = scalar(2 if self._equalises else 1 + max(2 - beta, 0))
         self._flat = beta == 1 and weights is None  # L^(beta-1) is all ones
-        self._L, self._R = np.empty(V.shape, V.dtype), np.empty(V.shape, V.dtype)
-        self._p = np.empty(H.shape, H.dtype)
-        self._q = np.empty((len(H), 1 if self._flat and mu.shape[1] == 1 else H.shape[1]), H.dtype)
-        self._Q = np.empty((W.shape[0], W.shape[1] - n_fixed), W.dtype)
-        self._P = np.empty_like(self._Q)
-        self._model()
+        self._blocks = [_Block(V, H, mu, weights, frames) for frames in parts(V.shape[1], V.size)]
+        in_parallel(self._model, self._blocks)
+
+    @property
+    def H(self) -> np.ndarray:
+        """Activations as they are now, shape (K, N); a copy."""
+        return np.concatenate([block.H for block in self._blocks], axis=1)
 
     def objective(self) -> float:
         """Divergence and penalty at the present W and H (atoms of unit norm)."""
-        divergence = beta_divergence(self.V, self._L, self.beta, self.eps, self._R, self.weights)
-        return divergence + float(self.penalties().sum(dtype=np.float64))
+        return sum(in_parallel(self._objective, self._blocks))
 
     def update_H(self) -> None:
         """One multiplicative update of the activations."""
-        self._ratio()
-        np.dot(self.W.T, self._R, out=self._p)
-        if self._flat:
-            np.add(self.W.sum(axis=0)[:, None], self.mu, out=self._q)
-        else:
-            np.dot(self.W.T, self._L, out=self._q)
-            self._q += self.mu
-        if self._a != 1:
-            np.maximum(self._q, self.floor, out=self._q)
-            np.divide(self._p, self._q, out=self._p)
-            np.power(self._p, 1 / self._a, out=self._p)
-            self._q[:] = 1
-        multiply(self.H, self._p, self._q, self.floor)
-        self._model()
+        in_parallel(self._update_H, self._blocks)
 
     def update_W(self) -> None:
         """One multiplicative update of the free atoms, back to unit norm."""
-        Q, P = self.statistics()
-        c = self.penalties()[self.n_fixed :]
-        free = slice(self.n_fixed, None)
+        Q, P, c = self.statistics()
+        free = self.W[:, self.n_fixed :]
         if self._equalises:
             c = c / 2
-            P += c * self.W[:, free]
-        update_atoms(self.W[:, free], self.H[free], Q, P, c, self._a, self._b, self.floor)
-        self._model()
+            P += c * free
+        norms = np.ones((free.shape[1], 1), free.dtype)
+        update_atoms(free, norms, Q, P, c, self._a, self._b, self.floor)
+        in_parallel(lambda block: self._rescale(block, norms), self._blocks)
 
-    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Q and P of the free atoms, shape (F, K - n_fixed); buffers that the next update overwrites."""
-        H = self.H[self.n_fixed :]
-        self._ratio()
-        np.dot(self._R, H.T, out=self._Q)
+    def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Q and P of the free atoms, shape (F, K - n_fixed), and their penalties c, shape (K - n_fixed,)."""
+        blocks = in_parallel(self._statistics, self._blocks)
+        Q, P, c = (reduce(np.add, of_blocks) for of_blocks in zip(*blocks, strict=True))
+        return Q, np.array(np.broadcast_to(P, Q.shape)), c
+
+    def _objective(self, block: "_Block") -> float:
+        divergence = beta_divergence(block.V, block.L, self.beta, self.eps, block.R, block.weights)
+        return divergence + float(block.penalties().sum(dtype=np.float64))
+
+    def _update_H(self, block: "_Block") -> None:
+        self._ratio(block)
+        p = np.dot(self.W.T, block.R, out=block.p)
         if self._flat:
-            self._P[:] = H.sum(axis=1)
+            q = self.W.sum(axis=0)[:, None] + block.mu
         else:
-            np.dot(self._L, H.T, out=self._P)
-        return self._Q, self._P
+            q = np.dot(self.W.T, block.L, out=block.q)
+            q += block.mu
+        if self._a != 1:
+            np.maximum(q, self.floor, out=q)
+            np.divide(p, q, out=p)
+            np.power(p, 1 / self._a, out=p)
+            q[:] = 1
+        multiply(block.H, p, q, self.floor)
+        self._model(block)
 
-    def _model(self) -> None:
-        np.dot(self.W, self.H, out=self._L)
+    def _statistics(self, block: "_Block") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        c, H = block.penalties()[self.n_fixed :], block.H[self.n_fixed :]
+        self._ratio(block)
+        return block.R @ H.T, H.sum(axis=1) if self._flat else block.L @ H.T, c
+
+    def _rescale(self, block: "_Block", norms: np.ndarray) -> None:
+        block.H[self.n_fixed :] *= norms
+        self._model(block)
+
+    def _model(self, block: "_Block") -> None:
+        np.dot(self.W, block.H, out=block.L)
+
+    def _ratio(self, block: "_Block") -> None:
+        ratios(block.V, block.L, block.R, self.beta, self.eps, block.weights)
+
+
+class _Block:
+    """Some of the frames, with buffers for their model L and quotients R, and for p and q."""
+
+    def __init__(self, V: np.ndarray, H: np.ndarray, mu: np.ndarray, weights: np.ndarray | None, frames: slice) -> None:
+        self.V = np.ascontiguousarray(V[:, frames])
+        self.H = H[:, frames].copy()
+        self.mu = mu if mu.shape[1] == 1 else np.ascontiguousarray(mu[:, frames])
+        self.weights = None if weights is None else np.ascontiguousarray(weights[:, frames])
+        self.L, self.R = np.empty_like(self.V), np.empty_like(self.V)
+        self.p, self.q = np.empty_like(self.H), np.empty_like(self.H)
 
     def penalties(self) -> np.ndarray:
         """Penalty of each atom's activations, shape (K,)."""
         if self.mu.shape[1] == 1:
             return self.mu[:, 0] * self.H.sum(axis=1)
-        return np.multiply(self.mu, self.H, out=self._p).sum(axis=1)
-
-    def _ratio(self) -> None:
-        ratios(self.V, self._L, self._R, self.beta, self.eps, self.weights)
+        return np.multiply(self.mu, self.H, out=self.p).sum(axis=1)
 
 
 def ratios(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..parallel import by_rows
 from ._jit import jit
 
 
@@ -33,7 +34,8 @@ def penalised_update(
     equalises = 0 <= beta < 1
     rising, falling = scalar(max(beta - 1, 0)), scalar(1 if equalises else max(2 - beta, 0))
     ahead = scalar(0.5 if equalises else 1)
-    _update(X, p, q, linear, quadratic, rising, falling, ahead, scalar(np.finfo(X.dtype).tiny ** 0.5))
+    rule = {"rising": rising, "falling": falling, "ahead": ahead, "floor": scalar(np.finfo(X.dtype).tiny ** 0.5)}
+    by_rows(lambda *rows: _update(*rows, **rule), X, p, q, linear, quadratic)
 
 
 @jit

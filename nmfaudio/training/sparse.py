@@ -185,7 +185,7 @@ def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: i
     updates = MultiplicativeUpdates(V, W, H, np.full((len(H), 1), penalty, np.float32), n_fixed=n_fixed)
     for _ in range(n_iter):
         updates.update_H()
-    return BlockSums(V.shape[1], updates.objective(), updates.statistics()[0], H[n_fixed:].sum(axis=1))
+    return BlockSums(V.shape[1], updates.objective(), updates.statistics()[0], updates.H[n_fixed:].sum(axis=1))
 
 
 @dataclass
