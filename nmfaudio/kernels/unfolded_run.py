@@ -36,7 +36,8 @@ def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerat
     """
     n_tracked, n_sources, n_frames = tracked.shape
     n_bands = n_sources - n_bins
-    n_padded = n_tracked + n_tracked % 2  # two at a time, which halves the passes over R
+    n_padded = max(3, -(-n_tracked // 3) * 3)  # three at a time, and the last three with the quotient: few passes over R
+    last = n_padded - 3
     scaled, sums = np.zeros((n_padded, n_frames), V.dtype), np.empty((n_padded, n_frames), V.dtype)
     g = np.zeros(n_padded, V.dtype)
     numerator[:] = 0
@@ -51,19 +52,27 @@ def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerat
             v, r, c = V[d], R[d], weights[d]
             for j in range(n_tracked):
                 g[j] = gains[j, d]
-            for t in range(n_frames):
-                r[t] += eps
-            for j in range(0, n_padded, 2):
-                g0, g1, scaled0, scaled1 = g[j], g[j + 1], scaled[j], scaled[j + 1]
+            for j in range(0, last, 3):
+                g0, g1, g2 = g[j], g[j + 1], g[j + 2]
+                scaled0, scaled1, scaled2 = scaled[j], scaled[j + 1], scaled[j + 2]
                 for t in range(n_frames):
-                    r[t] += g0 * scaled0[t] + g1 * scaled1[t]
+                    r[t] += g0 * scaled0[t] + g1 * scaled1[t] + g2 * scaled2[t]
+            g0, g1, g2 = g[last], g[last + 1], g[last + 2]
+            scaled0, scaled1, scaled2 = scaled[last], scaled[last + 1], scaled[last + 2]
+            sum0, sum1, sum2 = sums[last], sums[last + 1], sums[last + 2]
             for t in range(n_frames):
-                r[t] = c * v[t] / r[t]
-            for j in range(0, n_padded, 2):
-                g0, g1, sum0, sum1 = g[j], g[j + 1], sums[j], sums[j + 1]
+                q = c * v[t] / (r[t] + (g0 * scaled0[t] + g1 * scaled1[t] + g2 * scaled2[t]) + eps)
+                r[t] = q
+                sum0[t] += g0 * q
+                sum1[t] += g1 * q
+                sum2[t] += g2 * q
+            for j in range(0, last, 3):
+                g0, g1, g2, sum0, sum1, sum2 = g[j], g[j + 1], g[j + 2], sums[j], sums[j + 1], sums[j + 2]
                 for t in range(n_frames):
-                    sum0[t] += g0 * r[t]
-                    sum1[t] += g1 * r[t]
+                    q = r[t]
+                    sum0[t] += g0 * q
+                    sum1[t] += g1 * q
+                    sum2[t] += g2 * q
         for j in range(n_tracked):
             atom, total, num, den, scale = tracked[j, b], sums[j], numerator[j], denominator[j], folded[j, b]
             for t in range(n_frames):
