@@ -36,7 +36,7 @@ def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerat
     """
     n_tracked, n_sources, n_frames = tracked.shape
     n_bands = n_sources - n_bins
-    n_padded = max(3, -(-n_tracked // 3) * 3)  # three at a time, and the last three with the quotient: few passes over R
+    n_padded = max(3, -(-n_tracked // 3) * 3)  # three at a time, the last with the quotient: few passes
     last = n_padded - 3
     scaled, sums = np.zeros((n_padded, n_frames), V.dtype), np.empty((n_padded, n_frames), V.dtype)
     g = np.zeros(n_padded, V.dtype)
