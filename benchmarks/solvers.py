@@ -150,7 +150,7 @@ def speeds(p, beta, W, repeat, now):
             runs[name](1)
         except (ImportError, NotOffered):
             continue
-    few, many = 1, 4
+    few, many = 2, 12
     L, P = np.empty_like(p.V), np.empty_like(p.H)
 
     def products():

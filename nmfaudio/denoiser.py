@@ -14,7 +14,7 @@ from .noise import profile_for
 from .parallel import n_cores
 from .stft import STFT
 
-_LEAST_PIECE, _LARGEST_PIECE = 256, 2048  # 4 and 33 s at the default hop; the latter for each core
+_LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the latter for each core
 _PIECE_VALUES = 2**20
 _MOST_CORES = 4  # that memory is spent on
 

@@ -33,7 +33,7 @@ class Objective:
     speech and mixture to the power `levelling`, so that quiet syllables and high bands are not drowned.
     """
 
-    compression: float = 0.5
+    compression: float = 0.7
     phase_share: float = 0.3
     mel_share: float = 1.0
     max_hz: float = 8000.0
