@@ -650,6 +650,7 @@ def installed_stub(folder, monkeypatch):
     site.mkdir()
     (site / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # nothing lands in the folder but what the command writes
 
 
 COMMAND = [sys.executable, "-c", "import sys; from nmfaudio.cli.denoise import main; sys.exit(main())"]
