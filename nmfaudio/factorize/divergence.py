@@ -61,7 +61,8 @@ class Divergence:
             return self.X @ T, W @ (T.T @ T)
         if self.sparse:
             return self._sparse_ratios(W, T) @ T, T.sum(axis=0, keepdims=True)
-        p, q = np.empty_like(W), None if self.beta == 1 else np.empty_like(W)
+        p = np.empty(W.shape, W.dtype)
+        q = None if self.beta == 1 else np.empty_like(p)
         by_rows(partial(self._parts_W, T), self.X, W, self._L, self._R, p, q)
         return p, T.sum(axis=0, keepdims=True) if q is None else q
 
