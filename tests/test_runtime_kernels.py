@@ -122,7 +122,7 @@ def wanted(p, n_bins, eps, t):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("n_tracked", [1, 3, 4])
+@pytest.mark.parametrize("n_tracked", [1, 2, 3, 4])
 def test_an_update_of_a_block_and_of_a_frame_are_that_of_the_formulas(n_tracked):
     p, n_bins = problem(4, n_tracked)
     eps, most = np.float32(1e-4), np.float32(MOST / np.log(2))
