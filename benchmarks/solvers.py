@@ -127,12 +127,18 @@ def clock(threads):
     return time.process_time if threads == 1 else time.perf_counter
 
 
+def rested(now):
+    """The time, after a pause that lets the threads of earlier matrix products go to sleep: they wait in loops."""
+    time.sleep(0.2)
+    return now()
+
+
 def least(runs, repeat, now):
     """Least time of each of some functions, called in turn."""
     best = [np.inf] * len(runs)
     for _ in range(repeat):
         for i, run in enumerate(runs):
-            began = now()
+            began = rested(now)
             run()
             best[i] = min(best[i], now() - began)
     return best
@@ -185,13 +191,13 @@ def convergence(beta, n_atoms, n_frames, iterations, now):
     curves = {"scikit-learn": ([], [])}
     for n in sorted({max(1, iterations * i // 8) for i in range(1, 9)}):
         model = Peer(n_atoms, init="custom", solver="mu", beta_loss=SKLEARN[beta], tol=0, max_iter=n)
-        began = now()
+        began = rested(now)
         W = model.fit_transform(X, W=start[0].copy(), H=start[1].copy())
         curves["scikit-learn"][0].append(now() - began)
         curves["scikit-learn"][1].append(divergence(X, W, model.components_, beta))
     for solver, n in (("mu", iterations), ("amu", iterations // 2), *([("cd", iterations // 8)] if beta == 1 else [])):
         model = NMF(n_atoms, beta=beta, solver=solver, init=tuple(A.copy() for A in start), tol=0, max_iter=max(1, n))
-        began = now()
+        began = rested(now)
         model.fit(X)
         seconds = np.linspace(0, now() - began, model.n_iter_ + 1)
         curves[f"nmfaudio, {solver}"] = (list(seconds[1:]), list(model.objective_[1:]))

@@ -36,7 +36,8 @@ def test_parafac_of_a_matrix_is_nmf():
     X, start = rng.random((9, 7)), (rng.random((9, 3)), rng.random((7, 3)))
     for beta, solver in ((2, "hals"), (1, "cd"), (0, "mu")):
         model = PARAFAC(3, beta=beta, init=start, max_iter=5, tol=0).fit(X)
-        plain = NMF(3, beta=beta, solver=solver, init=(start[0], start[1].T), max_iter=5, tol=0).fit(X)
+        init, data = ((start[1], start[0].T), X.T) if solver == "mu" else ((start[0], start[1].T), X)  # what is first
+        plain = NMF(3, beta=beta, solver=solver, init=init, max_iter=5, tol=0).fit(data)
         np.testing.assert_allclose(model.objective_, plain.objective_)
         assert model.reconstruction_err_ == pytest.approx(plain.reconstruction_err_)
 

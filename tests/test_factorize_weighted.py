@@ -64,7 +64,8 @@ def test_equal_weights_give_nmf():
         assert model.reconstruction_err_ == pytest.approx(np.sqrt(weight) * plain.reconstruction_err_)
     for beta in (1, 0):
         for alpha in (0, 0.01):
-            peer = NMF(4, solver="mu", beta=beta, alpha_W=alpha, **options).fit(X)
+            swapped = {**options, "init": (start[1].T, start[0].T)}  # as that updates W first
+            peer = NMF(4, solver="mu", beta=beta, alpha_W=alpha, **swapped).fit(X.T)
             model = WeightedNMF(4, beta=beta, alpha=alpha, **options).fit(X)
             np.testing.assert_allclose(model.objective_, peer.objective_)
             assert model.reconstruction_err_ == pytest.approx(peer.reconstruction_err_)

@@ -64,6 +64,25 @@ def test_updates_equal_their_literal_twins(beta, penalty, weighted, dtype, n_cor
     assert W.dtype == updates.H.dtype == dtype
 
 
+@pytest.mark.parametrize("n_fixed", [1, K])
+@pytest.mark.parametrize("beta", [1, 0])
+def test_a_step_in_blocks_is_an_update_of_the_activations_and_one_of_the_atoms(beta, n_fixed, monkeypatch):
+    V, W, H, mu, weights = problem(np.float64, weighted=True)
+    whole = MultiplicativeUpdates(V, W.copy(), H, mu, beta, weights, n_fixed)
+    objective = whole.objective()
+    whole.update_H()
+    if n_fixed < K:
+        whole.update_W()
+    monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", F)
+    monkeypatch.setattr("nmfaudio.parallel._MOST_VALUES", F)
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 2)
+    blocks = MultiplicativeUpdates(V, W.copy(), H, mu, beta, weights, n_fixed)
+    np.testing.assert_allclose(blocks.step(), objective, rtol=1e-12)
+    np.testing.assert_allclose(blocks.H, whole.H, rtol=1e-10)
+    np.testing.assert_allclose(blocks.W, whole.W, rtol=1e-10)
+    np.testing.assert_allclose(blocks.objective(), whole.objective(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("beta", BETAS)
 def test_divergence_of_zeros_tiny_and_huge_values(beta, dtype):

@@ -1,16 +1,19 @@
+import os
 import threading
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from nmfaudio.factorize.divergence import Divergence
 from nmfaudio.kernels.divergence import beta_divergence
 from nmfaudio.kernels.multiplicative import ratios
-from nmfaudio.parallel import by_rows, in_parallel, n_cores
+from nmfaudio.parallel import by_rows, in_parallel, n_cores, parts, shares, sum_over
 
 
-def test_results_come_in_order_and_from_all_at_once():
+def test_results_come_in_order_and_from_all_at_once(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 3)
     meeting = threading.Barrier(3, timeout=60)  # which three have to reach
 
     def work(x):
@@ -35,7 +38,8 @@ def test_matrix_products_inside_have_a_core_each_and_limits_are_kept():
     assert n_cores() == before
 
 
-def test_callers_at_once_do_not_take_turns_with_the_limit():
+def test_callers_at_once_do_not_take_turns_with_the_limit(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 2)
     begun, end = threading.Event(), threading.Event()
 
     def first_work(_):
@@ -50,6 +54,27 @@ def test_callers_at_once_do_not_take_turns_with_the_limit():
     end.set()
     first.join(60)
     assert here not in in_parallel(lambda _: threading.current_thread(), [0, 1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 2)
+    assert in_parallel(abs, [-1, -2]) == [1, 2]
+    child = os.fork()
+    if child == 0:
+        threading.Timer(30, os._exit, [1]).start()  # it would wait for threads that are not there
+        os._exit(0 if in_parallel(abs, [-1, -2]) == [1, 2] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_large_arrays_are_cut_for_the_cache_and_shared_out_evenly(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 4)
+    monkeypatch.setattr("nmfaudio.parallel._MOST_VALUES", 6)
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 2)
+    assert shares(10, 20) == [[slice(0, 2), slice(5, 7)], [slice(2, 5), slice(7, 10)]]
+    assert sum_over(lambda part: (part.stop - part.start, np.array([part.start])), shares(10, 20)) == (10, [14])
+    assert in_parallel(lambda _: parts(10, 20), [0, 1]) == [[slice(0, 10)]] * 2
 
 
 def test_rows_are_shared_out(monkeypatch):
@@ -76,6 +101,23 @@ def test_kernels_by_rows_give_the_same(beta, weighted, monkeypatch):
         np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("beta", [2, 1, 0, 1.5])
+def test_a_pass_with_an_update_equals_the_three_that_it_is_made_of(beta, sparse):
+    if sparse and beta not in (1, 2):
+        pytest.skip("needs dense data")
+    rng = np.random.default_rng(0)
+    X, W, T = rng.random((9, 5)) + 0.1, rng.random((9, 3)) + 0.1, rng.random((5, 3)) + 0.1
+    data = Divergence(csr_matrix(X) if sparse else X, beta)
+    p, q = data.parts_W(W, T)
+    moved = W.copy()
+    value, *of_T = data.alternate(moved, T, lambda w, p, q: np.divide(w * p, q, out=w))
+    np.testing.assert_allclose(value, data.value(W, T), rtol=1e-12)
+    np.testing.assert_allclose(moved, W * p / q, rtol=1e-12)
+    for x, y in zip(of_T, data.parts_T(moved, T), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
 @pytest.mark.parametrize("beta", [1, 0, 1.5])
 def test_a_divergence_and_its_gradient_by_rows_are_the_same(beta, monkeypatch):
     rng = np.random.default_rng(0)
@@ -85,6 +127,8 @@ def test_a_divergence_and_its_gradient_by_rows_are_the_same(beta, monkeypatch):
         monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 1)
         monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda n=n_threads: n)
         data = Divergence(X, beta)
-        found.append((data.value(W, T), *data.parts_T(W, T, known=True), *data.parts_T(W, T), *data.parts_W(W, T)))
+        moved = W.copy()
+        alternated = data.alternate(moved, T, lambda w, p, q: np.divide(w * p, q, out=w))
+        found.append((data.value(W, T), *data.parts_W(W, T), *data.parts_T(W, T), moved, *alternated))
     for x, y in zip(*found, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)

@@ -172,7 +172,12 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return initialise(X, self.n_components, init, rng)
 
     def _descend(self, step: Callable[[], object], objective: Callable[[], float]) -> np.ndarray:
-        return descend(step, objective, self.max_iter, self.tol)
+        def step_from() -> float:
+            before = objective()
+            step()
+            return before
+
+        return descend(step_from, objective, self.max_iter, self.tol)
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
         beta = getattr(self, "beta", 2)

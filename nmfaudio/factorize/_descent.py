@@ -5,13 +5,15 @@ from collections.abc import Callable
 import numpy as np
 
 
-def descend(step: Callable[[], object], objective: Callable[[], float], max_iter: int, tol: float) -> np.ndarray:
-    """Repeat a step until ten of them lower the objective by less than `tol` times its first value.
+def descend(step: Callable[[], float], objective: Callable[[], float], max_iter: int, tol: float) -> np.ndarray:
+    """Repeat a step until ten of them have lowered the objective by less than `tol` times its first value.
 
     Parameters
     ----------
-    step, objective : callable
-        One iteration, in place, and the objective at the present point.
+    step : callable
+        One iteration, in place; returns the objective before it, which is where an iteration's work can be shared.
+    objective : callable
+        The objective at the present point.
     max_iter : int
         Largest number of iterations.
     tol : float
@@ -22,10 +24,9 @@ def descend(step: Callable[[], object], objective: Callable[[], float], max_iter
     ndarray, shape (n_iter + 1,)
         The objective at the start and after every iteration.
     """
-    trace = [objective()]
+    trace: list[float] = []
     for i in range(max_iter):
-        step()
-        trace.append(objective())
-        if tol > 0 and i >= 9 and trace[-11] - trace[-1] <= tol * trace[0]:
+        trace.append(step())
+        if tol > 0 and i >= 10 and trace[-11] - trace[-1] <= tol * trace[0]:
             break
-    return np.array(trace)
+    return np.array([*trace, objective()])

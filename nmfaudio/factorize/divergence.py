@@ -1,12 +1,15 @@
 """The beta-divergence of dense or sparse data, and the two parts of its gradient."""
 
-from functools import partial, reduce
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from ..parallel import by_rows
+from ..parallel import Workspace, by_rows, shares, sum_over
+
+Update = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
 
 
 class Divergence:
@@ -31,8 +34,7 @@ class Divergence:
         self.X: Any = X + self.eps if beta < 1 else X
         values: Any = self.X.data if self.sparse else self.X
         self._square = dot(values, values) if beta == 2 else 0.0
-        if beta != 2:
-            self._L, self._R = np.empty(values.shape, X.dtype), np.empty(values.shape, X.dtype)
+        self._workspace = Workspace()
 
     def transposed(self) -> "Divergence":
         """The divergence of X's transpose, laid out in rows."""
@@ -40,16 +42,11 @@ class Divergence:
 
     def value(self, W: np.ndarray, T: np.ndarray) -> float:
         """The divergence, accumulated in double precision."""
-        from ..kernels.divergence import beta_divergence
-
         if self.beta == 2:
             return self.quadratic(W, self.X @ T, T.T @ T)
-        if not self.sparse:
-            return sum(by_rows(partial(self._value, T), self.X, W, self._L, self._R))
-        x, L = self.X.data[None], self._sampled_model(W, T)
-        at_entries = beta_divergence(x, L[None], 1, self.eps, self._R[None])
-        total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
-        return at_entries + total - float(L.sum(dtype=float))
+        if self.sparse:
+            return self._sparse_value(W, T, self._sampled_model(W, T))
+        return self._sum_over_rows(lambda X, W: (self._value(X, *self._model(W, T)),), W)[0]
 
     def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None) -> float:
         """The value for beta = 2 from ``C = X T``, ``G = T' T`` and ``S = W' W``, without a look at X."""
@@ -60,24 +57,37 @@ class Divergence:
         if self.beta == 2:
             return self.X @ T, W @ (T.T @ T)
         if self.sparse:
-            return self._sparse_ratios(W, T) @ T, T.sum(axis=0, keepdims=True)
+            return self._sparse_ratios(self._sampled_model(W, T)) @ T, T.sum(axis=0, keepdims=True)
         p = np.empty(W.shape, W.dtype)
         q = None if self.beta == 1 else np.empty_like(p)
-        by_rows(partial(self._parts_W, T), self.X, W, self._L, self._R, p, q)
+        by_rows(partial(self._parts_W, T), self.X, W, p, q)
         return p, T.sum(axis=0, keepdims=True) if q is None else q
 
-    def parts_T(self, W: np.ndarray, T: np.ndarray, known: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal.
-
-        `known` says that W and T are those that `value` was called with last, so that their model is there.
-        """
+    def parts_T(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal."""
         if self.beta == 2:
             return self.X.T @ W, T @ (W.T @ W)
         if self.sparse:
-            return self._sparse_ratios(W, T, known).T @ W, W.sum(axis=0, keepdims=True)
-        parts = by_rows(partial(self._parts_T, T, known), self.X, W, self._L, self._R)
-        p, q = (reduce(np.add, of_rows) for of_rows in zip(*parts, strict=True))
-        return p, q
+            return self._sparse_ratios(self._sampled_model(W, T)).T @ W, W.sum(axis=0, keepdims=True)
+        return self._sum_over_rows(partial(self._parts_T, T), W)
+
+    def alternate(self, W: np.ndarray, T: np.ndarray, update: Update) -> tuple[float, np.ndarray, np.ndarray]:
+        """The value, an update of W, and the parts of the gradient in T after it, in one pass through X.
+
+        ``update(w, p, q)`` changes w, rows of W that are next to each other, and is given the parts of the gradient
+        there; it may be called in several threads at once.
+        """
+        if self.beta == 2:
+            C, G = self.X @ T, T.T @ T
+            value = self.quadratic(W, C, G)
+            update(W, C, W @ G)
+            return value, *self.parts_T(W, T)
+        if self.sparse:
+            L = self._sampled_model(W, T)
+            value = self._sparse_value(W, T, L)
+            update(W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
+            return value, *self.parts_T(W, T)
+        return self._sum_over_rows(partial(self._alternate, T, update), W)
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
         """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
@@ -87,45 +97,68 @@ class Divergence:
         if self.sparse:
             sweep_sparse(self.X.data, self.X.indices, self.X.indptr, H, W, l1, l2, self.eps)
         else:
-            sweep_dense(self.X, H, W, np.dot(W, T.T, out=self._L) + self.eps, l1, l2, self.eps)
+            sweep_dense(self.X, H, W, W @ T.T + self.eps, l1, l2, self.eps)
 
-    def _value(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray) -> float:
+    def _sum_over_rows(self, function: Callable[[np.ndarray, np.ndarray], tuple], W: np.ndarray) -> tuple:
+        return sum_over(lambda rows: function(self.X[rows], W[rows]), shares(len(W), self.X.size))
+
+    def _model(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The model of some rows of X, and room for quotients."""
+        shape = len(W), len(T)
+        L = np.dot(W, T.T, out=self._workspace.array("L", shape, W.dtype))
+        return L, self._workspace.array("R", shape, W.dtype)
+
+    def _value(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> float:
         from ..kernels.divergence import beta_divergence
 
-        np.dot(W, T.T, out=L)
         return beta_divergence(X, L, self.beta, self.eps, R)
 
-    def _parts_W(
-        self, T: np.ndarray, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray, p: np.ndarray, q: Any
-    ) -> None:
+    def _ratios(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> None:
         from ..kernels.multiplicative import ratios
 
-        np.dot(W, T.T, out=L)
         ratios(X, L, R, self.beta, self.eps)
+
+    def _parts_W(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, p: np.ndarray, q: np.ndarray | None) -> None:
+        L, R = self._model(W, T)
+        self._ratios(X, L, R)
         np.dot(R, T, out=p)
         if q is not None:
             np.dot(L, T, out=q)
 
-    def _parts_T(
-        self, T: np.ndarray, known: bool, X: np.ndarray, W: np.ndarray, L: np.ndarray, R: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        from ..kernels.multiplicative import ratios
-
-        if not known:
-            np.dot(W, T.T, out=L)
-        ratios(X, L, R, self.beta, self.eps)
+    def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        L, R = self._model(W, T)
+        self._ratios(X, L, R)
         return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else L.T @ W
 
-    def _sparse_ratios(self, W: np.ndarray, T: np.ndarray, known: bool = False) -> csr_matrix:
-        L = self._L if known else self._sampled_model(W, T)
-        np.divide(self.X.data, L + self.eps, out=self._R)
-        return csr_matrix((self._R, self.X.indices, self.X.indptr), self.X.shape)
+    def _alternate(
+        self, T: np.ndarray, update: Update, X: np.ndarray, W: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        L, R = self._model(W, T)
+        value = self._value(X, L, R)
+        self._ratios(X, L, R)
+        p = np.dot(R, T, out=self._workspace.array("p", W.shape, W.dtype))
+        if self.beta == 1:
+            update(W, p, T.sum(axis=0, keepdims=True))
+        else:
+            update(W, p, np.dot(L, T, out=self._workspace.array("q", W.shape, W.dtype)))
+        return value, *self._parts_T(T, X, W)
+
+    def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
+        from ..kernels.divergence import beta_divergence
+
+        at_entries = beta_divergence(self.X.data[None], L[None], 1, self.eps, np.empty_like(L)[None])
+        total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
+        return at_entries + total - float(L.sum(dtype=float))
+
+    def _sparse_ratios(self, L: np.ndarray) -> csr_matrix:
+        return csr_matrix((self.X.data / (L + self.eps), self.X.indices, self.X.indptr), self.X.shape)
 
     def _sampled_model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
         from ..kernels.sampled import sampled_product
 
-        sampled_product(W, T, self.X.indptr, self.X.indices, self._L)
-        return self._L
+        L = np.empty_like(self.X.data)
+        sampled_product(W, T, self.X.indptr, self.X.indices, L)
+        return L
 
 
 def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: float = 2.0) -> float:

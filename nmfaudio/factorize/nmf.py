@@ -1,11 +1,14 @@
 """NMF with elastic-net penalties, by any of the solvers."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
 from ._acceleration import Accelerated
 from ._base import Factorizer, Run, check_choice, check_number
+from ._descent import descend
 from .divergence import Divergence, dot
 from .init import Init
 from .solvers import SOLVERS, block_pivoting
@@ -117,7 +120,7 @@ class NMF(Factorizer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.solver is not None:
-            check_choice("solver", self.solver, (*SOLVERS, "cd", "amu"))
+            check_choice("solver", self.solver, (*SOLVERS, "cd", "mu", "amu"))
         check_number("beta", self.beta)
         check_number("alpha_W", self.alpha_W, 0)
         if self.alpha_H != "same":
@@ -138,7 +141,7 @@ class NMF(Factorizer):
             return _penalties(W, l1_W, l2_W) + _penalties(T, l1_H, l2_H)
 
         solver = self._solver()
-        if solver in SOLVERS and self.beta == 2:
+        if solver in SOLVERS:
             solve = SOLVERS[solver]
             C, G, S = data.X @ T, T.T @ T, W.T @ W
 
@@ -155,27 +158,28 @@ class NMF(Factorizer):
         def objective() -> float:
             return data.value(W, T) + penalties()
 
-        def update_T() -> None:  # right after the objective, whose model of X is still there
-            _update(T, *data.parts_T(W, T, known=True), l1_H, l2_H, self.beta)
+        if solver == "cd":
+            flipped = data.transposed()
 
-        def update_W() -> None:
-            _update(W, *data.parts_W(W, T), l1_W, l2_W, self.beta)
-
-        if solver == "amu":
-            accelerated = Accelerated((T, W), (update_T, update_W), objective)
-            trace = self._descend(accelerated.step, lambda: accelerated.value)
-            return Run(W, np.ascontiguousarray(T.T), trace)
-        flipped = data.transposed() if solver == "cd" else data
-
-        def step_divergence() -> None:
-            if solver == "cd":
+            def sweep() -> None:
                 flipped.descend_W(T, W, l1_H, l2_H)
                 data.descend_W(W, T, l1_W, l2_W)
-            else:
-                update_T()
-                update_W()
 
-        trace = self._descend(step_divergence, objective)
+            trace = self._descend(sweep, objective)
+            return Run(W, np.ascontiguousarray(T.T), trace)
+
+        def iterate(relaxation: float = 0.0) -> float:
+            before = penalties()
+            update_W = partial(_update, l1=l1_W, l2=l2_W, beta=self.beta, relaxation=relaxation)
+            value, p, q = data.alternate(W, T, update_W)
+            _update(T, p, q, l1_H, l2_H, self.beta, relaxation)
+            return value + before
+
+        if solver == "amu":
+            accelerated = Accelerated((W, T), iterate, objective)
+            trace = descend(accelerated.step, accelerated.objective, self.max_iter, self.tol)
+        else:
+            trace = descend(iterate, objective, self.max_iter, self.tol)
         return Run(W, np.ascontiguousarray(T.T), trace)
 
     def _solver(self) -> str:
@@ -235,10 +239,17 @@ def activations(
     return W
 
 
-def _update(X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float) -> None:
+def _update(
+    X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float, relaxation: float = 0.0
+) -> None:
+    """A multiplicative update in place, whose factor is raised by the power ``1 + relaxation``."""
+    from ..kernels.extrapolation import extrapolate
     from ..kernels.penalised import penalised_update
 
+    before = X.copy() if relaxation else X
     penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta)
+    if relaxation:
+        extrapolate(X, before, relaxation)
 
 
 def _ridge(G: np.ndarray, l2: float) -> np.ndarray:

@@ -12,13 +12,6 @@ import numpy as np
 Solver = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
 
 
-def multiplicative(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray) -> None:
-    """One multiplicative update (Lee and Seung 2001, eq. 4; the penalty as in Hoyer 2002)."""
-    from ..kernels.multiplicative import multiply
-
-    multiply(X, C, X @ G + X.dtype.type(l1), X.dtype.type(np.finfo(X.dtype).tiny ** 0.5))
-
-
 def projected_gradient(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, max_steps: int = 20) -> None:
     """Projected gradient with the step sizes of Lin 2007.
 
@@ -122,7 +115,6 @@ def projected_norm(gradient: np.ndarray, X: np.ndarray) -> float:
 
 
 SOLVERS: dict[str, Solver] = {
-    "mu": multiplicative,
     "pg": projected_gradient,
     "anls-as": active_set,
     "bpp": block_pivoting,

@@ -129,12 +129,7 @@ def sparse_nmf(
 
     updates = MultiplicativeUpdates(data + np.finfo(dtype).eps, atoms, H, mu, beta, certainty, n_fixed)
 
-    def step() -> None:
-        updates.update_H()
-        if n_fixed < n_components:
-            updates.update_W()
-
-    objective = descend(step, updates.objective, max_iter, tol)
+    objective = descend(updates.step, updates.objective, max_iter, tol)
     with np.errstate(over="ignore"):
         return Factorization(atoms, np.ldexp(updates.H, exponent), objective * np.exp2(exponent * beta))
 

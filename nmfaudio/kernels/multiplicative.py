@@ -28,26 +28,27 @@ From 0 to below 1 the step goes past the majoriser's minimum, to where it is no 
 the root of (P + c w / 2) x + c w x^2 / 2 = Q and below nothing between it and 1.
 """
 
-from functools import reduce
+from itertools import chain
 
 import numpy as np
 
-from ..parallel import by_rows, in_parallel, parts
+from ..parallel import Workspace, by_rows, in_parallel, shares, sum_over
 from ._jit import jit
 from .divergence import beta_divergence
 
 
 class MultiplicativeUpdates:
-    """Updates of W and H; all buffers are allocated here, once.
+    """Updates of W and H.
 
-    Each core has a block of frames to itself, which it explains without a break; the blocks meet in the atoms alone.
+    The frames are cut into blocks, which the cores share out; what an iteration computes of a block stays in the
+    cache. The blocks meet in the atoms alone.
 
     Parameters
     ----------
     V : ndarray, shape (F, N)
-        Non-negative, C order, with values around one.
+        Non-negative, with values around one.
     W : ndarray, shape (F, K)
-        Atoms, C order; changed in place by `update_W`, which expects unit L2 norm where `mu` is not zero.
+        Atoms, C order; changed in place by `step` and `update_W`, which expect unit L2 norm where `mu` is not zero.
     H : ndarray, shape (K, N)
         Activations to start from.
     mu : ndarray, shape (K, 1) or (K, N)
@@ -82,50 +83,61 @@ class MultiplicativeUpdates:
         self._a = scalar(2 - beta if beta < 0 else 1 if beta <= 2 else beta - 1)
         self._b = scalar(2 if self._equalises else 1 + max(2 - beta, 0))
         self._flat = beta == 1 and weights is None  # L^(beta-1) is all ones
-        self._blocks = [_Block(V, H, mu, weights, frames) for frames in parts(V.shape[1], V.size)]
-        in_parallel(self._model, self._blocks)
+        self._shares = [[_Block(V, H, mu, weights, frames) for frames in share] for share in shares(V.shape[1], V.size)]
+        self._workspace = Workspace()
 
     @property
     def H(self) -> np.ndarray:
         """Activations as they are now, shape (K, N); a copy."""
-        return np.concatenate([block.H for block in self._blocks], axis=1)
+        blocks = sorted(chain(*self._shares), key=lambda block: block.frames.start)
+        return np.concatenate([block.H for block in blocks], axis=1)
 
     def objective(self) -> float:
         """Divergence and penalty at the present W and H (atoms of unit norm)."""
-        return sum(in_parallel(self._objective, self._blocks))
+        return sum_over(lambda block: (self._objective(block, *self._model(block)),), self._shares)[0]
 
-    def update_H(self) -> None:
-        """One multiplicative update of the activations."""
-        in_parallel(self._update_H, self._blocks)
+    def step(self) -> float:
+        """One update of the activations and then of the free atoms; the objective before it."""
+        if self.n_fixed == self.W.shape[1]:
+            return self.update_H()
+        before, Q, P, c = sum_over(lambda block: (self._update_H(block), *self._statistics(block)), self._shares)
+        self._update_W(Q, P, c)
+        return before
+
+    def update_H(self) -> float:
+        """One multiplicative update of the activations; the objective before it."""
+        return sum_over(lambda block: (self._update_H(block),), self._shares)[0]
 
     def update_W(self) -> None:
         """One multiplicative update of the free atoms, back to unit norm."""
-        Q, P, c = self.statistics()
+        self._update_W(*self.statistics())
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Q and P of the free atoms, shape (F, K - n_fixed), and their penalties c, shape (K - n_fixed,).
+
+        P has shape (K - n_fixed,) where all its rows are equal.
+        """
+        return sum_over(self._statistics, self._shares)
+
+    def _update_W(self, Q: np.ndarray, P: np.ndarray, c: np.ndarray) -> None:
         free = self.W[:, self.n_fixed :]
+        P = np.array(np.broadcast_to(P, Q.shape))
         if self._equalises:
             c = c / 2
             P += c * free
         norms = np.ones((free.shape[1], 1), free.dtype)
         update_atoms(free, norms, Q, P, c, self._a, self._b, self.floor)
-        in_parallel(lambda block: self._rescale(block, norms), self._blocks)
+        in_parallel(lambda share: [self._rescale(block, norms) for block in share], self._shares)
 
-    def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Q and P of the free atoms, shape (F, K - n_fixed), and their penalties c, shape (K - n_fixed,)."""
-        blocks = in_parallel(self._statistics, self._blocks)
-        Q, P, c = (reduce(np.add, of_blocks) for of_blocks in zip(*blocks, strict=True))
-        return Q, np.array(np.broadcast_to(P, Q.shape)), c
-
-    def _objective(self, block: "_Block") -> float:
-        divergence = beta_divergence(block.V, block.L, self.beta, self.eps, block.R, block.weights)
-        return divergence + float(block.penalties().sum(dtype=np.float64))
-
-    def _update_H(self, block: "_Block") -> None:
-        self._ratio(block)
-        p = np.dot(self.W.T, block.R, out=block.p)
+    def _update_H(self, block: "_Block") -> float:
+        L, R = self._model(block)
+        objective = self._objective(block, L, R)
+        self._ratio(block, L, R)
+        p = np.dot(self.W.T, R, out=self._room("p", block.H))
         if self._flat:
             q = self.W.sum(axis=0)[:, None] + block.mu
         else:
-            q = np.dot(self.W.T, block.L, out=block.q)
+            q = np.dot(self.W.T, L, out=self._room("q", block.H))
             q += block.mu
         if self._a != 1:
             np.maximum(q, self.floor, out=q)
@@ -133,40 +145,47 @@ class MultiplicativeUpdates:
             np.power(p, 1 / self._a, out=p)
             q[:] = 1
         multiply(block.H, p, q, self.floor)
-        self._model(block)
+        return objective
 
     def _statistics(self, block: "_Block") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         c, H = block.penalties()[self.n_fixed :], block.H[self.n_fixed :]
-        self._ratio(block)
-        return block.R @ H.T, H.sum(axis=1) if self._flat else block.L @ H.T, c
+        L, R = self._model(block)
+        self._ratio(block, L, R)
+        return R @ H.T, H.sum(axis=1) if self._flat else L @ H.T, c
 
-    def _rescale(self, block: "_Block", norms: np.ndarray) -> None:
+    def _rescale(self, block: "_Block", norms: np.ndarray) -> "_Block":
         block.H[self.n_fixed :] *= norms
-        self._model(block)
+        return block
 
-    def _model(self, block: "_Block") -> None:
-        np.dot(self.W, block.H, out=block.L)
+    def _model(self, block: "_Block") -> tuple[np.ndarray, np.ndarray]:
+        """Model of a block, and room for quotients."""
+        L = np.dot(self.W, block.H, out=self._room("L", block.V))
+        return L, self._room("R", block.V)
 
-    def _ratio(self, block: "_Block") -> None:
-        ratios(block.V, block.L, block.R, self.beta, self.eps, block.weights)
+    def _room(self, name: str, like: np.ndarray) -> np.ndarray:
+        return self._workspace.array(name, like.shape, like.dtype)
+
+    def _objective(self, block: "_Block", L: np.ndarray, work: np.ndarray) -> float:
+        divergence = beta_divergence(block.V, L, self.beta, self.eps, work, block.weights)
+        return divergence + float(block.penalties().sum(dtype=np.float64))
+
+    def _ratio(self, block: "_Block", L: np.ndarray, R: np.ndarray) -> None:
+        ratios(block.V, L, R, self.beta, self.eps, block.weights)
 
 
 class _Block:
-    """Some of the frames, with buffers for their model L and quotients R, and for p and q."""
+    """Some of the frames."""
 
     def __init__(self, V: np.ndarray, H: np.ndarray, mu: np.ndarray, weights: np.ndarray | None, frames: slice) -> None:
+        self.frames = frames
         self.V = np.ascontiguousarray(V[:, frames])
         self.H = H[:, frames].copy()
         self.mu = mu if mu.shape[1] == 1 else np.ascontiguousarray(mu[:, frames])
         self.weights = None if weights is None else np.ascontiguousarray(weights[:, frames])
-        self.L, self.R = np.empty_like(self.V), np.empty_like(self.V)
-        self.p, self.q = np.empty_like(self.H), np.empty_like(self.H)
 
     def penalties(self) -> np.ndarray:
         """Penalty of each atom's activations, shape (K,)."""
-        if self.mu.shape[1] == 1:
-            return self.mu[:, 0] * self.H.sum(axis=1)
-        return np.multiply(self.mu, self.H, out=self.p).sum(axis=1)
+        return self.mu[:, 0] * self.H.sum(axis=1) if self.mu.shape[1] == 1 else (self.mu * self.H).sum(axis=1)
 
 
 def ratios(

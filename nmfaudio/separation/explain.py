@@ -123,12 +123,14 @@ def explain(
     mu = np.full((n_atoms, 1), penalty * n_channels, V.dtype)
     updates = SpatialUpdates(V, W, H, Q, mu, places, weights, n_fixed=atoms.shape[2])
 
-    def step() -> None:
+    def step() -> float:
+        before = updates.objective()
         updates.update_H()
         if n_free:
             updates.update_atoms()
         if n_channels > 1:
             updates.update_levels()
+        return before
 
     objective = descend(step, updates.objective, n_iter, tol)
     return Explanation(W, H * dtype(level), Q, objective * level)
