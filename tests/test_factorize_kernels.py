@@ -76,6 +76,23 @@ def test_penalised_update_lowers_the_majoriser_as_its_twin(beta, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("rows_of_q", [1, 5])
+@pytest.mark.parametrize("penalties", [(0.0, 0.0), (0.3, 0.0), (-0.3, 0.1), (0.3, 0.2)])
+@pytest.mark.parametrize("beta", [2, 1, 0, 3, -1])
+def test_one_penalty_for_all_entries_is_the_same_as_one_for_each(beta, penalties, rows_of_q, dtype):
+    rng = np.random.default_rng(0)
+    X, p = rng.random((2, 5, 4)).astype(dtype)
+    X[0, 0] = p[1, 1] = 0
+    q = rng.random((rows_of_q, 4)).astype(dtype)
+    q[0, 2] = 0
+    apart = X.copy()
+    penalised_update(X, p, q, *(np.full((1, 1), a, dtype) for a in penalties), beta)
+    each = np.array(np.broadcast_to(q, X.shape))
+    penalised_update(apart, p, each, *(np.full(X.shape, a, dtype) for a in penalties), beta)
+    np.testing.assert_allclose(X, apart, rtol=1e-5)
+
+
+@DTYPES
 @pytest.mark.parametrize("penalties", [(0.0, 0.0), (0.3, 0.2)])
 def test_sweeps_equal_their_twin(penalties, dtype):
     rng = np.random.default_rng(0)

@@ -29,13 +29,28 @@ def penalised_update(
         `quadratic` is not negative.
     beta : float
     """
-    q, linear, quadratic = (np.broadcast_to(a, X.shape) for a in (q, linear, quadratic))
     scalar = X.dtype.type
+    floor = scalar(np.finfo(X.dtype).tiny ** 0.5)
+    if 0 <= beta <= 2 and linear.size == quadratic.size == 1 and quadratic[0, 0] == 0 <= linear[0, 0]:
+        _proportional(X, p, q, linear[0, 0], floor)
+        return
+    q, linear, quadratic = (np.broadcast_to(a, X.shape) for a in (q, linear, quadratic))
     equalises = 0 <= beta < 1
     rising, falling = scalar(max(beta - 1, 0)), scalar(1 if equalises else max(2 - beta, 0))
     ahead = scalar(0.5 if equalises else 1)
-    rule = {"rising": rising, "falling": falling, "ahead": ahead, "floor": scalar(np.finfo(X.dtype).tiny ** 0.5)}
+    rule = {"rising": rising, "falling": falling, "ahead": ahead, "floor": floor}
     by_rows(lambda *rows: _update(*rows, **rule), X, p, q, linear, quadratic)
+
+
+@jit
+def _proportional(X, p, q, linear, floor):
+    """X *= p / (q + linear); q has one row or all."""
+    zero = X.dtype.type(0)
+    for i in range(X.shape[0]):
+        row = q[i if q.shape[0] > 1 else 0]
+        for k in range(X.shape[1]):
+            x = X[i, k] * (p[i, k] / max(row[k] + linear, floor))
+            X[i, k] = x if x > floor else zero
 
 
 @jit
