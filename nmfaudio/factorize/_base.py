@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import NmfaudioError
-from ._descent import descend
+from ._descent import descend, telling
 from .divergence import divergence
 from .init import initialise
 
@@ -172,12 +172,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return initialise(X, self.n_components, init, rng)
 
     def _descend(self, step: Callable[[], object], objective: Callable[[], float]) -> np.ndarray:
-        def step_from() -> float:
-            before = objective()
-            step()
-            return before
-
-        return descend(step_from, objective, self.max_iter, self.tol)
+        return descend(telling(step, objective), objective, self.max_iter, self.tol)
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
         beta = getattr(self, "beta", 2)

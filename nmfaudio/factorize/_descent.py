@@ -30,3 +30,14 @@ def descend(step: Callable[[], float], objective: Callable[[], float], max_iter:
         if tol > 0 and i >= 10 and trace[-11] - trace[-1] <= tol * trace[0]:
             break
     return np.array([*trace, objective()])
+
+
+def telling(step: Callable[[], object], objective: Callable[[], float]) -> Callable[[], float]:
+    """A step for `descend` that evaluates the objective before it."""
+
+    def step_from() -> float:
+        before = objective()
+        step()
+        return before
+
+    return step_from

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import NmfaudioError
-from ..factorize._descent import descend
+from ..factorize._descent import descend, telling
 from ..kernels.convolutive import ConvolutiveUpdates
 from ..kernels.multiplicative import update_atoms
 
@@ -123,16 +123,14 @@ def explain(
     mu = np.full((n_atoms, 1), penalty * n_channels, V.dtype)
     updates = SpatialUpdates(V, W, H, Q, mu, places, weights, n_fixed=atoms.shape[2])
 
-    def step() -> float:
-        before = updates.objective()
+    def step() -> None:
         updates.update_H()
         if n_free:
             updates.update_atoms()
         if n_channels > 1:
             updates.update_levels()
-        return before
 
-    objective = descend(step, updates.objective, n_iter, tol)
+    objective = descend(telling(step, updates.objective), updates.objective, n_iter, tol)
     return Explanation(W, H * dtype(level), Q, objective * level)
 
 
