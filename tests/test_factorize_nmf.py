@@ -6,6 +6,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn import decomposition
 
 from nmfaudio.factorize import NMF
+from nmfaudio.factorize._acceleration import Accelerated
 from nmfaudio.factorize.divergence import divergence
 from nmfaudio.factorize.solvers import SOLVERS
 
@@ -101,6 +102,23 @@ def test_accelerated_updates_need_fewer_iterations_and_never_rise(beta, penaltie
     value = divergence(X, fast.fit_transform(X), fast.components_, beta)
     if not penalties:
         np.testing.assert_allclose(fast.objective_[-1], value, rtol=1e-6)
+
+
+def test_a_last_step_that_leads_uphill_is_taken_back():
+    X = np.full((2, 3), 2.0)
+
+    def objective():
+        return float(np.sum((X - 1) ** 2))
+
+    def iterate(relaxation):
+        before = objective()
+        X[:] = 9 if relaxation else 1.5
+        return before
+
+    accelerated = Accelerated([X], iterate, objective)
+    assert accelerated.step() == 6
+    assert accelerated.objective() == 6
+    np.testing.assert_array_equal(X, 2)
 
 
 @pytest.mark.parametrize("solver", ["bpp", "anls-as"])
