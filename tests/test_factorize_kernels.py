@@ -93,6 +93,22 @@ def test_one_penalty_for_all_entries_is_the_same_as_one_for_each(beta, penalties
 
 
 @DTYPES
+@pytest.mark.parametrize("penalty", [0.0, 0.2])
+@pytest.mark.parametrize("beta", [1, 3])
+def test_a_relaxed_update_goes_further_the_same_way(beta, penalty, dtype):
+    rng = np.random.default_rng(0)
+    X, p, q = (rng.uniform(0.8, 1.2, (5, 4)).astype(dtype) for _ in range(3))
+    X[0, 0] = p[1, 1] = 0
+    plain, relaxed, penalties = X.copy(), X.copy(), [np.full((1, 1), penalty, dtype)] * 2
+    penalised_update(plain, p, q, *penalties, beta)
+    penalised_update(relaxed, p, q, *penalties, beta, 0.5)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(X > 0, X * (plain / X) ** 1.5, 0)
+    np.testing.assert_allclose(relaxed, expected, rtol=1e-2)
+    assert (abs(relaxed - X) >= abs(plain - X)).all() and relaxed.dtype == dtype
+
+
+@DTYPES
 @pytest.mark.parametrize("penalties", [(0.0, 0.0), (0.3, 0.2)])
 def test_sweeps_equal_their_twin(penalties, dtype):
     rng = np.random.default_rng(0)

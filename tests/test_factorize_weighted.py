@@ -62,7 +62,7 @@ def test_equal_weights_give_nmf():
         np.testing.assert_allclose(model.components_, plain.components_, rtol=1e-7)
         np.testing.assert_allclose(model.objective_, weight * plain.objective_, rtol=1e-7)
         assert model.reconstruction_err_ == pytest.approx(np.sqrt(weight) * plain.reconstruction_err_)
-    for beta in (1, 0):
+    for beta in (1, 0.5):
         for alpha in (0, 0.01):
             swapped = {**options, "init": (start[1].T, start[0].T)}  # as that updates W first
             peer = NMF(4, solver="mu", beta=beta, alpha_W=alpha, **swapped).fit(X.T)

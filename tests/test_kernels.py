@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 
+from nmfaudio.kernels.carried import Carried, denominator
 from nmfaudio.kernels.divergence import beta_divergence
-from nmfaudio.kernels.multiplicative import MultiplicativeUpdates
+from nmfaudio.kernels.multiplicative import MultiplicativeUpdates, divergence_and_ratios, ratios
 
 BETAS = [2, 1, 0, 0.5, 1.5, 3, -1]
 F, K, N = 7, 4, 6
@@ -81,6 +82,89 @@ def test_a_step_in_blocks_is_an_update_of_the_activations_and_one_of_the_atoms(b
     np.testing.assert_allclose(blocks.H, whole.H, rtol=1e-10)
     np.testing.assert_allclose(blocks.W, whole.W, rtol=1e-10)
     np.testing.assert_allclose(blocks.objective(), whole.objective(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("penalty", ["none", "matrix"])
+def test_steps_that_carry_denominators_equal_their_literal_twin(penalty, weighted, n_cores, monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 1)
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: n_cores)
+    V, W, H, mu, weights = problem(np.float64, penalty, weighted)
+    if weighted:
+        weights += 0.5
+    updates = MultiplicativeUpdates(V, W, H, mu, 0, weights, n_fixed=1)
+    V, _, _, mu, _, weights, eps = twin(V, W, H, mu, weights, 0, updates.eps)
+    expected_W, expected_H, values = reference.carrying_steps(V, W.copy(), H, mu, weights, eps, 1, 6)
+    np.testing.assert_allclose([updates.step(carry=True) for _ in range(6)], values, rtol=1e-9)
+    np.testing.assert_allclose(updates.W, expected_W, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(updates.H, expected_H, rtol=1e-8, atol=1e-12)
+
+
+def test_a_step_that_does_not_carry_is_exact_after_those_that_do():
+    V, W, H, mu, _ = problem(np.float64)
+    updates = MultiplicativeUpdates(V, W, H, mu, 0)
+    for _ in range(3):
+        updates.step(carry=True)
+    exact = MultiplicativeUpdates(V, W.copy(), updates.H, mu, 0)
+    updates.step()
+    exact.step()
+    np.testing.assert_allclose(updates.W, exact.W, rtol=1e-12)
+    np.testing.assert_allclose(updates.H, exact.H, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_carried_denominator_is_exact_where_only_levels_have_changed(axis):
+    rng = np.random.default_rng(0)
+    W, X, level = rng.random((F, K)), rng.random((K, N)), rng.uniform(0.1, 10, N)
+    of, moved = (x.T if axis else x for x in (X, X * level))
+    carried, out = Carried(np.empty_like(of), np.full(N, float(F)), axis), np.empty_like(of)
+
+    def compute(q):
+        q[:] = (W.T @ (1 / (W @ X))).T if axis else W.T @ (1 / (W @ X))
+
+    denominator(carried, of, compute, True, out)
+    kept = out.copy()
+    denominator(carried, moved, lambda q: pytest.fail("computed"), False, out)
+    np.testing.assert_allclose(out, kept / (level[:, None] if axis else level), rtol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [0, 1e-30, 1e30])
+def test_a_carried_denominator_stays_finite_for_zero_tiny_and_huge_factors(factor):
+    X = np.ones((K, N), np.float32)
+    carried, out = Carried(np.empty_like(X), np.array([F] * (N - 1) + [0], np.float32), 0), np.empty_like(X)
+    denominator(carried, X, lambda q: q.fill(F / K), True, out)
+    denominator(carried, X * np.float32(factor), lambda q: None, False, out)
+    assert np.isfinite(out).all() and (out >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("beta", BETAS)
+def test_a_divergence_with_its_ratios_is_both(beta, weighted, dtype):
+    rng = np.random.default_rng(0)
+    V, L, weights = (rng.random((5, 1300)).astype(dtype) + dtype(0.01) for _ in range(3))
+    weights = weights if weighted else None
+    expected = [L.copy(), np.empty_like(L)]
+    value = beta_divergence(V, L, beta, 1e-6, np.empty_like(L), weights)
+    ratios(V, *expected, beta, 1e-6, weights)
+    R = np.empty_like(L)
+    np.testing.assert_allclose(divergence_and_ratios(V, L, R, beta, 1e-6, weights), value, rtol=1e-6)
+    np.testing.assert_allclose(R, expected[1], rtol=1e-6)
+    if beta != 1 or weighted:
+        np.testing.assert_allclose(L, expected[0], rtol=1e-6)
+    V[3, 700] = np.nan
+    assert np.isnan(divergence_and_ratios(V, L, R, beta, 1e-6, weights))
+    assert np.isnan(R[3, 700])
+    assert np.isnan(R).sum() == 1
+
+
+def test_a_long_sum_in_single_precision_is_that_in_double():
+    rng = np.random.default_rng(0)
+    V, L = (rng.gamma(1, 1, (3, 200_000)) + 1e-3 for _ in range(2))
+    for beta in (0, 1):
+        values = [beta_divergence(v, x, beta, 0, v.copy()) for v, x in ((V, L), (V.astype("f"), L.astype("f")))]
+        np.testing.assert_allclose(*values, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

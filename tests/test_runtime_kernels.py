@@ -174,6 +174,8 @@ def test_extrapolation_goes_on_as_before_and_stays_positive(strength, dtype):
     Y = np.array([[1, 1, 0, 1, 0, 1e-3, 1e-3]], dtype)
     want = [reference.extrapolate(float(x), float(y), strength) for x, y in zip(X[0], Y[0], strict=True)]
     np.testing.assert_allclose(1.1 * 1.1**strength, want[1], rtol=1e-4)
+    now = X.copy()
     extrapolate(X, Y, strength)
     np.testing.assert_allclose(X[0], want, rtol=1e-5)
+    np.testing.assert_array_equal(Y, now)
     assert X.dtype == dtype and (X >= 0).all()

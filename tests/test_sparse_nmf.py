@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmfaudio.errors import NmfaudioError
-from nmfaudio.factorize import sparse_nmf
+from nmfaudio.factorize import NMF, sparse_nmf
+from nmfaudio.kernels.carried import Carried
 
 
 def planted(seed=0, n_bins=12, n_atoms=3, n_frames=30, dtype=np.float64):
@@ -49,6 +50,48 @@ def test_the_objective_never_rises(seed, beta, alpha, weighted, zeros, scale, n_
     assert (np.diff(result.objective) <= rounding * np.abs(result.objective[:-1]).max()).all()
     assert result.W.min() >= 0 and result.H.min() >= 0
     assert result.W.dtype == result.H.dtype == dtype
+
+
+@pytest.mark.parametrize("n_cores", [1, 3])
+@pytest.mark.parametrize("n_fixed", [0, 4])
+def test_steps_that_lead_uphill_by_carried_denominators_are_taken_back(n_fixed, n_cores, monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel._LEAST_VALUES", 1)
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: n_cores)
+    rng = np.random.default_rng(0)
+    V, W = rng.gamma(0.3, 1, (20, 30)) + 1e-6, rng.random((20, 4))
+    for max_iter in (11, 12):  # the last step is one that carries, or not
+        with monkeypatch.context() as patch:
+            patch.setattr("nmfaudio.kernels.carried.Carried.guess", lambda self, X, out: out.fill(1e-3))
+            misled = sparse_nmf(V, 4, beta=0, W=W, n_fixed=n_fixed, max_iter=max_iter, tol=0)
+        assert np.diff(misled.objective).max() == 0  # what was taken back, and a safe step from there
+        assert misled.objective[-1] < 0.99 * misled.objective[0]
+        eps = np.exp2(np.ceil(np.log2(V.max()))) * np.finfo(float).eps
+        everything = np.zeros((4, 30)), 0, np.ones(V.shape), eps
+        np.testing.assert_allclose(
+            misled.objective[-1], reference.objective(V + eps, misled.W, misled.H, *everything), rtol=1e-9
+        )
+
+
+@pytest.mark.parametrize("estimator", ["sparse_nmf", "NMF"])
+def test_as_many_products_go_further_with_carried_denominators(estimator, monkeypatch):
+    rng = np.random.default_rng(0)
+    V = (rng.gamma(0.5, 1, (60, 8)) @ rng.gamma(0.3, 1, (8, 90))) * rng.gamma(10, 0.1, (60, 90)) + 1e-6
+    renew, computed = Carried.renew, []
+    monkeypatch.setattr(Carried, "renew", lambda *args: (computed.append(args), renew(*args)))
+
+    def objective():
+        computed.clear()
+        if estimator == "NMF":
+            return NMF(8, beta=0, solver="mu", max_iter=69, tol=0, random_state=0).fit(V.T).objective_
+        return sparse_nmf(V, 8, beta=0, max_iter=69, tol=0, random_state=0).objective
+
+    carrying = objective()
+    assert len(computed) == 2 * 23 + 1  # each factor's in one iteration of three, and both in the first
+    for module in ("kernels.multiplicative", "factorize.divergence"):
+        monkeypatch.setattr(f"nmfaudio.{module}.due", lambda turn: (True, True))
+    exact = objective()
+    assert len(computed) == 2 * 69
+    assert carrying[69] < exact[54]  # 4 * 69 + 2 * 23 + 1 products of matrices, 6 * 54
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
+from ..kernels.carried import Carried, denominator, due
 from ..parallel import Workspace, by_rows, shares, sum_over
 
 Update = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
@@ -35,6 +36,8 @@ class Divergence:
         values: Any = self.X.data if self.sparse else self.X
         self._square = dot(values, values) if beta == 2 else 0.0
         self._workspace = Workspace()
+        self._carried: tuple[Carried, Carried] | None = None
+        self._turn = -1
 
     def transposed(self) -> "Divergence":
         """The divergence of X's transpose, laid out in rows."""
@@ -71,11 +74,14 @@ class Divergence:
             return self._sparse_ratios(self._sampled_model(W, T)).T @ W, W.sum(axis=0, keepdims=True)
         return self._sum_over_rows(partial(self._parts_T, T), W)
 
-    def alternate(self, W: np.ndarray, T: np.ndarray, update: Update) -> tuple[float, np.ndarray, np.ndarray]:
+    def alternate(
+        self, W: np.ndarray, T: np.ndarray, update: Update, carry: bool = False
+    ) -> tuple[float, np.ndarray, np.ndarray]:
         """The value, an update of W, and the parts of the gradient in T after it, in one pass through X.
 
         ``update(w, p, q)`` changes w, rows of W that are next to each other, and is given the parts of the gradient
-        there; it may be called in several threads at once.
+        there; it may be called in several threads at once. With `carry`, for beta = 0, most q are those of calls
+        before, see `nmfaudio.kernels.carried`.
         """
         if self.beta == 2:
             C, G = self.X @ T, T.T @ T
@@ -87,7 +93,14 @@ class Divergence:
             value = self._sparse_value(W, T, L)
             update(W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
             return value, *self.parts_T(W, T)
-        return self._sum_over_rows(partial(self._alternate, T, update), W)
+        if self.beta == 0 and self._carried is None:
+            self._carried = self._carry(W, self.X.shape[1]), self._carry(T, self.X.shape[0])
+        self._turn = self._turn + 1 if carry and self.beta == 0 else 0
+        due_W, due_T = due(self._turn)
+        value, p, q = sum_over(partial(self._alternate, W, T, update, due_W, due_T), shares(len(W), self.X.size))
+        if self.beta != 1:
+            q = denominator(self._carried and self._carried[1], T, partial(np.copyto, src=q), due_T, np.empty_like(T))
+        return value, p, q
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
         """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
@@ -125,23 +138,30 @@ class Divergence:
         if q is not None:
             np.dot(L, T, out=q)
 
-    def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
         L, R = self._model(W, T)
         self._ratios(X, L, R)
-        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 else L.T @ W
+        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 or not due else L.T @ W
 
     def _alternate(
-        self, T: np.ndarray, update: Update, X: np.ndarray, W: np.ndarray
+        self, W: np.ndarray, T: np.ndarray, update: Update, due_W: bool, due_T: bool, rows: slice
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        L, R = self._model(W, T)
-        value = self._value(X, L, R)
-        self._ratios(X, L, R)
-        p = np.dot(R, T, out=self._workspace.array("p", W.shape, W.dtype))
+        from ..kernels.multiplicative import divergence_and_ratios
+
+        X, w = self.X[rows], W[rows]
+        L, R = self._model(w, T)
+        value = divergence_and_ratios(X, L, R, self.beta, self.eps)
+        p = np.dot(R, T, out=self._workspace.array("p", w.shape, w.dtype))
         if self.beta == 1:
-            update(W, p, T.sum(axis=0, keepdims=True))
+            q = T.sum(axis=0, keepdims=True)
         else:
-            update(W, p, np.dot(L, T, out=self._workspace.array("q", W.shape, W.dtype)))
-        return value, *self._parts_T(T, X, W)
+            q = self._workspace.array("q", w.shape, w.dtype)
+            denominator(self._carried and self._carried[0][rows], w, partial(np.dot, L, T), due_W, q)
+        update(w, p, q)
+        return value, *self._parts_T(T, X, w, due_T)
+
+    def _carry(self, X: np.ndarray, n_terms: int) -> Carried:
+        return Carried(np.empty_like(X), np.full(len(X), n_terms, X.dtype), axis=1)
 
     def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
         from ..kernels.divergence import beta_divergence

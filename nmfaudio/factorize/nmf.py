@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
-from ._acceleration import Accelerated
+from ._acceleration import RELAXATION, Accelerated, Guarded
 from ._base import Factorizer, Run, check_choice, check_number
 from ._descent import descend
 from .divergence import Divergence, dot
@@ -60,7 +60,9 @@ class NMF(Factorizer):
     Notes
     -----
     X may be a scipy sparse matrix for beta = 2 and 1; it is never made dense. For beta below 1 zeros of X are lifted by
-    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver.
+    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. For beta = 0 "mu"
+    computes each factor's denominator in one iteration of three and carries it over to the next two, and does an
+    iteration that led uphill again with all of them computed; see `nmfaudio.kernels.carried`.
 
     References
     ----------
@@ -168,18 +170,20 @@ class NMF(Factorizer):
             trace = self._descend(sweep, objective)
             return Run(W, np.ascontiguousarray(T.T), trace)
 
-        def iterate(relaxation: float = 0.0) -> float:
+        accelerates = solver == "amu"
+
+        def iterate(bold: bool) -> float:
             before = penalties()
-            update_W = partial(_update, l1=l1_W, l2=l2_W, beta=self.beta, relaxation=relaxation)
-            value, p, q = data.alternate(W, T, update_W)
-            _update(T, p, q, l1_H, l2_H, self.beta, relaxation)
+            update = partial(_update, beta=self.beta, relaxation=RELAXATION if bold and accelerates else 0.0)
+            value, p, q = data.alternate(W, T, partial(update, l1=l1_W, l2=l2_W), carry=bold and not accelerates)
+            update(T, p, q, l1_H, l2_H)
             return value + before
 
-        if solver == "amu":
-            accelerated = Accelerated((W, T), iterate, objective)
-            trace = descend(accelerated.step, accelerated.objective, self.max_iter, self.tol)
+        if accelerates or self.beta == 0:
+            guarded = (Accelerated if accelerates else Guarded)((W, T), iterate, objective)
+            trace = descend(guarded.step, guarded.objective, self.max_iter, self.tol)
         else:
-            trace = descend(iterate, objective, self.max_iter, self.tol)
+            trace = descend(partial(iterate, False), objective, self.max_iter, self.tol)
         return Run(W, np.ascontiguousarray(T.T), trace)
 
     def _solver(self) -> str:
@@ -242,14 +246,10 @@ def activations(
 def _update(
     X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float, relaxation: float = 0.0
 ) -> None:
-    """A multiplicative update in place, whose factor is raised by the power ``1 + relaxation``."""
-    from ..kernels.extrapolation import extrapolate
+    """A multiplicative update in place, see `penalised_update`."""
     from ..kernels.penalised import penalised_update
 
-    before = X.copy() if relaxation else X
-    penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta)
-    if relaxation:
-        extrapolate(X, before, relaxation)
+    penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta, relaxation)
 
 
 def _ridge(G: np.ndarray, l2: float) -> np.ndarray:

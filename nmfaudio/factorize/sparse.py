@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
+from ._acceleration import Guarded
 from ._descent import descend
 
 
@@ -88,7 +89,9 @@ def sparse_nmf(
     Notes
     -----
     V and the model are lifted by the rounding unit of the dtype times V's largest value, which keeps logarithms and
-    quotients finite at zeros, for beta <= 0 too.
+    quotients finite at zeros, for beta <= 0 too. For beta = 0 each factor's denominator is computed in one iteration of
+    three and carried over to the next two (`nmfaudio.kernels.carried`); an iteration that led uphill is done again with
+    all of them computed.
 
     References
     ----------
@@ -129,7 +132,11 @@ def sparse_nmf(
 
     updates = MultiplicativeUpdates(data + np.finfo(dtype).eps, atoms, H, mu, beta, certainty, n_fixed)
 
-    objective = descend(updates.step, updates.objective, max_iter, tol)
+    if beta == 0:
+        guarded = Guarded(updates.factors, updates.step, updates.objective)
+        objective = descend(guarded.step, guarded.objective, max_iter, tol)
+    else:
+        objective = descend(updates.step, updates.objective, max_iter, tol)
     with np.errstate(over="ignore"):
         return Factorization(atoms, np.ldexp(updates.H, exponent), objective * np.exp2(exponent * beta))
 

@@ -2,15 +2,14 @@
 
 import numpy as np
 
+from ..parallel import by_rows
 from ._jit import jit
 
 
-@jit
 def extrapolate(X: np.ndarray, Y: np.ndarray, strength: float) -> None:
-    """X becomes about ``X (X / Y)^strength``, in place.
+    """X becomes about ``X (X / Y)^strength``, and Y what X was, both in place.
 
-    The power is the quotient of ``(1 + a) X + (1 - a) Y`` and ``(1 - a) X + (1 + a) Y`` (Padé's approximation of order
-    1, 1, equal to it up to the third order in the logarithm), which lies between ``(1 - a) / (1 + a)`` and its inverse.
+    The power is that of :func:`further`.
 
     Parameters
     ----------
@@ -19,10 +18,25 @@ def extrapolate(X: np.ndarray, Y: np.ndarray, strength: float) -> None:
     strength : float
         From 0 to 1.
     """
-    one, zero = X.dtype.type(1), X.dtype.type(0)
-    more, less = one + X.dtype.type(strength), one - X.dtype.type(strength)
+    more, less = X.dtype.type(1 + strength), X.dtype.type(1 - strength)
+    by_rows(lambda x, y: _extrapolate(x, y, more, less), X, Y)
+
+
+@jit
+def _extrapolate(X, Y, more, less):
+    zero = X.dtype.type(0)
     for i in range(X.shape[0]):
         for k in range(X.shape[1]):
             x, y = X[i, k], Y[i, k]
-            below = less * x + more * y
-            X[i, k] = x * ((more * x + less * y) / below) if below > zero else x
+            X[i, k] = x * further(x, y, more, less) if less * x + more * y > zero else x
+            Y[i, k] = x
+
+
+@jit
+def further(x, y, more, less):
+    """About ``(x / y)^a``, where ``more = 1 + a`` and ``less = 1 - a``.
+
+    The quotient of ``(1 + a) x + (1 - a) y`` and ``(1 - a) x + (1 + a) y`` (Padé's approximation of order 1, 1, equal
+    to the power up to the third order in the logarithm), which lies between ``(1 - a) / (1 + a)`` and its inverse.
+    """
+    return (more * x + less * y) / (less * x + more * y)

@@ -26,15 +26,19 @@ From 0 to below 1 the step goes past the majoriser's minimum, to where it is no 
 (majorisation-equalisation, section 4.2 there), in half as many iterations: with u = 1 / x, (u^(1 - beta) - 1) /
 (1 - beta) <= u - 1, so that the majoriser rises by at most (x - 1) (P + c w (x + 1) / 2 - Q / x), which is nothing at
 the root of (P + c w / 2) x + c w x^2 / 2 = Q and below nothing between it and 1.
+
+For beta = 0 `step` can carry q and P over from iteration to iteration, see `nmfaudio.kernels.carried`.
 """
 
+from functools import partial
 from itertools import chain
 
 import numpy as np
 
 from ..parallel import Workspace, by_rows, in_parallel, shares, sum_over
 from ._jit import jit
-from .divergence import beta_divergence
+from .carried import Carried, denominator, due
+from .divergence import beta_divergence, itakura_saito_single, kullback_leibler_single
 
 
 class MultiplicativeUpdates:
@@ -84,6 +88,12 @@ class MultiplicativeUpdates:
         self._b = scalar(2 if self._equalises else 1 + max(2 - beta, 0))
         self._flat = beta == 1 and weights is None  # L^(beta-1) is all ones
         self._shares = [[_Block(V, H, mu, weights, frames) for frames in share] for share in shares(V.shape[1], V.size)]
+        self._P: Carried | None = None
+        if beta == 0:
+            for block in chain(*self._shares):
+                block.q = Carried(np.empty_like(block.H), _totals(block.V, block.weights, axis=0), axis=0)
+            self._P = Carried(np.empty_like(W[:, n_fixed:]), _totals(V, weights, axis=1), axis=1)
+        self._turn = -1
         self._workspace = Workspace()
 
     @property
@@ -96,17 +106,29 @@ class MultiplicativeUpdates:
         """Divergence and penalty at the present W and H (atoms of unit norm)."""
         return sum_over(lambda block: (self._objective(block, *self._model(block)),), self._shares)[0]
 
-    def step(self) -> float:
-        """One update of the activations and then of the free atoms; the objective before it."""
+    @property
+    def factors(self) -> list[np.ndarray]:
+        """What the updates change in place: the atoms, and the activations of each block."""
+        return [self.W, *(block.H for block in chain(*self._shares))]
+
+    def step(self, carry: bool = False) -> float:
+        """One update of the activations and then of the free atoms; the objective before it.
+
+        With `carry`, for beta = 0, most denominators are carried over from the steps before, and it may rise.
+        """
+        self._turn = self._turn + 1 if carry and self.beta == 0 else 0
+        due_H, due_W = due(self._turn)
         if self.n_fixed == self.W.shape[1]:
-            return self.update_H()
-        before, Q, P, c = sum_over(lambda block: (self._update_H(block), *self._statistics(block)), self._shares)
-        self._update_W(Q, P, c)
+            return self.update_H(due_H)
+        before, Q, P, c = sum_over(
+            lambda block: (self._update_H(block, due_H), *self._statistics(block, due_W)), self._shares
+        )
+        self._update_W(Q, P, c, due_W)
         return before
 
-    def update_H(self) -> float:
+    def update_H(self, due: bool = True) -> float:
         """One multiplicative update of the activations; the objective before it."""
-        return sum_over(lambda block: (self._update_H(block),), self._shares)[0]
+        return sum_over(lambda block: (self._update_H(block, due),), self._shares)[0]
 
     def update_W(self) -> None:
         """One multiplicative update of the free atoms, back to unit norm."""
@@ -119,25 +141,27 @@ class MultiplicativeUpdates:
         """
         return sum_over(self._statistics, self._shares)
 
-    def _update_W(self, Q: np.ndarray, P: np.ndarray, c: np.ndarray) -> None:
+    def _update_W(self, Q: np.ndarray, P: np.ndarray, c: np.ndarray, due: bool = True) -> None:
         free = self.W[:, self.n_fixed :]
-        P = np.array(np.broadcast_to(P, Q.shape))
+        P = denominator(self._P, free, partial(np.copyto, src=P), due, np.empty_like(Q))
         if self._equalises:
             c = c / 2
             P += c * free
         norms = np.ones((free.shape[1], 1), free.dtype)
         update_atoms(free, norms, Q, P, c, self._a, self._b, self.floor)
+        if self._P is not None:
+            self._P.rescale(norms.T)
         in_parallel(lambda share: [self._rescale(block, norms) for block in share], self._shares)
 
-    def _update_H(self, block: "_Block") -> float:
+    def _update_H(self, block: "_Block", due: bool = True) -> float:
         L, R = self._model(block)
-        objective = self._objective(block, L, R)
-        self._ratio(block, L, R)
+        divergence = divergence_and_ratios(block.V, L, R, self.beta, self.eps, block.weights)
+        objective = divergence + block.penalty()
         p = np.dot(self.W.T, R, out=self._room("p", block.H))
         if self._flat:
             q = self.W.sum(axis=0)[:, None] + block.mu
         else:
-            q = np.dot(self.W.T, L, out=self._room("q", block.H))
+            q = denominator(block.q, block.H, partial(np.dot, self.W.T, L), due, self._room("q", block.H))
             q += block.mu
         if self._a != 1:
             np.maximum(q, self.floor, out=q)
@@ -147,14 +171,16 @@ class MultiplicativeUpdates:
         multiply(block.H, p, q, self.floor)
         return objective
 
-    def _statistics(self, block: "_Block") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _statistics(self, block: "_Block", due: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         c, H = block.penalties()[self.n_fixed :], block.H[self.n_fixed :]
         L, R = self._model(block)
-        self._ratio(block, L, R)
-        return R @ H.T, H.sum(axis=1) if self._flat else L @ H.T, c
+        ratios(block.V, L, R, self.beta, self.eps, block.weights)
+        return R @ H.T, H.sum(axis=1) if self._flat or not due else L @ H.T, c
 
     def _rescale(self, block: "_Block", norms: np.ndarray) -> "_Block":
         block.H[self.n_fixed :] *= norms
+        if block.q is not None:
+            block.q[self.n_fixed :].rescale(np.divide(1, norms, out=np.ones_like(norms), where=norms > 0))
         return block
 
     def _model(self, block: "_Block") -> tuple[np.ndarray, np.ndarray]:
@@ -166,11 +192,7 @@ class MultiplicativeUpdates:
         return self._workspace.array(name, like.shape, like.dtype)
 
     def _objective(self, block: "_Block", L: np.ndarray, work: np.ndarray) -> float:
-        divergence = beta_divergence(block.V, L, self.beta, self.eps, work, block.weights)
-        return divergence + float(block.penalties().sum(dtype=np.float64))
-
-    def _ratio(self, block: "_Block", L: np.ndarray, R: np.ndarray) -> None:
-        ratios(block.V, L, R, self.beta, self.eps, block.weights)
+        return beta_divergence(block.V, L, self.beta, self.eps, work, block.weights) + block.penalty()
 
 
 class _Block:
@@ -182,10 +204,32 @@ class _Block:
         self.H = H[:, frames].copy()
         self.mu = mu if mu.shape[1] == 1 else np.ascontiguousarray(mu[:, frames])
         self.weights = None if weights is None else np.ascontiguousarray(weights[:, frames])
+        self.q: Carried | None = None
+
+    def penalty(self) -> float:
+        """Penalty of all activations."""
+        return float(self.penalties().sum(dtype=np.float64))
 
     def penalties(self) -> np.ndarray:
         """Penalty of each atom's activations, shape (K,)."""
         return self.mu[:, 0] * self.H.sum(axis=1) if self.mu.shape[1] == 1 else (self.mu * self.H).sum(axis=1)
+
+
+def _totals(V: np.ndarray, weights: np.ndarray | None, axis: int) -> np.ndarray:
+    """Sums of the weights along an axis."""
+    return np.full(V.shape[1 - axis], V.shape[axis], V.dtype) if weights is None else weights.sum(axis=axis)
+
+
+def divergence_and_ratios(
+    V: np.ndarray, L: np.ndarray, R: np.ndarray, beta: float, eps: float, weights: np.ndarray | None = None
+) -> float:
+    """The divergence, as by `beta_divergence`, before L and R become what `ratios` makes of them."""
+    if beta in (0, 1) and V.dtype == np.float32:
+        single = kullback_leibler_single if beta == 1 else itakura_saito_single
+        return float(np.sum(by_rows(lambda v, x, r, w: single(v, x, r, V.dtype.type(eps), w), V, L, R, weights)))
+    value = beta_divergence(V, L, beta, eps, R, weights)
+    ratios(V, L, R, beta, eps, weights)
+    return value
 
 
 def ratios(

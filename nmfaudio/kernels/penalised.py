@@ -4,10 +4,17 @@ import numpy as np
 
 from ..parallel import by_rows
 from ._jit import jit
+from .extrapolation import further
 
 
 def penalised_update(
-    X: np.ndarray, p: np.ndarray, q: np.ndarray, linear: np.ndarray, quadratic: np.ndarray, beta: float
+    X: np.ndarray,
+    p: np.ndarray,
+    q: np.ndarray,
+    linear: np.ndarray,
+    quadratic: np.ndarray,
+    beta: float,
+    relaxation: float = 0.0,
 ) -> None:
     """Minimise a majoriser of ``D_beta + sum(linear * X) + sum(quadratic * X**2) / 2``, entry by entry, in place.
 
@@ -28,33 +35,36 @@ def penalised_update(
     q, linear, quadratic : ndarray, shape (n, K) or (1, K) or (1, 1)
         `quadratic` is not negative.
     beta : float
+    relaxation : float
+        The entry's change is made larger by about the power ``1 + relaxation``.
     """
     scalar = X.dtype.type
     floor = scalar(np.finfo(X.dtype).tiny ** 0.5)
+    more, less = scalar(1 + relaxation), scalar(1 - relaxation)
     if 0 <= beta <= 2 and linear.size == quadratic.size == 1 and quadratic[0, 0] == 0 <= linear[0, 0]:
-        _proportional(X, p, q, linear[0, 0], floor)
+        _proportional(X, p, q, linear[0, 0], more, less, floor)
         return
     q, linear, quadratic = (np.broadcast_to(a, X.shape) for a in (q, linear, quadratic))
     equalises = 0 <= beta < 1
     rising, falling = scalar(max(beta - 1, 0)), scalar(1 if equalises else max(2 - beta, 0))
     ahead = scalar(0.5 if equalises else 1)
-    rule = {"rising": rising, "falling": falling, "ahead": ahead, "floor": floor}
+    rule = {"rising": rising, "falling": falling, "ahead": ahead, "more": more, "less": less, "floor": floor}
     by_rows(lambda *rows: _update(*rows, **rule), X, p, q, linear, quadratic)
 
 
 @jit
-def _proportional(X, p, q, linear, floor):
-    """X *= p / (q + linear); q has one row or all."""
-    zero = X.dtype.type(0)
+def _proportional(X, p, q, linear, more, less, floor):
+    """X *= p / (q + linear), and further; q has one row or all."""
+    zero, one = X.dtype.type(0), X.dtype.type(1)
     for i in range(X.shape[0]):
         row = q[i if q.shape[0] > 1 else 0]
         for k in range(X.shape[1]):
-            x = X[i, k] * (p[i, k] / max(row[k] + linear, floor))
+            x = X[i, k] * _moved(p[i, k] / max(row[k] + linear, floor), one, more, less)
             X[i, k] = x if x > floor else zero
 
 
 @jit
-def _update(X, p, q, linear, quadratic, rising, falling, ahead, floor):
+def _update(X, p, q, linear, quadratic, rising, falling, ahead, more, less, floor):
     zero, one = X.dtype.type(0), X.dtype.type(1)
     for i in range(X.shape[0]):
         for k in range(X.shape[1]):
@@ -75,8 +85,14 @@ def _update(X, p, q, linear, quadratic, rising, falling, ahead, floor):
                 r = X.dtype.type(
                     _root(np.float64(a), np.float64(b), np.float64(t), np.float64(p[i, k]), rising, falling)
                 )
-            x *= r
+            x *= _moved(r, one, more, less)
             X[i, k] = x if x > floor else zero
+
+
+@jit
+def _moved(r, one, more, less):
+    """About r to the power ``more``."""
+    return r if more == one else r * further(r, one, more, less)
 
 
 @jit
