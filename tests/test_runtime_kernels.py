@@ -6,6 +6,7 @@ import reference_runtime as reference
 
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.extrapolation import extrapolate
+from nmfaudio.kernels.frame import shares_frame
 from nmfaudio.kernels.spans import (
     means_of_past,
     means_over,
@@ -162,6 +163,11 @@ def test_shares_are_powers_of_what_each_source_has():
     gains, power = rng.random((2, 2, 5)).astype(np.float32), (2 * rng.random(5)).astype(np.float32)
     S[0, 0], N[1, 1] = np.float32(1e-25), np.float32(1e20)
     want = reference.shares(*(x.astype(float) for x in (S, N, tracked, a, *gains, power)))
+    for t in range(S.shape[1]):
+        of_one = S[:, t].copy(), N[:, t].copy()
+        shares_frame(*of_one, tracked[:, :, t].copy(), a[:, t].copy(), *gains, power, np.float32(1e-30))
+        for x, y in zip(of_one, want, strict=True):
+            np.testing.assert_allclose(x, y[:, t], rtol=2e-5)
     shares(S, N, tracked, a, *gains, power, np.float32(1e-30))
     np.testing.assert_allclose(S, want[0], rtol=2e-5)
     np.testing.assert_allclose(N, want[1], rtol=2e-5)

@@ -5,7 +5,7 @@ from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_arrays, rando
 
 from nmfaudio.decompose.context import Context, band_matrix
 from nmfaudio.decompose.periodicity import periodic_parts
-from nmfaudio.decompose.stream import DecompositionStream
+from nmfaudio.decompose.stream import ContextStream, DecompositionStream
 from nmfaudio.decompose.unfolded import EPS, Stage, UnfoldedDecomposition, activations, estimates
 from nmfaudio.dictionary import Dictionary, FrontEnd
 from nmfaudio.errors import NmfaudioError
@@ -200,6 +200,23 @@ def test_stream_of_frames_gives_the_numbers_of_the_whole():
         np.testing.assert_allclose(np.stack([s for s, _ in frames], 1), S, rtol=2e-4)
         np.testing.assert_allclose(np.stack([n for _, n in frames], 1), N, rtol=2e-4)
         stream.reset()
+
+
+@pytest.mark.parametrize("level", [1e-15, 1, 1e15])
+@pytest.mark.parametrize("stage", [0, 1])
+def test_context_of_one_frame_is_that_of_the_whole(stage, level):
+    context, rng = CAUSAL[stage], np.random.default_rng(0)
+    V = np.float32(level) * rng.random((N_BINS, 30)).astype(np.float32)
+    V[:, :3] = V[2, 5:8] = 0
+    mask = rng.integers(0, 3, V.shape).astype(np.float32) / 2 if stage else None
+    whole = context.stack(V, mask)
+    stream = ContextStream(context)
+    for t in range(30):
+        frame = stream.push(V[:, t]) if mask is None else stream.push(V[:, t], mask[:, t])
+        for x, y in zip(frame, whole, strict=True):
+            np.testing.assert_allclose(x, y[t], rtol=1e-4, atol=1e-5)
+    V[3, 29] = np.nan
+    assert np.isnan(stream.push(*(X[:, 29] for X in (V, mask) if X is not None))[0]).any()
 
 
 def test_stream_refuses_a_dictionary_that_looks_ahead():

@@ -65,6 +65,10 @@ def shares(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
         X[:] = np.maximum(X / total, tiny) ** power[:, None]
 
 
+def shares_frame(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
+    shares(S[:, None], N[:, None], tracked[:, :, None], a[:, None], speech_gains, noise_gains, power, tiny)
+
+
 def update_frame(
     W, against, h, v, tracked, gains, folded, a, weights, n_bins, eps,
     denominator, relaxation, tracked_penalty, least, most,
@@ -115,8 +119,9 @@ RUN_TIME = {
     "nmfaudio.kernels.spans.running_sums": running_sums,
     "nmfaudio.kernels.spans.means_over": means_over,
     "nmfaudio.kernels.spans.minima_over": minima_over,
-    "nmfaudio.decompose.stream.means_of_past": means_of_past,
-    "nmfaudio.decompose.stream.minima_of_past": minima_of_past,
+    "nmfaudio.decompose.stream.shares_frame": shares_frame,
+    "nmfaudio.kernels.frame.means_of_past": means_of_past,
+    "nmfaudio.kernels.frame.minima_of_past": minima_of_past,
 }
 """What denoising runs on."""
 

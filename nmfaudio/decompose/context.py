@@ -11,6 +11,7 @@ from .periodicity import periodic_parts
 Span = tuple[int, int]
 
 LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
+LEAST_MEAN = np.float32(np.finfo(np.float32).tiny * 1e6)  # of a stack
 
 
 def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
@@ -147,7 +148,7 @@ class Context:
     @staticmethod
     def scale(stack: np.ndarray) -> np.ndarray:
         """Factor for each frame of a stack (D, N) that takes the level of the recording away, shape (N,)."""
-        return 1 / np.maximum(stack.mean(axis=0), np.finfo(stack.dtype).tiny * 1e6)
+        return 1 / np.maximum(stack.mean(axis=0), LEAST_MEAN)
 
 
 class Neighbourhood:

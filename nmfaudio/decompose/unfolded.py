@@ -28,7 +28,7 @@ from ..parallel import in_parallel, n_cores
 from .context import Context, Neighbourhood
 
 LEAST = np.float32(1e-8)
-_TINY = np.float32(1e-30)  # below what the updates can make of a start
+TINY = np.float32(1e-30)  # below what the updates can make of a start
 MOST = np.float32(18)  # of a factor's logarithm, up and down: a frame unlike all atoms must not overflow or vanish
 EPS = np.float32(1e-4)  # of the mean of a stacked frame
 MOST_LOG2 = np.float32(MOST / np.log(2))
@@ -127,7 +127,7 @@ def contributions(
         atom = a[:, j, None] * tracked[:, j, :n_bins]
         S += atom * P["speech_gains"][j]
         N += atom * P["noise_gains"][j]
-    return np.maximum(S, _TINY), np.maximum(N, _TINY)
+    return np.maximum(S, TINY), np.maximum(N, TINY)
 
 
 def estimates(
@@ -229,7 +229,7 @@ class Stage:
 
         P = self.P
         S, N = P["speech"] @ H, P["noise"] @ H
-        shares(S, N, tracked, a, P["speech_gains"], P["noise_gains"], P["power"], _TINY)
+        shares(S, N, tracked, a, P["speech_gains"], P["noise_gains"], P["power"], TINY)
         return S, N
 
 
