@@ -254,8 +254,9 @@ def plot(path, curves):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="also K = 64, float64 and more tries")
+    parser.add_argument("--full", action="store_true", help="also K = 64 and float64")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=5, help="tries, of which the fastest counts")
     parser.add_argument("--size", type=int, nargs=2, default=(513, 6000), metavar=("F", "N"), help="size of V")
     parser.add_argument("--atoms", type=int, nargs="+", help="K, one or more (256; with --full 64 too)")
     parser.add_argument("--iterations", type=int, default=200, help="of scikit-learn, on the way to the target")
@@ -286,7 +287,7 @@ def main(argv=None):
             for n_atoms in args.atoms or ((256, 64) if args.full else (256,)):
                 p = Problem(n_bins, n_frames, n_atoms, dtype)
                 for beta, W in ((1, "fixed"), (1, "learnt"), (0, "fixed"), (0, "learnt"), (2, "learnt")):
-                    add(speed_section(p, beta, W, 5 if args.full and n_atoms < 100 else 3, now))
+                    add(speed_section(p, beta, W, args.repeat, now))
         n_atoms = (args.atoms or [256])[0]
         for beta in (0, 1):
             shape, curves = convergence(beta, n_atoms, args.frames, args.iterations, now)

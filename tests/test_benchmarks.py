@@ -21,7 +21,7 @@ def run(name, *args):
 def test_solvers_are_compared(tmp_path):
     tables, picture = tmp_path / "tables.md", tmp_path / "curves.png"
     tables.write_text("Before\n\n<!-- solvers, 1 thread(s) -->\n\nold\n\n<!-- end -->\n\nAfter\n")
-    size = ("--size", 30, 60, "--atoms", 4, "--iterations", 8, "--frames", 40)
+    size = ("--size", 30, 60, "--atoms", 4, "--iterations", 8, "--frames", 40, "--repeat", 1)
     run("solvers.py", *size, "--markdown", tables, "--plot", picture)
     text = tables.read_text()
     assert text.startswith("Before\n") and text.endswith("<!-- end -->\n\nAfter\n") and "old" not in text

@@ -79,9 +79,10 @@ class Carried:
         out[:] = self._q
         self._rest[:] = self._total - self._explained(X)
 
-    def rescale(self, scale: np.ndarray) -> None:
-        """Follow a change of the other factor's scale."""
-        self._q *= scale
+    def rescale(self, scale: np.ndarray, atoms: slice = slice(None)) -> None:
+        """Follow a change of some of the other factor's atoms in scale."""
+        part = self._q[atoms] if self._axis == 0 else self._q[:, atoms]
+        part *= scale
 
     def guess(self, X: np.ndarray, out: np.ndarray) -> None:
         """What the denominator of the factor X may be, in `out`."""

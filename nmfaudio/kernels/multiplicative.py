@@ -178,9 +178,10 @@ class MultiplicativeUpdates:
         return R @ H.T, H.sum(axis=1) if self._flat or not due else L @ H.T, c
 
     def _rescale(self, block: "_Block", norms: np.ndarray) -> "_Block":
-        block.H[self.n_fixed :] *= norms
+        free = slice(self.n_fixed, None)
+        block.H[free] *= norms
         if block.q is not None:
-            block.q[self.n_fixed :].rescale(np.divide(1, norms, out=np.ones_like(norms), where=norms > 0))
+            block.q.rescale(np.divide(1, norms, out=np.ones_like(norms), where=norms > 0), free)
         return block
 
     def _model(self, block: "_Block") -> tuple[np.ndarray, np.ndarray]:
