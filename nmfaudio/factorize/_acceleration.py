@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..parallel import in_parallel
-
 RELAXATION = 0.5  # measured on spectrograms: with 0.3 to 0.6 a target is reached after about the same iterations
 
 
@@ -92,4 +90,5 @@ class Accelerated(Guarded):
 
 
 def _copy(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
-    in_parallel(lambda pair: np.copyto(pair[1], pair[0]), list(zip(sources, targets, strict=True)))
+    for X, Y in zip(sources, targets, strict=True):
+        Y[:] = X

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..parallel import by_rows
 from ._jit import jit
 
 
@@ -19,7 +18,7 @@ def extrapolate(X: np.ndarray, Y: np.ndarray, strength: float) -> None:
         From 0 to 1.
     """
     more, less = X.dtype.type(1 + strength), X.dtype.type(1 - strength)
-    by_rows(lambda x, y: _extrapolate(x, y, more, less), X, Y)
+    _extrapolate(X, Y, more, less)
 
 
 @jit
