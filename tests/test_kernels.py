@@ -135,7 +135,7 @@ def test_a_carried_denominator_stays_finite_for_zero_tiny_and_huge_factors(facto
     carried, out = Carried(np.empty_like(X), np.array([F] * (N - 1) + [0], np.float32), 0), np.empty_like(X)
     denominator(carried, X, lambda q: q.fill(F / K), True, out)
     denominator(carried, X * np.float32(factor), lambda q: None, False, out)
-    assert np.isfinite(out).all() and (out >= 0).all()
+    assert (out >= 0).all() and out.max() < 1001 * F / K  # less of the level may be nothing but rounding
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
