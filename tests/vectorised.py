@@ -36,7 +36,8 @@ def kullback_leibler(V, L, eps, log_ratio, weights):
     return float((divergence if weights is None else weights * divergence).sum(dtype=np.float64))
 
 
-def kullback_leibler_single(V, L, eps, weights):
+def kullback_leibler_single(V, L, R, eps, weights):
+    assert R is None
     log_ratio = np.log(np.maximum(V / (L + eps), np.finfo(np.float32).tiny))
     return kullback_leibler(V, L, eps, log_ratio, weights)
 
@@ -131,5 +132,5 @@ STAND_INS = {
     "nmfaudio.separation.explain.update_atoms": update_atoms,
     "nmfaudio.kernels.divergence._quotient": quotient,
     "nmfaudio.kernels.divergence._kullback_leibler": kullback_leibler,
-    "nmfaudio.kernels.divergence._kullback_leibler_single": kullback_leibler_single,
+    "nmfaudio.kernels.divergence.kullback_leibler_single": kullback_leibler_single,
 }
