@@ -6,7 +6,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn import decomposition
 
 from nmfaudio.factorize import NMF
-from nmfaudio.factorize._acceleration import Accelerated
+from nmfaudio.factorize._acceleration import Accelerated, Guarded
 from nmfaudio.factorize.divergence import divergence
 from nmfaudio.factorize.solvers import SOLVERS
 
@@ -119,6 +119,17 @@ def test_a_last_step_that_leads_uphill_is_taken_back():
     assert accelerated.step() == 6
     assert accelerated.objective() == 6
     np.testing.assert_array_equal(X, 2)
+
+
+def test_where_the_objective_is_no_number_nothing_but_the_safe_step_is_done():
+    X = np.full((2, 3), 2.0)
+
+    def iterate(bold):
+        X[:] *= 9 if bold else 1.5
+        return np.nan
+
+    Guarded([X], iterate, lambda: np.nan).step()
+    np.testing.assert_array_equal(X, 3)
 
 
 @pytest.mark.parametrize("solver", ["bpp", "anls-as"])

@@ -31,10 +31,11 @@ def test_parafac_recovers_planted_factors(shape, beta):
     np.testing.assert_allclose(model.transform(X), W, atol=0.02 * W.max())
 
 
-def test_parafac_of_a_matrix_is_nmf():
+def test_parafac_of_a_matrix_is_nmf(monkeypatch):
+    monkeypatch.setattr("nmfaudio.factorize.divergence.due", lambda turn: (True, True))  # PARAFAC carries nothing over
     rng = np.random.default_rng(0)
     X, start = rng.random((9, 7)), (rng.random((9, 3)), rng.random((7, 3)))
-    for beta, solver in ((2, "hals"), (1, "cd"), (0.5, "mu")):
+    for beta, solver in ((2, "hals"), (1, "cd"), (0, "mu")):
         model = PARAFAC(3, beta=beta, init=start, max_iter=5, tol=0).fit(X)
         init, data = ((start[1], start[0].T), X.T) if solver == "mu" else ((start[0], start[1].T), X)  # what is first
         plain = NMF(3, beta=beta, solver=solver, init=init, max_iter=5, tol=0).fit(data)

@@ -25,7 +25,7 @@ class Guarded:
         self, factors: Sequence[np.ndarray], iterate: Callable[[bool], float], objective: Callable[[], float]
     ) -> None:
         self._factors, self._iterate, self._objective = factors, iterate, objective
-        self._start, self._spare = ([np.empty_like(X) for X in factors] for _ in range(2))
+        self._start, self._spare = ([X.copy() for X in factors] for _ in range(2))
         self._value = np.inf  # at the start of the last iteration
 
     def step(self) -> float:

@@ -93,7 +93,7 @@ class Divergence:
             value = self._sparse_value(W, T, L)
             update(W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
             return value, *self.parts_T(W, T)
-        if self.beta == 0 and self._carried is None:
+        if carry and self.beta == 0 and self._carried is None:
             self._carried = self._carry(W, self.X.shape[1]), self._carry(T, self.X.shape[0])
         self._turn = self._turn + 1 if carry and self.beta == 0 else 0
         due_W, due_T = due(self._turn)
@@ -141,7 +141,8 @@ class Divergence:
     def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
         L, R = self._model(W, T)
         self._ratios(X, L, R)
-        return R.T @ W, W.sum(axis=0, keepdims=True) if self.beta == 1 or not due else L.T @ W
+        of_all = self.beta == 1 or not due  # what is not due is not looked at
+        return R.T @ W, W.sum(axis=0, keepdims=True) if of_all else L.T @ W
 
     def _alternate(
         self, W: np.ndarray, T: np.ndarray, update: Update, due_W: bool, due_T: bool, rows: slice

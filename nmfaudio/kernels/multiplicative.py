@@ -175,7 +175,8 @@ class MultiplicativeUpdates:
         c, H = block.penalties()[self.n_fixed :], block.H[self.n_fixed :]
         L, R = self._model(block)
         ratios(block.V, L, R, self.beta, self.eps, block.weights)
-        return R @ H.T, H.sum(axis=1) if self._flat or not due else L @ H.T, c
+        of_all = self._flat or not due  # what is not due is not looked at
+        return R @ H.T, H.sum(axis=1) if of_all else L @ H.T, c
 
     def _rescale(self, block: "_Block", norms: np.ndarray) -> "_Block":
         free = slice(self.n_fixed, None)
