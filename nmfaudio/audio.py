@@ -379,10 +379,21 @@ def as_signal(y: ArrayLike) -> NDArray[np.floating]:
         raise AudioError("a signal has shape (samples,) or (channels, samples); a single number was given")
     if y.ndim > 1 and y.shape[-2] > 64 and y.shape[-2] > y.shape[-1]:
         raise AudioError(f"shape {y.shape} looks like (samples, channels): give (channels, samples), as y.T")
+    check_sound(y)
+    return y
+
+
+def check_sound(y: NDArray[np.floating]) -> None:
+    """Refuse samples, shape (..., samples), that cannot be meant.
+
+    Raises
+    ------
+    AudioError
+        If one is NaN, infinite or beyond 1e10.
+    """
     if not (sound := np.abs(y) <= _LOUDEST).all():  # false for NaN
         where = np.argwhere(~sound)[0]
         raise AudioError(f"sample {where[-1]} is {y[tuple(where)]:.3g}: mend the sound first, as by numpy.nan_to_num")
-    return y
 
 
 class _Source:

@@ -198,11 +198,10 @@ def _piece_frames(Y: np.ndarray) -> int:
 
 def as_block(y: np.ndarray) -> np.ndarray:
     """Samples of a block of shape (channels, samples) as floats; it may have fewer samples than channels."""
-    from .audio import as_signal, to_float
+    from .audio import check_sound, to_float
 
     y = to_float(y)
-    for channel in y:
-        as_signal(channel)  # refuses what cannot be meant
+    check_sound(y)
     return y
 
 
@@ -216,7 +215,7 @@ def powers(Y: np.ndarray, channels: str) -> np.ndarray:
     channels : {"linked", "independent"}
     """
     power = Y.real**2 + Y.imag**2
-    return power.mean(axis=0, keepdims=True) if channels == "linked" else power
+    return power.mean(axis=0, keepdims=True) if channels == "linked" and len(power) > 1 else power
 
 
 def compressed(power: np.ndarray, front_end: FrontEnd) -> np.ndarray:

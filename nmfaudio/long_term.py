@@ -88,24 +88,26 @@ class LongTermStream:
 
     def __init__(self, long_term: LongTerm, n_bins: int, n_modelled: int):
         n_above = max(0, n_bins - n_modelled)
-        self._past = np.zeros((long_term.past + 1, 3 + n_above), np.float32)  # speech, noise, absence, noise above
+        self._past = np.zeros((2, long_term.past + 1), np.float32)  # speech and noise in the modelled band
+        self._above = np.zeros((long_term.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
         self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
         self._count = 0
 
     def push(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Mask of a frame, shape (B,), from its power, shape (B,), and its mask in the modelled band, shape (F,)."""
-        mask = mask[: len(power)]
+        from .kernels.odds import raise_odds
+
+        mask = mask[: len(power)].copy()
         modelled, above = power[: len(mask)], power[len(mask) :]
-        row = self._past[self._count % len(self._past)]
-        row[0], row[1] = np.sum(mask * modelled), np.sum((1 - mask) * modelled)
-        speech, noise = self._past[:, :2].mean(axis=0, dtype=np.float64)
-        mask = _with_odds(mask, speech, noise)
+        at = self._count % len(self._above)
+        raise_odds(mask, modelled, self._past, at, _CLEAN_SNR, _MOST_SNR)
         if len(above):
             top = _top(mask)
-            row[2] = (1 - top[0]) ** 2
-            row[3:] = row[2] * above
+            row = self._above[at]
+            row[0] = (1 - top[0]) ** 2
+            row[1:] = row[0] * above
             self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above)
-            means = self._past[:, 2:].mean(axis=0, dtype=np.float64)
+            means = self._above.mean(axis=0, dtype=np.float64)
             gain = _gain_above(means[1:], means[0], self._smooth.mean(axis=0, dtype=np.float64), top)
             mask = np.concatenate([mask, gain.astype(np.float32)])
         self._count += 1
@@ -114,6 +116,7 @@ class LongTermStream:
     def reset(self) -> None:
         """Forget all that was heard."""
         self._past[:] = 0
+        self._above[:] = 0
         self._smooth[:] = 0
         self._count = 0
 

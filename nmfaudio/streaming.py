@@ -155,8 +155,9 @@ class StreamingDenoiser(Settings):
     def _clean_hop(self, heard: np.ndarray) -> np.ndarray:
         Y = self._stft.analyse(heard)
         if not self.gain_rule.changes_nothing:
-            spectra = powers(Y, self.channels)
-            Y = Y * np.stack([self._gain(*pair) for pair in zip(spectra, self._streams, strict=True)])
+            pairs = zip(powers(Y, self.channels), self._streams, strict=True)
+            gains = [self._gain(power, stream) for power, stream in pairs]
+            Y *= gains[0] if len(gains) == 1 else np.stack(gains)
         return self._stft.synthesise(Y)
 
     def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, LongTermStream]) -> np.ndarray:

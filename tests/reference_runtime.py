@@ -28,11 +28,14 @@ def minima_over(X, widths):
     return found
 
 
-def update(W, h, v, tracked, gains, a, weights, n_bins, eps, penalty, relaxation, tracked_penalty, least, most):
+def update(
+    W, h, v, tracked, gains, a, weights, n_bins, eps, penalty, relaxation, tracked_penalty, least, most, against=None
+):  # fmt: skip
     """New activations of one frame; `most` bounds the factor's natural logarithm."""
     A = gains * rows_of(tracked[None], len(v), n_bins)[0]
     q = weights * v / (W @ h + a @ A + eps)
-    ratio = np.maximum(W.T @ q / (W.T @ weights + penalty), least)
+    opposed = 0 if against is None else against.T @ q
+    ratio = np.maximum(W.T @ q / (W.T @ weights + penalty + opposed), least)
     factor = np.exp(np.clip(relaxation * np.log(ratio), -most, most))
     return h * factor, a * (A @ q) / (A @ weights + tracked_penalty)
 
@@ -42,6 +45,14 @@ def shares(S, N, tracked, a, speech_gains, noise_gains, power):
     S = S + np.einsum("jt,jf,jft->ft", a, speech_gains, atoms)
     N = N + np.einsum("jt,jf,jft->ft", a, noise_gains, atoms)
     return (S / (S + N)) ** power[:, None], (N / (S + N)) ** power[:, None]
+
+
+def raised_odds(masks, powers, clean_snr, most_snr):
+    """Mask of the last of some frames (n, F), those that are averaged over."""
+    speech, noise = (masks * powers).sum(), ((1 - masks) * powers).sum()
+    snr = min(speech / noise, most_snr) if speech else 0
+    odds, mask = 1 + (snr / clean_snr) ** 2, masks[-1]
+    return odds * mask / (odds * mask + 1 - mask)
 
 
 def extrapolate(x, y, strength):

@@ -16,7 +16,7 @@ from nmfaudio import Denoiser, NmfaudioError, StreamingDenoiser
 from nmfaudio.decompose import decomposition_for
 from nmfaudio.dictionary import Dictionary, FrontEnd, available
 from nmfaudio.gain import GainRule, power_mask
-from nmfaudio.kernels.unfolded_run import update_frame
+from nmfaudio.kernels.frame_updates import explain_frame
 from nmfaudio.metrics import si_sdr
 
 SMALL = random_dictionary(LOOKING_AHEAD)
@@ -276,7 +276,7 @@ def arrays_size():
 
 def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
     stream = StreamingDenoiser(500, 2, SMALL_CAUSAL, noise=PROFILE)
-    compiled = len(getattr(update_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
+    compiled = len(getattr(explain_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
     y = noise(800, 2)
     tracemalloc.start()
     try:
@@ -288,7 +288,7 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
         assert arrays_size() - before < 1_000  # what was heard since takes 51 kB
     finally:
         tracemalloc.stop()
-    assert len(getattr(update_frame, "signatures", ())) == compiled
+    assert len(getattr(explain_frame, "signatures", ())) == compiled
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import reference_runtime as reference
 
+from nmfaudio.kernels.bfloat16 import halved
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.extrapolation import extrapolate
-from nmfaudio.kernels.frame import shares_frame
+from nmfaudio.kernels.frame_updates import products, shares_frame, update_frame
+from nmfaudio.kernels.odds import raise_odds
 from nmfaudio.kernels.spans import (
     means_of_past,
     means_over,
@@ -15,7 +17,7 @@ from nmfaudio.kernels.spans import (
     minima_over,
     running_sums,
 )
-from nmfaudio.kernels.unfolded_run import explain_block, relaxed_update, shares, update_frame
+from nmfaudio.kernels.unfolded_run import explain_block, relaxed_update, shares
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 SPANS = np.array([(-3, -1), (0, 0), (-2, 4), (1, 6), (-1, -1)])
@@ -114,34 +116,88 @@ def problem(n_frames, n_tracked=3, n_atoms=6, n_bins=5, n_bands=3, n_parts=2, se
     return p, n_bins
 
 
-def wanted(p, n_bins, eps, t):
+def wanted(p, n_bins, eps, t, against=None):
     names = ("W", "h", "v", "tracked", "gains", "a", "weights", "penalty", "relaxation", "tracked_penalty")
     q = {name: p[name].astype(float) for name in names}
     return reference.update(
         q["W"], q["h"][:, t], q["v"][:, t], q["tracked"][:, :, t], q["gains"], q["a"][:, t], q["weights"], n_bins, eps,
-        q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), MOST,
+        q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), MOST, against,
     )  # fmt: skip
 
 
+EPS, MOST_LOG2 = np.float32(1e-4), np.float32(MOST / np.log(2))
+
+
 @pytest.mark.parametrize("n_tracked", [1, 2, 3, 4])
-def test_an_update_of_a_block_and_of_a_frame_are_that_of_the_formulas(n_tracked):
+def test_an_update_of_a_block_is_that_of_the_formulas(n_tracked):
     p, n_bins = problem(4, n_tracked)
-    eps, most = np.float32(1e-4), np.float32(MOST / np.log(2))
     H, a, R, num, den = p["h"].copy(), p["a"].copy(), p["W"] @ p["h"], *(np.empty_like(p["a"]) for _ in range(2))
-    explain_block(p["v"], R, p["tracked"], p["gains"], p["folded"], a, p["weights"], n_bins, eps, num, den)
-    relaxed_update(H, p["W"].T @ R, p["denominator"], p["relaxation"], LEAST, most)
+    explain_block(p["v"], R, p["tracked"], p["gains"], p["folded"], a, p["weights"], n_bins, EPS, num, den)
+    relaxed_update(H, p["W"].T @ R, p["denominator"], p["relaxation"], LEAST, MOST_LOG2)
     a *= num / (den + p["tracked_penalty"][:, None])
     for t in range(4):
-        want_h, want_a = wanted(p, n_bins, float(eps), t)
+        want_h, want_a = wanted(p, n_bins, float(EPS), t)
         np.testing.assert_allclose(H[:, t], want_h, rtol=2e-5)
         np.testing.assert_allclose(a[:, t], want_a, rtol=2e-5)
-        h, own = p["h"][:, t].copy(), p["a"][:, t].copy()
-        update_frame(
-            p["W"], p["W"][:0], h, p["v"][:, t].copy(), p["tracked"][:, :, t].copy(), p["gains"], p["folded"], own,
-            p["weights"], n_bins, eps, p["denominator"], p["relaxation"], p["tracked_penalty"], LEAST, most,
-        )  # fmt: skip
-        np.testing.assert_allclose(h, want_h, rtol=2e-5)
-        np.testing.assert_allclose(own, want_a, rtol=2e-5)
+
+
+def exact_in_halves(X):
+    return (X.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+@pytest.mark.parametrize("n_tracked, n_parts, opposed", [(1, 2, False), (3, 9, False), (4, 9, True)])
+@pytest.mark.parametrize("in_halves", [False, True])
+def test_an_update_of_a_frame_is_that_of_the_formulas(in_halves, n_tracked, n_parts, opposed):
+    p, n_bins = problem(4, n_tracked, n_parts=n_parts)
+    against = exact_in_halves(np.random.default_rng(1).random((int(opposed), *p["W"].shape)).astype(np.float32))
+    if in_halves:
+        p["W"] = exact_in_halves(p["W"])
+    W = halved(p["W"])
+    assert W.dtype == (np.uint16 if in_halves else np.float32)
+    for t in range(4):
+        want_h, want_a = wanted(p, n_bins, float(EPS), t, against[0] if opposed else None)
+        for modelled in (False, True):  # before the call
+            h, a = p["h"][:, t].copy(), p["a"][:, t].copy()
+            model = p["W"] @ h if modelled else np.zeros(len(W), np.float32)
+            update_frame(
+                W, halved(against) if in_halves else against, not modelled, model, h, p["v"][:, t].copy(),
+                p["tracked"][:, :, t].copy(), p["gains"], p["folded"], a, p["weights"], n_bins, EPS,
+                p["weights"] @ p["W"] + p["penalty"], p["relaxation"], p["tracked_penalty"], LEAST, MOST_LOG2,
+            )  # fmt: skip
+            np.testing.assert_allclose(h, want_h, rtol=2e-5)
+            np.testing.assert_allclose(a, want_a, rtol=2e-5)
+
+
+@pytest.mark.parametrize("n_rows", [1, 16, 37])
+def test_products_of_halves_are_those_of_what_they_stand_for(n_rows):
+    rng = np.random.default_rng(0)
+    X, h = rng.standard_normal((n_rows, 5)).astype(np.float32), rng.random(5).astype(np.float32)
+    X[0] = np.float32([0, 1e-38, -1e-20, 1e30, 1e-45])
+    for Y in (X, exact_in_halves(X)):
+        out = np.empty(n_rows, np.float32)
+        products(halved(Y), h, out)
+        np.testing.assert_allclose(out, Y.astype(float) @ h, rtol=1e-5, atol=1e-6)
+
+
+def test_a_matrix_is_halved_only_where_nothing_is_lost():
+    X = np.float32([[1, 0.5], [-3, 0]])
+    assert halved(X).nbytes == X.nbytes // 2
+    X[1, 1] = 1 + 2**-10
+    assert halved(X) is X
+
+
+@pytest.mark.parametrize("level", [0, 1e-30, 1, 1e15])
+def test_odds_of_a_frame_rise_with_the_ratio_of_the_time_before(level):
+    rng = np.random.default_rng(0)
+    past = np.zeros((2, 4), np.float32)
+    powers, masks = (rng.random((6, 3)) * level).astype(np.float32), rng.random((6, 3)).astype(np.float32)
+    masks[1:4] = np.float32(0.999)
+    for t in range(6):
+        mask = masks[t].copy()
+        raise_odds(mask, powers[t], past, t % 4, np.float32(50), np.float32(1e4))
+        near = slice(max(0, t - 3), t + 1)
+        want = reference.raised_odds(masks[near].astype(float), powers[near].astype(float), 50, 1e4)
+        np.testing.assert_allclose(mask, want, rtol=1e-5)
 
 
 def test_a_nan_in_a_frame_stays_in_it():

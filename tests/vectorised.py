@@ -70,15 +70,37 @@ def shares_frame(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
     shares(S[:, None], N[:, None], tracked[:, :, None], a[:, None], speech_gains, noise_gains, power, tiny)
 
 
+def singles(X):
+    return X if X.dtype == np.float32 else (X.astype(np.uint32) << 16).view(np.float32)
+
+
+def products(X, h, out):
+    out[:] = singles(X) @ h
+
+
 def update_frame(
-    W, against, h, v, tracked, gains, folded, a, weights, n_bins, eps,
+    W, against, to_model, model, h, v, tracked, gains, folded, a, weights, n_bins, eps,
     denominator, relaxation, tracked_penalty, least, most,
 ):  # fmt: skip
-    R, H, num, den = (W @ h)[:, None], h[:, None].copy(), *np.empty((2, len(a), 1), W.dtype)
+    W, R, H, num, den = singles(W), model[:, None], h[:, None].copy(), *np.empty((2, len(a), 1), h.dtype)
+    if to_model:
+        R += (W @ h)[:, None]
     explain_block(v[:, None], R, tracked[:, :, None], gains, folded, a[:, None], weights, n_bins, eps, num, den)
-    relaxed_update(H, W.T @ R, denominator + (against.T @ R[: len(against), 0]), relaxation, least, most)
+    opposed = (singles(against) * R).sum(axis=(0, 1))
+    relaxed_update(H, W.T @ R, denominator + opposed, relaxation, least, most)
     h[:] = H[:, 0]
     a *= num[:, 0] / (den[:, 0] + tracked_penalty)
+
+
+def average(bands, edges, x, out):
+    out[:] = bands @ x
+
+
+def raise_odds(mask, power, past, at, clean_snr, most_snr):
+    past[:, at] = mask @ power, (1 - mask) @ power
+    speech, noise = past.sum(axis=1, dtype=float)
+    odds = 1 + (speech / max(noise, speech / most_snr, np.finfo(np.float32).tiny) / clean_snr) ** 2
+    mask[:] = odds * mask / (odds * mask + 1 - mask)
 
 
 def running_sums(X, before, sums):
@@ -116,13 +138,16 @@ RUN_TIME = {
     "nmfaudio.kernels.unfolded_run.explain_block": explain_block,
     "nmfaudio.kernels.unfolded_run.relaxed_update": relaxed_update,
     "nmfaudio.kernels.unfolded_run.shares": shares,
-    "nmfaudio.decompose.stream.update_frame": update_frame,
+    "nmfaudio.kernels.frame_updates.update_frame": update_frame,
+    "nmfaudio.kernels.frame_updates.products": products,
     "nmfaudio.kernels.spans.running_sums": running_sums,
     "nmfaudio.kernels.spans.means_over": means_over,
     "nmfaudio.kernels.spans.minima_over": minima_over,
-    "nmfaudio.decompose.stream.shares_frame": shares_frame,
-    "nmfaudio.kernels.frame.means_of_past": means_of_past,
-    "nmfaudio.kernels.frame.minima_of_past": minima_of_past,
+    "nmfaudio.kernels.frame_updates.shares_frame": shares_frame,
+    "nmfaudio.kernels.frame_stack.average": average,
+    "nmfaudio.kernels.frame_stack.means_of_past": means_of_past,
+    "nmfaudio.kernels.frame_stack.minima_of_past": minima_of_past,
+    "nmfaudio.kernels.odds.raise_odds": raise_odds,
 }
 """What denoising runs on."""
 

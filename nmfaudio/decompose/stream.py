@@ -4,8 +4,8 @@ import numpy as np
 
 from ..errors import NmfaudioError
 from ..gain import power_mask
-from ..kernels.frame import shares_frame, stack_frame
-from ..kernels.unfolded_run import update_frame
+from ..kernels.frame_stack import stack_frame
+from ..kernels.frame_updates import explain_frame
 from ..noise import refined
 from .context import LEAST_MEAN, LEAST_SHARE, Context
 from .unfolded import EPS, LEAST, MOST_LOG2, TINY, Stage
@@ -25,6 +25,8 @@ class ContextStream:
         self._masked = tuple(np.zeros((n, size), np.float32) for size in masked)
         spans = ((1 - context.smooth, 0),), *(getattr(context, name) for name in _SPANS)
         self._spans = tuple(np.array(value, np.int64).reshape(-1, 2) for value in spans)
+        inside = context.bands > 0
+        self._edges = np.stack([inside.argmax(axis=1), F - inside[:, ::-1].argmax(axis=1)], axis=1)
         self._stack = np.empty(context.n_rows, np.float32)
         self._tracked = np.empty((context.n_tracked, F + B), np.float32)
         self._at = -1
@@ -41,7 +43,7 @@ class ContextStream:
         self._at = (self._at + 1) % (c.past + 1)
         v, mask = np.ascontiguousarray(v), np.ascontiguousarray(mask)
         stack_frame(
-            v, mask, c.bands, self._heard, self._masked, self._at, self._spans, c.estimates,
+            v, mask, c.bands, self._edges, self._heard, self._masked, self._at, self._spans, c.estimates,
             LEAST_SHARE, LEAST_MEAN, self._stack, self._tracked,
         )  # fmt: skip
         return self._stack, self._tracked
@@ -56,20 +58,12 @@ class StageStream:
 
     def __init__(self, stage: Stage):
         self.stage, self.context = stage, ContextStream(stage.context)
-        self._start = [stage.P[name].astype(np.float32) for name in ("start", "tracked_start")]
 
     def push(self, v: np.ndarray, mask: np.ndarray = _NO_MASK) -> tuple[np.ndarray, np.ndarray]:
         """Estimates S, N of shape (F,) of the frame v and its mask by the stage before."""
         stack, tracked = self.context.push(v, mask)
-        h, a = (start.copy() for start in self._start)
-        for u in self.stage.layers:
-            update_frame(
-                u.W, u.against, h, stack, tracked, u.gains, u.folded, a, u.weights, len(v), EPS,
-                u.denominator, u.relaxation, u.tracked_penalty, LEAST, MOST_LOG2,
-            )  # fmt: skip
-        P = self.stage.P
-        S, N = P["speech"] @ h, P["noise"] @ h
-        shares_frame(S, N, tracked, a, P["speech_gains"], P["noise_gains"], P["power"], TINY)
+        S, N = np.empty_like(v), np.empty_like(v)
+        explain_frame(stack, tracked, len(v), *self.stage.frame_arrays, EPS, LEAST, MOST_LOG2, TINY, S, N)
         return S, N
 
 

@@ -139,29 +139,35 @@ def estimates(
     return (S / total) ** P["power"], (N / total) ** P["power"]
 
 
-class Layer:
-    """Arrays of one update as its run-time kernels take them, and what is the same for all frames.
+class Layers:
+    """Arrays of all updates as their run-time kernels take them, a layer each, and what is the same for all frames.
 
     Parameters
     ----------
     P : mapping of str to ndarray
-    layer : int
+    order : list of int
     context : Context
     """
 
-    def __init__(self, P: Mapping[str, np.ndarray], layer: int, context: Context) -> None:
-        def array(name: str) -> np.ndarray:
-            return np.ascontiguousarray(P[f"{name}{layer}"], np.float32)
+    def __init__(self, P: Mapping[str, np.ndarray], order: list[int], context: Context) -> None:
+        numbers = sorted(set(order))
+        against = {i: P[f"against{i}"] for i in numbers if f"against{i}" in P}
 
-        self.W, self.weights, self.gains, self.relaxation = map(array, ("atoms", "weights", "gains", "relaxation"))
-        self.denominator = self.weights @ self.W + array("penalty") + LEAST
-        self.against = array("against") if f"against{layer}" in P else np.empty((0, self.W.shape[1]), np.float32)
-        self.tracked_penalty = array("tracked_penalty") + LEAST
-        self.first_model = self.W @ np.asarray(P["start"], np.float32)
+        def stacked(name: str) -> np.ndarray:
+            return np.stack([P[f"{name}{i}"] for i in numbers], dtype=np.float32)
+
+        self.order = np.array([numbers.index(i) for i in order])
+        self.W, self.weights, self.gains, self.relaxation = map(stacked, ("atoms", "weights", "gains", "relaxation"))
+        explained = np.stack([c @ W for c, W in zip(self.weights, self.W, strict=True)])
+        self.denominator = explained + stacked("penalty") + LEAST
+        self.against = np.array([*against.values()], np.float32).reshape(-1, *self.W.shape[1:])
+        self.opposing = np.array([[*against].index(i) if i in against else -1 for i in numbers])  # which of `against`
+        self.tracked_penalty = stacked("tracked_penalty") + LEAST
+        self.first_model = self.W[self.order[0]] @ np.asarray(P["start"], np.float32)
         n_bins, n_bands = context.n_bins, context.n_bands
-        weighted = self.weights * self.gains  # summed over the rows of the stack that a row of a tracked atom goes to
-        bands = weighted[:, n_bins:].reshape(len(weighted), -1, n_bands).sum(axis=1)
-        self.folded = np.concatenate([weighted[:, :n_bins], bands], axis=1)
+        weighted = self.weights[:, None] * self.gains  # summed over the rows of a stack that share a tracked row
+        bands = weighted[..., n_bins:].reshape(*weighted.shape[:2], -1, n_bands).sum(axis=2)
+        self.folded = np.concatenate([weighted[..., :n_bins], bands], axis=2)
 
 
 class Stage:
@@ -178,10 +184,26 @@ class Stage:
         self.P, self.order, self.context = P, order, context
 
     @cached_property
-    def layers(self) -> list[Layer]:
-        """The layer of each update."""
-        layers = {i: Layer(self.P, i, self.context) for i in set(self.order)}
-        return [layers[i] for i in self.order]
+    def layers(self) -> Layers:
+        """Arrays of the updates."""
+        return Layers(self.P, self.order, self.context)
+
+    @cached_property
+    def frame_arrays(self) -> tuple[np.ndarray, tuple, tuple, tuple]:
+        """Order, layers, start and sources as :func:`nmfaudio.kernels.frame_updates.explain_frame` takes them."""
+        from ..kernels.bfloat16 import halved
+
+        def single(*names: str) -> tuple[np.ndarray, ...]:
+            return tuple(np.ascontiguousarray(self.P[name], np.float32) for name in names)
+
+        u = self.layers
+        layers = (halved(u.W), halved(u.against), u.opposing, u.weights, u.gains, u.folded, u.denominator, u.relaxation)
+        return (
+            u.order,
+            (*layers, u.tracked_penalty),
+            (*single("start", "tracked_start"), u.first_model),
+            (halved(np.concatenate(single("speech", "noise"))), *single("speech_gains", "noise_gains", "power")),
+        )
 
     def __call__(
         self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice = slice(None)
@@ -204,23 +226,24 @@ class Stage:
     def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from ..kernels.unfolded_run import explain_block, relaxed_update
 
-        P, n = self.P, stack.shape[1]
+        P, u, n = self.P, self.layers, stack.shape[1]
         H, a = np.repeat(P["start"][:, None], n, axis=1), np.repeat(P["tracked_start"][:, None], n, axis=1)
         R, p = np.empty_like(stack), np.empty_like(H)
         numerator, denominator = np.empty_like(a), np.empty_like(a)
-        for i, u in enumerate(self.layers):
-            if i == 0:  # all frames start alike
+        for update, i in enumerate(u.order):
+            if update == 0:  # all frames start alike
                 R[:] = u.first_model[:, None]
             else:
-                np.dot(u.W, H, out=R)
+                np.dot(u.W[i], H, out=R)
             explain_block(
-                stack, R, tracked, u.gains, u.folded, a, u.weights, self.context.n_bins, EPS, numerator, denominator
-            )
-            np.dot(u.W.T, R, out=p)
-            if len(u.against):
-                p /= 1 + (u.against.T @ R) / u.denominator[:, None]
-            relaxed_update(H, p, u.denominator, u.relaxation, LEAST, MOST_LOG2)
-            a *= numerator / (denominator + u.tracked_penalty[:, None])
+                stack, R, tracked, u.gains[i], u.folded[i], a, u.weights[i], self.context.n_bins, EPS, numerator,
+                denominator,
+            )  # fmt: skip
+            np.dot(u.W[i].T, R, out=p)
+            if u.opposing[i] >= 0:
+                p /= 1 + (u.against[u.opposing[i]].T @ R) / u.denominator[i][:, None]
+            relaxed_update(H, p, u.denominator[i], u.relaxation[i], LEAST, MOST_LOG2)
+            a *= numerator / (denominator + u.tracked_penalty[i][:, None])
         return self.shares(H, a, tracked)
 
     def shares(self, H: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
-"""Unfolded updates at run time, in single precision: blocks of frames around matrix products, and one frame at once.
+"""Unfolded updates of blocks of frames at run time, in single precision, around matrix products.
 
-Frames are columns here, as in V, so that the inner loops run over frames, or over the atoms where there is one frame.
+Frames are columns here, as in V, so that the inner loops run over frames. :mod:`nmfaudio.kernels.frame` is for one.
 The stack of a frame is its ``F`` bins and below them parts of ``B`` bands each; the tracked atoms are given once in
 bins and once in bands, and the bands repeat down the stack.
 """
@@ -81,7 +81,8 @@ def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerat
 
 
 @jit
-def _relaxed(h, p, scale, relaxation, least, most):
+def relaxed(h, p, scale, relaxation, least, most):
+    """One activation of :func:`relaxed_update`, whose denominator is ``1 / scale``."""
     ratio = p * scale
     return h * exp2(min(max(relaxation * log2(least if ratio < least else ratio), -most), most))
 
@@ -103,7 +104,7 @@ def relaxed_update(H, P, denominator, relaxation, least, most):
     for k in range(H.shape[0]):
         h, p, scale, g = H[k], P[k], _ONE / denominator[k], relaxation[k]
         for t in range(H.shape[1]):
-            h[t] = _relaxed(h[t], p[t], scale, g, least, most)
+            h[t] = relaxed(h[t], p[t], scale, g, least, most)
 
 
 @jit
@@ -134,86 +135,3 @@ def shares(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
             scale = _ONE / (x + y)
             s[t] = exp2(p * log2(max(x * scale, tiny)))
             n[t] = exp2(p * log2(max(y * scale, tiny)))
-
-
-@jit
-def update_frame(
-    W, against, h, v, tracked, gains, folded, a, weights, n_bins, eps,
-    denominator, relaxation, tracked_penalty, least, most
-):  # fmt: skip
-    """Update the activations h and a of one frame; each row of W is read once for both products.
-
-    Parameters
-    ----------
-    W : ndarray, shape (D, K)
-    against : ndarray, shape (D, K) or (0, K)
-        How much each row speaks against each atom.
-    h : ndarray, shape (K,)
-        Changed in place.
-    v : ndarray, shape (D,)
-        Stack of the frame.
-    tracked : ndarray, shape (J, F + B)
-    a : ndarray, shape (J,)
-        Changed in place.
-    gains, folded, weights, n_bins, eps
-        As in :func:`explain_block`.
-    denominator, relaxation, least, most
-        As in :func:`relaxed_update`.
-    tracked_penalty : ndarray, shape (J,)
-    """
-    n_rows, n_atoms = W.shape
-    n_bands = tracked.shape[1] - n_bins
-    zero = W.dtype.type(0)
-    model, p = np.empty(n_rows, W.dtype), np.zeros(n_atoms, W.dtype)
-    model[:] = eps
-    for j in range(len(tracked)):
-        start, stop = 0, n_bins
-        while start < n_rows:
-            atom = tracked[j, :n_bins] if start == 0 else tracked[j, n_bins:]
-            g, r = gains[j, start:stop], model[start:stop]
-            for d in range(stop - start):
-                r[d] += a[j] * g[d] * atom[d]
-            start, stop = stop, stop + n_bands
-    d = 0
-    while d < n_rows:  # four rows at a time, which share the reads of h and p
-        last = n_rows - 1
-        w0, w1, w2, w3 = W[d], W[min(d + 1, last)], W[min(d + 2, last)], W[min(d + 3, last)]
-        r0, r1, r2, r3 = zero, zero, zero, zero
-        for k in range(n_atoms):
-            x = h[k]
-            r0 += w0[k] * x
-            r1 += w1[k] * x
-            r2 += w2[k] * x
-            r3 += w3[k] * x
-        model[d] = weights[d] * v[d] / (model[d] + r0)
-        q0, q1, q2, q3 = model[d], zero, zero, zero
-        if d + 1 < n_rows:
-            q1 = weights[d + 1] * v[d + 1] / (model[d + 1] + r1)
-            model[d + 1] = q1
-        if d + 2 < n_rows:
-            q2 = weights[d + 2] * v[d + 2] / (model[d + 2] + r2)
-            model[d + 2] = q2
-        if d + 3 < n_rows:
-            q3 = weights[d + 3] * v[d + 3] / (model[d + 3] + r3)
-            model[d + 3] = q3
-        for k in range(n_atoms):
-            p[k] += w0[k] * q0 + w1[k] * q1 + w2[k] * q2 + w3[k] * q3
-        d += 4
-    opposed = denominator.copy()
-    for d in range(len(against)):
-        q, row = model[d], against[d]
-        for k in range(n_atoms):
-            opposed[k] += q * row[k]
-    for k in range(n_atoms):
-        h[k] = _relaxed(h[k], p[k], _ONE / opposed[k], relaxation[k], least, most)
-    for j in range(len(tracked)):
-        start, stop, num, den = 0, n_bins, zero, tracked_penalty[j]
-        while start < n_rows:
-            atom = tracked[j, :n_bins] if start == 0 else tracked[j, n_bins:]
-            g, q = gains[j, start:stop], model[start:stop]
-            for d in range(stop - start):
-                num += q[d] * g[d] * atom[d]
-            start, stop = stop, stop + n_bands
-        for b in range(tracked.shape[1]):
-            den += folded[j, b] * tracked[j, b]
-        a[j] *= num / den

@@ -1,4 +1,4 @@
-"""One frame of a stream: its stack and tracked atoms from what was heard before, and the shares of its sources.
+"""One frame of a stream: its stack and tracked atoms from what was heard before.
 
 What was heard is kept as rows, twice, so that any span that ends now is one piece of memory: `at` is the row of the
 frame in the first half.
@@ -7,14 +7,13 @@ frame in the first half.
 import numpy as np
 
 from ._jit import jit
-from .elementary import exp2, log2
 from .spans import means_of_past, minima_of_past
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @jit
-def stack_frame(v, mask, bands, heard, masked, at, spans, estimates, least_share, least_mean, stack, tracked):
+def stack_frame(v, mask, bands, edges, heard, masked, at, spans, estimates, least_share, least_mean, stack, tracked):
     """Stack and tracked atoms of a frame, see `nmfaudio.decompose.context`.
 
     Parameters
@@ -23,6 +22,8 @@ def stack_frame(v, mask, bands, heard, masked, at, spans, estimates, least_share
     mask : ndarray, shape (F,) or (0,)
         By the stage before, if there is one.
     bands : ndarray, shape (B, F)
+    edges : ndarray, shape (B, 2), int64
+        First bin of each band, and the one behind its last.
     heard : tuple of ndarray, shapes (2 n, F), (2 n, B), (2 n, F), (2 n, B)
         Last n frames, in bins and in bands, and both smoothed; this one is added.
     masked : tuple of ndarray, shapes (2 n, F), (2 n, F), (2 n, B), (2 n, B)
@@ -40,13 +41,15 @@ def stack_frame(v, mask, bands, heard, masked, at, spans, estimates, least_share
     V, V_bands, smooth, smooth_bands = heard
     newest, means, minima, speech_means, noise_means, floors, noise_spectra = spans
     n_bins, now = len(v), at + len(V) // 2
-    v_bands = np.dot(bands, v)
+    v_bands = np.empty(len(bands), v.dtype)
+    average(bands, edges, v, v_bands)
     _keep(V, at, v)
     _keep(V_bands, at, v_bands)
-    average = np.empty((1, n_bins), v.dtype)
-    means_of_past(V, now, newest, average)
-    _keep(smooth, at, average[0])
-    _keep(smooth_bands, at, np.dot(bands, average[0]))
+    smoothed, in_bands = np.empty((1, n_bins), v.dtype), np.empty(len(bands), v.dtype)
+    means_of_past(V, now, newest, smoothed)
+    average(bands, edges, smoothed[0], in_bands)
+    _keep(smooth, at, smoothed[0])
+    _keep(smooth_bands, at, in_bands)
 
     parts = stack[n_bins:].reshape(-1, len(bands))
     atoms = np.empty((len(tracked), n_bins), v.dtype)
@@ -60,11 +63,11 @@ def stack_frame(v, mask, bands, heard, masked, at, spans, estimates, least_share
         noise, shares, noise_bands, speech_bands = masked
         share = _ONE - mask
         v_noise = v * share
-        v_noise_bands = np.dot(bands, v_noise)
+        average(bands, edges, v_noise, in_bands)
         _keep(noise, at, v_noise)
         _keep(shares, at, share)
-        _keep(noise_bands, at, v_noise_bands)
-        _keep(speech_bands, at, np.maximum(v_bands - v_noise_bands, _ZERO))
+        _keep(noise_bands, at, in_bands)
+        _keep(speech_bands, at, np.maximum(v_bands - in_bands, _ZERO))
         means_of_past(speech_bands, now, speech_means, parts[i : i + len(speech_means)])
         means_of_past(noise_bands, now, noise_means, parts[i + len(speech_means) :])
         spectra = atoms[j : j + len(noise_spectra)]
@@ -81,36 +84,20 @@ def stack_frame(v, mask, bands, heard, masked, at, spans, estimates, least_share
     for j in range(len(atoms)):
         atoms[j] *= scale
         tracked[j, :n_bins] = atoms[j]
-        tracked[j, n_bins:] = np.dot(bands, atoms[j])
+        average(bands, edges, atoms[j], tracked[j, n_bins:])
+
+
+@jit
+def average(bands, edges, x, out):
+    """``bands @ x``; arguments as in :func:`stack_frame`."""
+    for b in range(len(out)):
+        total = _ZERO
+        for f in range(edges[b, 0], edges[b, 1]):
+            total += bands[b, f] * x[f]
+        out[b] = total
 
 
 @jit
 def _keep(rows, at, row):
     rows[at] = row
     rows[at + len(rows) // 2] = row
-
-
-@jit
-def shares_frame(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
-    """:func:`nmfaudio.kernels.unfolded_run.shares` of one frame.
-
-    Parameters
-    ----------
-    S, N : ndarray, shape (F,)
-    tracked : ndarray, shape (J, at least F)
-    a : ndarray, shape (J,)
-    speech_gains, noise_gains : ndarray, shape (J, F)
-    power : ndarray, shape (F,)
-    tiny : float
-    """
-    for j in range(len(tracked)):
-        atom, g, h, scale = tracked[j], speech_gains[j], noise_gains[j], a[j]
-        for f in range(len(S)):
-            part = scale * atom[f]
-            S[f] += g[f] * part
-            N[f] += h[f] * part
-    for f in range(len(S)):
-        x, y, p = max(S[f], tiny), max(N[f], tiny), power[f]
-        scale = _ONE / (x + y)
-        S[f] = exp2(p * log2(max(x * scale, tiny)))
-        N[f] = exp2(p * log2(max(y * scale, tiny)))
