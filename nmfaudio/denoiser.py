@@ -1,7 +1,7 @@
 """Denoising of whole signals and of long recordings piece by piece, with the same result either way."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .errors import AudioError, NmfaudioError
 from .gain import GainRule, power_mask
 from .long_term import LongTerm
 from .noise import profile_for
-from .parallel import n_cores
+from .parallel import ahead, n_cores
 from .stft import STFT
 
 _LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the latter for each core
@@ -38,6 +38,26 @@ class Settings:
     def _stft_at(self, sr: float) -> STFT:
         front_end = self.dictionary.front_end
         return STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
+
+
+class _Piece(NamedTuple):
+    """Frames that are explained at a time.
+
+    Attributes
+    ----------
+    spectra, power : ndarray, shape (channels, F, N)
+    V : list of ndarray, shape (n_bins, M)
+        For each mask, the compressed magnitude of these frames and of those around them.
+    frames : slice
+        Which of those these frames are.
+    last : bool
+    """
+
+    spectra: np.ndarray
+    power: np.ndarray
+    V: list[np.ndarray]
+    frames: slice
+    last: bool
 
 
 class Denoiser(Settings):
@@ -143,56 +163,64 @@ class Denoiser(Settings):
             return
         stft = self._stft_at(sr)
         spectra = Spectra(stft, map(as_block, blocks))
-        found, window = self._decomposition, self._long_term
-        coming: list[np.ndarray] = []  # spectra of the newest frames
-        held, first, done = None, 0, 0  # spectra of frames first.., and the frames whose gain is applied
-        mask: np.ndarray | None = None  # of the frames first..explained
-        explained, end = 0, 0
-        pending = None  # frames with their gain applied that later frames still overlap
-        for Y, last in spectra:
-            coming.append(Y)
-            end += Y.shape[-1]
-            stop = end if last else (end - found.future_frames) // found.segment_frames * found.segment_frames
-            if not last and stop - explained < _piece_frames(Y):
-                continue
-            held = np.concatenate([*([] if held is None else [held]), *coming], axis=-1)
-            coming = []
-            power = powers(held, self.channels)
-            new = self._mask(power, slice(explained - first, stop - first))
-            mask = new if mask is None else np.concatenate([mask, new], axis=-1)
-            explained = stop
-            if not last:
-                stop = max(done, stop - window.future)
-            gain = self._gain(power[..., : explained - first], mask)[..., done - first : stop - first]
-            masked = held[..., done - first : stop - first]
-            pending = masked.copy() if pending is None else np.concatenate([pending, masked], axis=-1)
-            pending[..., pending.shape[-1] - gain.shape[-1] :] *= gain
-            done = stop
-            keep = max(first, min(explained - found.past_frames, done - window.past))
-            # copies let go of what they were cut from
-            held, mask, first = held[..., keep - first :].copy(), mask[..., keep - first :].copy(), keep
-            reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
+        reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
+        pending: np.ndarray | None = None  # frames that later ones still overlap
+        n_given = 0
+        for Y, last in self._cleaned(self._pieces(spectra)):
+            pending = Y if pending is None else np.concatenate([pending, Y], axis=-1)
             hops = pending.shape[-1] - reach
             if last:
-                yield stft.synthesis(pending, spectra.n_samples - spectra.n_given)
+                yield stft.synthesis(pending, spectra.n_samples - n_given)
             elif hops > 0:
                 yield stft.synthesis(pending[..., : hops + reach], hops * stft.hop_length)
-                spectra.n_given += hops * stft.hop_length
+                n_given += hops * stft.hop_length
                 pending = pending[..., hops:]
 
-    def _mask(self, power: np.ndarray, frames: slice) -> np.ndarray:
-        """Share of speech of some frames, shape (channels, F, N), for the power of those around them."""
-        front_end, mask_power = self.dictionary.front_end, self.gain_rule.mask_power
-        return np.stack([power_mask(*self._decomposition(compressed(X, front_end), frames), mask_power) for X in power])
+    def _pieces(self, spectra: "Spectra") -> "Iterator[_Piece]":
+        found, n = self._decomposition, min(n_cores(), _MOST_CORES)
+        held: list[np.ndarray] = []
+        first, start, end = 0, 0, 0  # frames held, from first on, and those of earlier pieces, up to start
+        for Y, last in spectra:
+            held.append(Y)
+            end += Y.shape[-1]
+            stop = end if last else (end - found.future_frames) // found.segment_frames * found.segment_frames
+            if not last and stop - start < _piece_frames(Y, n):
+                continue
+            around = np.concatenate(held, axis=-1)
+            power = powers(around, self.channels)
+            V = [compressed(X, self.dictionary.front_end) for X in power]
+            frames = slice(start - first, stop - first)
+            yield _Piece(around[..., frames], power[..., frames], V, frames, last)
+            keep = max(first, stop - found.past_frames)
+            held, first, start = [around[..., keep - first :].copy()], keep, stop  # a copy lets go of the rest
+
+    def _explained(self, piece: "_Piece") -> "tuple[_Piece, list[tuple[np.ndarray, np.ndarray]]]":
+        return piece, [self._decomposition(V, piece.frames) for V in piece.V]
+
+    def _cleaned(self, pieces: "Iterable[_Piece]") -> Iterator[tuple[np.ndarray, bool]]:
+        """Spectra with their gain, once all frames are known that it depends on, and whether they are the last."""
+        window = self._long_term
+        held: tuple[np.ndarray, ...] = ()
+        first, done = 0, 0  # frames held, from first on, and those given
+        for piece, estimates in ahead(self._explained, pieces):
+            mask = np.stack([power_mask(S, N, self.gain_rule.mask_power) for S, N in estimates])
+            new = (piece.spectra, piece.power, mask)
+            held = tuple(np.concatenate(pair, axis=-1) for pair in zip(held, new, strict=True)) if held else new
+            Y, power, mask = held
+            end = first + Y.shape[-1]
+            stop = end if piece.last else max(done, end - window.future)
+            now = slice(done - first, stop - first)
+            yield Y[..., now] * self._gain(power, mask)[..., now], piece.last
+            keep = max(first, stop - window.past)
+            held, first, done = tuple(X[..., keep - first :].copy() for X in held), keep, stop
 
     def _gain(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Gain of every bin, shape (channels, B, N); one channel of it where channels are linked."""
         return np.stack([self.gain_rule(self._long_term(*pair)) for pair in zip(power, mask, strict=True)])
 
 
-def _piece_frames(Y: np.ndarray) -> int:
+def _piece_frames(Y: np.ndarray, n: int) -> int:
     """Frames to explain at a time: many waste less on the neighbourhood, many channels or bins take much memory."""
-    n = min(n_cores(), _MOST_CORES)
     return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, n * _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
 
 
@@ -231,7 +259,6 @@ class Spectra:
     def __init__(self, stft: STFT, blocks: Iterable[np.ndarray]):
         self.stft, self.blocks = stft, blocks
         self.n_samples = 0
-        self.n_given = 0
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, bool]]:
         """Spectra of the next frames, and whether they are the last."""

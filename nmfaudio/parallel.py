@@ -1,7 +1,7 @@
 """Work on several cores at once, in threads: kernels and matrix products let go of the interpreter."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, reduce
 from math import prod
@@ -71,6 +71,25 @@ def in_parallel(function: Callable[[Item], Result], items: Sequence[Item]) -> li
             return [future.result() for future in futures]
     finally:
         _IN_USE.release()
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results of a function of each item, in order; on several cores one is computed while that before it is used.
+
+    Items are taken in the caller's thread.
+    """
+    if n_cores() == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(1, "nmfaudio-ahead") as thread:
+        running = None
+        for item in items:
+            begun = thread.submit(function, item)
+            if running is not None:
+                yield running.result()
+            running = begun
+        if running is not None:
+            yield running.result()
 
 
 def parts(n: int, size: int) -> list[slice]:

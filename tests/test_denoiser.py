@@ -56,6 +56,19 @@ def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
     np.testing.assert_allclose(got, Denoiser(SMALL)(y, 500), atol=1e-5)
 
 
+@pytest.mark.parametrize("n_cores", [1, 2, 3])
+@pytest.mark.parametrize("channels", ["linked", "independent"])
+def test_pieces_explained_ahead_give_the_result_of_the_whole(n_cores, channels, monkeypatch):
+    y, denoiser = noise(3000, 2), Denoiser(SMALL, channels=channels)
+    want = denoiser(y, 500)
+    monkeypatch.setattr("nmfaudio.denoiser._LARGEST_PIECE", 16)
+    for module in ("denoiser", "parallel", "decompose.unfolded"):
+        monkeypatch.setattr(f"nmfaudio.{module}.n_cores", lambda: n_cores)
+    got = list(denoiser.process_blocks([y[:, :1700], y[:, 1700:]], 500))
+    assert len(got) > 2
+    np.testing.assert_allclose(np.concatenate(got, axis=1), want, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.int16])
 def test_blocks_hold_samples_of_any_kind(dtype):
     y = (noise(900, 2) * (32767 if dtype == np.int16 else 1)).astype(dtype)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from nmfaudio.factorize.divergence import Divergence
 from nmfaudio.kernels.divergence import beta_divergence
 from nmfaudio.kernels.multiplicative import ratios
-from nmfaudio.parallel import by_rows, in_parallel, n_cores, parts, shares, sum_over
+from nmfaudio.parallel import ahead, by_rows, in_parallel, n_cores, parts, shares, sum_over
 
 
 def test_results_come_in_order_and_from_all_at_once(monkeypatch):
@@ -26,6 +26,48 @@ def test_results_come_in_order_and_from_all_at_once(monkeypatch):
 def test_an_error_is_raised():
     with pytest.raises(ZeroDivisionError):
         in_parallel(lambda x: 1 / x, [1, 0])
+
+
+def test_the_next_result_is_computed_while_that_before_it_is_used(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 2)
+    here, begun, taken_in = threading.current_thread(), [threading.Event() for _ in range(3)], set()
+
+    def items():
+        for i in range(3):
+            taken_in.add(threading.current_thread())
+            yield i
+
+    def work(i):
+        begun[i].set()
+        assert threading.current_thread() is not here
+        return i * i
+
+    results = ahead(work, items())
+    assert next(results) == 0
+    assert begun[1].wait(60) and not begun[2].is_set()
+    assert list(results) == [1, 4]
+    assert taken_in == {here}
+
+
+def test_one_core_computes_a_result_when_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 1)
+    done = []
+    results = ahead(done.append, [1, 2])
+    next(results)
+    assert done == [1]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_error_ahead_is_raised_in_its_turn_and_ends_what_was_begun(n, monkeypatch):
+    monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: n)
+    results = ahead(lambda x: 1 / x, [1, 0, 2])
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    left = ahead(abs, [1, 2, 3])
+    next(left)
+    left.close()
+    assert not any(thread.name.startswith("nmfaudio-ahead") for thread in threading.enumerate())
 
 
 def test_matrix_products_inside_have_a_core_each_and_limits_are_kept():

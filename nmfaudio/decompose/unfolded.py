@@ -298,9 +298,14 @@ class UnfoldedDecomposition:
         start, stop, _ = frames.indices(V.shape[1])
         n_threads = min(n_cores(), -(-(stop - start) // _BLOCK))
         edges = np.linspace(start, stop, n_threads + 1).astype(int)
-        parts = in_parallel(lambda part: self._explain(V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
-        S, N = zip(*parts, strict=True)
-        return np.concatenate(S, axis=1), np.concatenate(N, axis=1)
+        S, N = (np.empty((len(V), stop - start), V.dtype) for _ in range(2))
+
+        def explain(part: tuple[int, int]) -> None:
+            now = slice(part[0] - start, part[1] - start)
+            S[:, now], N[:, now] = self._explain(V, *part)
+
+        in_parallel(explain, list(zip(edges[:-1], edges[1:], strict=True)))
+        return S, N
 
     def _explain(self, V: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Estimates of the frames from start to stop; each stage explains what those after it have to know, too."""
