@@ -81,8 +81,8 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
     if n_cores() == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(1, "nmfaudio-ahead") as thread:
-        running = None
+    thread, running = ThreadPoolExecutor(1, "nmfaudio-ahead"), None
+    try:
         for item in items:
             begun = thread.submit(function, item)
             if running is not None:
@@ -90,6 +90,8 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
             running = begun
         if running is not None:
             yield running.result()
+    finally:
+        thread.shutdown(cancel_futures=True)  # should the caller want no more
 
 
 def parts(n: int, size: int) -> list[slice]:
