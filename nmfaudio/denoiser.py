@@ -16,6 +16,7 @@ from .stft import STFT
 
 _LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the latter for each core
 _PIECE_VALUES = 2**20
+_AT_ONCE = 1024  # frames that get their gain and become sound
 _MOST_CORES = 4  # that memory is spent on
 
 
@@ -45,16 +46,16 @@ class _Piece(NamedTuple):
 
     Attributes
     ----------
-    spectra, power : ndarray, shape (channels, F, N)
+    spectra : ndarray, shape (channels, F, N)
     V : list of ndarray, shape (n_bins, M)
-        For each mask, the compressed magnitude of these frames and of those around them.
+        For each mask, compressed magnitudes of these frames and of those around them.
     frames : slice
-        Which of those these frames are.
+        Which of those these are.
     last : bool
+        Whether this is the last piece.
     """
 
     spectra: np.ndarray
-    power: np.ndarray
     V: list[np.ndarray]
     frames: slice
     last: bool
@@ -166,7 +167,7 @@ class Denoiser(Settings):
         reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
         pending: np.ndarray | None = None  # frames that later ones still overlap
         n_given = 0
-        for Y, last in self._cleaned(self._pieces(spectra)):
+        for Y, last in self._cleaned(spectra):
             pending = Y if pending is None else np.concatenate([pending, Y], axis=-1)
             hops = pending.shape[-1] - reach
             if last:
@@ -186,31 +187,39 @@ class Denoiser(Settings):
             stop = end if last else (end - found.future_frames) // found.segment_frames * found.segment_frames
             if not last and stop - start < _piece_frames(Y, n):
                 continue
-            around = np.concatenate(held, axis=-1)
-            power = powers(around, self.channels)
-            V = [compressed(X, self.dictionary.front_end) for X in power]
-            frames = slice(start - first, stop - first)
-            yield _Piece(around[..., frames], power[..., frames], V, frames, last)
+            around, frames = np.concatenate(held, axis=-1), slice(start - first, stop - first)
             keep = max(first, stop - found.past_frames)
             held, first, start = [around[..., keep - first :].copy()], keep, stop  # a copy lets go of the rest
+            V = [compressed(X, self.dictionary.front_end) for X in powers(around, self.channels)]
+            yield _Piece(around[..., frames], V, frames, last)
+            del around, V
 
-    def _explained(self, piece: "_Piece") -> "tuple[_Piece, list[tuple[np.ndarray, np.ndarray]]]":
-        return piece, [self._decomposition(V, piece.frames) for V in piece.V]
+    def _explained(self, piece: "_Piece") -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], bool]:
+        """Spectra of a piece, estimates of speech and noise for each mask, and whether it is the last."""
+        return piece.spectra, [self._decomposition(V, piece.frames) for V in piece.V], piece.last
 
-    def _cleaned(self, pieces: "Iterable[_Piece]") -> Iterator[tuple[np.ndarray, bool]]:
+    def _masked(self, spectra: "Spectra") -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+        """Spectra of some frames, the share of speech in them, and whether they are the last."""
+        for Y, estimates, last in ahead(self._explained, self._pieces(spectra)):
+            n = Y.shape[-1]
+            for start in range(0, n, _AT_ONCE):
+                now = slice(start, start + _AT_ONCE)
+                masks = [power_mask(S[:, now], N[:, now], self.gain_rule.mask_power) for S, N in estimates]
+                yield Y[..., now], np.stack(masks), last and now.stop >= n
+
+    def _cleaned(self, spectra: "Spectra") -> Iterator[tuple[np.ndarray, bool]]:
         """Spectra with their gain, once all frames are known that it depends on, and whether they are the last."""
         window = self._long_term
         held: tuple[np.ndarray, ...] = ()
         first, done = 0, 0  # frames held, from first on, and those given
-        for piece, estimates in ahead(self._explained, pieces):
-            mask = np.stack([power_mask(S, N, self.gain_rule.mask_power) for S, N in estimates])
-            new = (piece.spectra, piece.power, mask)
+        for Y, mask, last in self._masked(spectra):
+            new = (Y, powers(Y, self.channels), mask)
             held = tuple(np.concatenate(pair, axis=-1) for pair in zip(held, new, strict=True)) if held else new
             Y, power, mask = held
             end = first + Y.shape[-1]
-            stop = end if piece.last else max(done, end - window.future)
+            stop = end if last else max(done, end - window.future)
             now = slice(done - first, stop - first)
-            yield Y[..., now] * self._gain(power, mask)[..., now], piece.last
+            yield Y[..., now] * self._gain(power, mask)[..., now], last
             keep = max(first, stop - window.past)
             held, first, done = tuple(X[..., keep - first :].copy() for X in held), keep, stop
 
