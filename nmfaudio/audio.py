@@ -356,6 +356,8 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
     array([-1. ,  0. ,  0.5], dtype=float32)
     """
     y = np.asarray(y)
+    if y.dtype in (np.float32, np.float64):
+        return y
     if y.dtype.kind not in "fiu":
         raise AudioError(f"sound is real numbers, not {y.dtype}: convert the array to float first")
     dtype = np.result_type(y.dtype, np.float32)

@@ -96,7 +96,7 @@ class DecompositionStream:
         """Estimates S, N of shape (F,) for the compressed magnitude v of one frame, shape (F,)."""
         S = N = _NO_MASK
         for stage in self._stages:
-            S, N = stage.push(v, power_mask(S, N))
+            S, N = stage.push(v, power_mask(S, N) if len(S) else _NO_MASK)
             if self._profile is not None:
                 S, N = (X[:, 0] for X in refined(v[:, None], S[:, None], N[:, None], self._profile))
         return S, N
