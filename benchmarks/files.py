@@ -136,7 +136,7 @@ def main(argv=None):
     parser.add_argument("--streams", nargs="+", default=["speech-causal", "speech-causal-fast"])
     parser.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="interpreter that has the others")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--repeat", type=int, default=3, help="tries for files of a minute and less; the least counts")
+    parser.add_argument("--repeat", type=int, default=3, help="tries, of which the fastest counts")
     parser.add_argument("--frames", type=int, default=1000, help="of a stream")
     parser.add_argument("--markdown", help="page to put the tables in, see tables.py; else they are printed alone")
     args = parser.parse_args(argv)
@@ -151,7 +151,7 @@ def main(argv=None):
         variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         env = {**os.environ, **{variable: str(threads) for variable in variables}}
         source, target = sound(folder, seconds, sr), str(Path(folder, "out.wav"))
-        tries = [run(command, source, target, env) for _ in range(args.repeat if seconds <= 60 else 1)]
+        tries = [run(command, source, target, env) for _ in range(args.repeat)]
         if None in tries:
             print(f"{name} failed on {duration(seconds)}", file=sys.stderr)
             return None

@@ -172,7 +172,7 @@ def speeds(p, beta, W, repeat, now):
     return found, times[0]
 
 
-def convergence(beta, n_atoms, n_frames, iterations, now):
+def convergence(beta, n_atoms, n_frames, iterations, repeat, now):
     """Objective over time on the spectrogram of speech in noise."""
     import soundfile
     from sklearn.decomposition import NMF as Peer
@@ -188,19 +188,24 @@ def convergence(beta, n_atoms, n_frames, iterations, now):
         (level * np.abs(rng.standard_normal(s)) + 1e-6).astype(X.dtype)
         for s in ((len(X), n_atoms), (n_atoms, X.shape[1]))
     ]
-    curves = {"scikit-learn": ([], [])}
-    for n in sorted({max(1, iterations * i // 8) for i in range(1, 9)}):
-        model = Peer(n_atoms, init="custom", solver="mu", beta_loss=SKLEARN[beta], tol=0, max_iter=n)
+    counts = sorted({max(1, iterations * i // 8) for i in range(1, 9)})
+    solvers = [("mu", iterations), ("amu", iterations // 2), *([("cd", iterations // 8)] if beta == 1 else [])]
+    peers = [Peer(n_atoms, init="custom", solver="mu", beta_loss=SKLEARN[beta], tol=0, max_iter=n) for n in counts]
+    ours = [NMF(n_atoms, beta=beta, solver=name, init=start, tol=0, max_iter=max(1, n)) for name, n in solvers]
+    found, seconds = [], []
+    for model in peers:
         began = rested(now)
-        W = model.fit_transform(X, W=start[0].copy(), H=start[1].copy())
-        curves["scikit-learn"][0].append(now() - began)
-        curves["scikit-learn"][1].append(divergence(X, W, model.components_, beta))
-    for solver, n in (("mu", iterations), ("amu", iterations // 2), *([("cd", iterations // 8)] if beta == 1 else [])):
-        model = NMF(n_atoms, beta=beta, solver=solver, init=tuple(A.copy() for A in start), tol=0, max_iter=max(1, n))
-        began = rested(now)
-        model.fit(X)
-        seconds = np.linspace(0, now() - began, model.n_iter_ + 1)
-        curves[f"nmfaudio, {solver}"] = (list(seconds[1:]), list(model.objective_[1:]))
+        found.append(model.fit_transform(X, W=start[0].copy(), H=start[1].copy()))
+        seconds.append(now() - began)
+    again = [lambda: peers[-1].fit_transform(X, W=start[0].copy(), H=start[1].copy())]
+    times = least(again + [lambda model=model: model.fit(X) for model in ours], repeat, now)
+    values = [divergence(X, W, model.components_, beta) for W, model in zip(found, peers, strict=True)]
+    curves = {"scikit-learn": ([*seconds[:-1], times[0]], values)}
+    for (name, _), model, total in zip(solvers, ours, times[1:], strict=True):
+        curves[f"nmfaudio, {name}"] = (
+            list(np.linspace(0, total, model.n_iter_ + 1)[1:]),
+            list(model.objective_[1:]),
+        )
     return X.shape, curves
 
 
@@ -290,7 +295,7 @@ def main(argv=None):
                     add(speed_section(p, beta, W, args.repeat, now))
         n_atoms = (args.atoms or [256])[0]
         for beta in (0, 1):
-            shape, curves = convergence(beta, n_atoms, args.frames, args.iterations, now)
+            shape, curves = convergence(beta, n_atoms, args.frames, args.iterations, args.repeat, now)
             add(convergence_section(beta, shape, curves, n_atoms, args.iterations))
     if args.plot:
         plot(args.plot, curves)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -58,3 +61,12 @@ def test_export_copies_and_does_not_overwrite_unasked(shipped, tmp_path, capsys)
     assert command("export", "yours", tmp_path / "x.npz") == 2
     assert command("export", "mine", tmp_path / "nowhere" / "x.npz") == 2
     assert "shipped are: mine" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_that_has_enough_is_no_error():
+    code = "import sys; from nmfaudio.cli.main import main; sys.exit(main(['dictionaries', 'info', 'speech']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

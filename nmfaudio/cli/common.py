@@ -59,10 +59,15 @@ def call(prog: str, run: Callable[[], int]) -> int:
         sys.stdout.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
     try:
         with _tidy_end():
-            return run()
+            code = run()
+            print(end="", flush=True)  # here, where an error of it is seen
+            return code
     except NmfaudioError as error:
         say(f"{prog}: error: {error}")
         return BAD_INPUT
+    except BrokenPipeError:  # who reads stdout has enough, as `head` at some point
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        return OK
     except OSError as error:
         say(f"{prog}: error: {': '.join(str(part) for part in (error.filename, error.strerror or error) if part)}")
         return BAD_INPUT
