@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .audio import as_signal, check_sound, to_float
 from .decompose import decomposition_for
 from .dictionary import Dictionary, FrontEnd
 from .errors import AudioError, NmfaudioError
@@ -128,8 +129,6 @@ class Denoiser(Settings):
         AudioError
             If the signal has another shape, or holds NaN, infinity or what is beyond 1e10.
         """
-        from .audio import as_signal
-
         y = as_signal(y)
         if y.ndim > 2:
             raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
@@ -177,7 +176,7 @@ class Denoiser(Settings):
                 n_given += hops * stft.hop_length
                 pending = pending[..., hops:]
 
-    def _pieces(self, spectra: "Spectra") -> "Iterator[_Piece]":
+    def _pieces(self, spectra: "Spectra") -> Iterator[_Piece]:
         found, n = self._decomposition, min(n_cores(), _MOST_CORES)
         held: list[np.ndarray] = []
         first, start, end = 0, 0, 0  # frames held, from first on, and those of earlier pieces, up to start
@@ -194,7 +193,7 @@ class Denoiser(Settings):
             yield _Piece(around[..., frames], V, frames, last)
             del around, V
 
-    def _explained(self, piece: "_Piece") -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], bool]:
+    def _explained(self, piece: _Piece) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], bool]:
         """Spectra of a piece, estimates of speech and noise for each mask, and whether it is the last."""
         return piece.spectra, [self._decomposition(V, piece.frames) for V in piece.V], piece.last
 
@@ -235,8 +234,6 @@ def _piece_frames(Y: np.ndarray, n: int) -> int:
 
 def as_block(y: np.ndarray) -> np.ndarray:
     """Samples of a block of shape (channels, samples) as floats; it may have fewer samples than channels."""
-    from .audio import check_sound, to_float
-
     y = to_float(y)
     check_sound(y)
     return y

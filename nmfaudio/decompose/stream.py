@@ -41,7 +41,6 @@ class ContextStream:
             for rows in (bands, *self._masked):
                 rows[:] = 0
         self._at = (self._at + 1) % (c.past + 1)
-        v, mask = np.ascontiguousarray(v), np.ascontiguousarray(mask)
         stack_frame(
             v, mask, c.bands, self._edges, self._heard, self._masked, self._at, self._spans, c.estimates,
             LEAST_SHARE, LEAST_MEAN, self._stack, self._tracked,
