@@ -64,8 +64,9 @@ def test_export_copies_and_does_not_overwrite_unasked(shipped, tmp_path, capsys)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
-def test_a_reader_that_has_enough_is_no_error():
-    code = "import sys; from nmfaudio.cli.main import main; sys.exit(main(['dictionaries', 'info', 'speech']))"
+@pytest.mark.parametrize("words", [["list"], ["info", "speech"]])
+def test_a_reader_that_has_enough_is_no_error(words):
+    code = f"import sys; from nmfaudio.cli.main import main; sys.exit(main(['dictionaries', *{words}]))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -59,9 +59,11 @@ def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
 @pytest.mark.parametrize("n_cores", [1, 2, 3])
 @pytest.mark.parametrize("channels", ["linked", "independent"])
 def test_pieces_explained_ahead_give_the_result_of_the_whole(n_cores, channels, monkeypatch):
+    monkeypatch.setattr("nmfaudio.long_term._CLEAN_SNR", np.float32(0.1))  # the seconds around a frame matter
     y, denoiser = noise(3000, 2), Denoiser(SMALL, channels=channels)
     want = denoiser(y, 500)
     monkeypatch.setattr("nmfaudio.denoiser._LARGEST_PIECE", 16)
+    monkeypatch.setattr("nmfaudio.denoiser._AT_ONCE", 7)
     for module in ("denoiser", "parallel", "decompose.unfolded"):
         monkeypatch.setattr(f"nmfaudio.{module}.n_cores", lambda: n_cores)
     got = list(denoiser.process_blocks([y[:, :1700], y[:, 1700:]], 500))

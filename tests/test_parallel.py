@@ -52,8 +52,8 @@ def test_the_next_result_is_computed_while_that_before_it_is_used(monkeypatch):
 def test_one_core_computes_a_result_when_it_is_asked_for(monkeypatch):
     monkeypatch.setattr("nmfaudio.parallel.n_cores", lambda: 1)
     done = []
-    results = ahead(done.append, [1, 2])
-    next(results)
+    results = ahead(lambda i: done.append(i) or threading.current_thread(), [1, 2])
+    assert next(results) is threading.current_thread()
     assert done == [1]
 
 

@@ -44,7 +44,7 @@ def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
         shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
         shapes |= {f"relaxation{i}": (n_atoms,)}
         shapes |= {f"gains{i}": (J, D), f"tracked_penalty{i}": (J,)}
-        shapes |= {f"against{i}": (D, n_atoms)} if i > 0 else {}  # a layer without it, and one with it
+        shapes |= {f"against{i}": (D, n_atoms)} if i > 0 else {}  # a layer without it, and others with it
     return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -54,7 +54,7 @@ def random_dictionary(contexts, front_end=None, n_atoms=5):
     arrays = {
         f"{i}/{name}": array
         for i, c in enumerate(contexts)
-        for name, array in random_arrays(c, n_atoms, seed=i).items()
+        for name, array in random_arrays(c, n_atoms, 3, seed=i).items()
     }
-    stages = [{"order": [0, 1], "context": asdict(c)} for c in contexts]
+    stages = [{"order": [0, 2, 1], "context": asdict(c)} for c in contexts]
     return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})

@@ -55,12 +55,14 @@ def call(prog: str, run: Callable[[], int]) -> int:
 
     The program ends by way of all clean-up when it is interrupted, told to stop, or its terminal is closed.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
+    out = sys.stdout if isinstance(sys.stdout, io.TextIOWrapper) else None
+    if out is not None:
+        out.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
     try:
         with _tidy_end():
             code = run()
-            print(end="", flush=True)  # here, where an error of it is seen
+            if out is not None:
+                out.flush()  # here, where an error of it is seen
             return code
     except NmfaudioError as error:
         say(f"{prog}: error: {error}")
