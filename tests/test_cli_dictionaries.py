@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -67,7 +68,9 @@ def test_export_copies_and_does_not_overwrite_unasked(shipped, tmp_path, capsys)
 @pytest.mark.parametrize("words", [["list"], ["info", "speech"]])
 def test_a_reader_that_has_enough_is_no_error(words):
     code = f"import sys; from nmfaudio.cli.main import main; sys.exit(main(['dictionaries', *{words}]))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}  # what is written at the end alone counts, too
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, **pipes) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
