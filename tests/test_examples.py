@@ -12,9 +12,12 @@ from nmfaudio import Denoiser, Dictionary, StreamingDenoiser, ffmpeg
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+AS_USERS = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+
+
 def run(script, *args, cwd):
-    env = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}  # as users run them
-    done = subprocess.run([sys.executable, EXAMPLES / script, *args], cwd=cwd, capture_output=True, text=True, env=env)
+    command = [sys.executable, EXAMPLES / script, *args]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=AS_USERS)
     assert not done.returncode, done.stderr
     return done.stdout
 
@@ -83,7 +86,7 @@ def test_raw_samples_go_through_a_pipe(tmp_path):
     encode = ["ffmpeg", "-loglevel", "error", "-f", "f32le", "-ar", "48000", "-ac", "2", "-i", "-", "out.wav"]
     clean = [sys.executable, EXAMPLES / "denoise_pcm.py", "48000", "2"]
     raw = subprocess.run(decode, capture_output=True, check=True).stdout
-    cleaned = subprocess.run(clean, input=raw, capture_output=True, check=True).stdout
+    cleaned = subprocess.run(clean, input=raw, capture_output=True, check=True, env=AS_USERS).stdout
     subprocess.run([*encode[:-1], tmp_path / encode[-1]], input=cleaned, check=True)
     y, sr = sf.read(source, dtype="float32")
     expected = StreamingDenoiser(sr, 2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
