@@ -10,8 +10,6 @@ import soundfile as sf
 from nmfaudio import Denoiser, Dictionary, StreamingDenoiser, ffmpeg
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
 AS_USERS = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
 
 

@@ -53,9 +53,8 @@ def test_nan_means_a_weight_of_zero():
 
 
 def test_equal_weights_give_nmf(monkeypatch):
-    monkeypatch.setattr(
-        "nmfaudio.factorize.divergence.due", lambda turn: (True, True)
-    )  # weighted NMF carries nothing over
+    # weighted NMF carries nothing over
+    monkeypatch.setattr("nmfaudio.factorize.divergence.due", lambda turn: (True, True))
     X, rng = planted()
     start = rng.random((30, 4)), rng.random((4, 20))
     options = {"init": start, "max_iter": 7, "tol": 0}
