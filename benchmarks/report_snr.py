@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import STFT, Denoiser, audio, report
-from nmfaudio.denoiser import powers
+from nmfaudio.denoising.denoiser import powers
 
 
 def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:

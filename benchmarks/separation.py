@@ -19,8 +19,8 @@ import numpy as np
 
 from nmfaudio import STFT, audio, metrics
 from nmfaudio.dictionary import Dictionary
-from nmfaudio.phase import METHODS, signals_of
 from nmfaudio.separation import Components, Separator, harmonic_percussive
+from nmfaudio.spectra.phase import METHODS, signals_of
 from nmfaudio.training.source import train_dictionary
 
 SR, SAMPLES_SR = 16000, 44100

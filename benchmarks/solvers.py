@@ -21,8 +21,8 @@ import tables
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nmfaudio.factorize import NMF, sparse_nmf
-from nmfaudio.factorize.divergence import divergence
-from nmfaudio.stft import STFT
+from nmfaudio.nmf.beta_divergence import divergence
+from nmfaudio.spectra.stft import STFT
 
 NAMES = {1: "Kullback-Leibler", 0: "Itakura-Saito", 2: "Frobenius"}
 SKLEARN = {1: "kullback-leibler", 0: "itakura-saito", 2: "frobenius"}

@@ -24,17 +24,17 @@ from pathlib import Path
 
 import numpy as np
 
-import nmfaudio.noise
+import nmfaudio.denoising.noise_profile
 from nmfaudio import Denoiser, Dictionary, audio, noise_profile
+from nmfaudio.compute.processes import workers
 from nmfaudio.dictionary import FrontEnd
 from nmfaudio.training.adapt import adapt
-from nmfaudio.training.augment import loop
-from nmfaudio.training.blocks import SoundBlock, corpus_batches
-from nmfaudio.training.build import build_sparse
-from nmfaudio.training.corpus import Corpus, list_files
+from nmfaudio.training.comparison import MEASURES, compare, mixtures
+from nmfaudio.training.data.augment import loop
+from nmfaudio.training.data.corpus import Corpus, list_files
+from nmfaudio.training.data.corpus_blocks import SoundBlock, corpus_batches
 from nmfaudio.training.sparse import block_sums, train_atoms
-from nmfaudio.training.verdict import MEASURES, compare, mixtures
-from nmfaudio.workers import workers
+from nmfaudio.training.unfolded.build import build_sparse
 
 FRONT_END = FrontEnd(exponent=0.6)
 SR = FRONT_END.sr
@@ -173,7 +173,7 @@ def profiles(speech: str, noise: str, name: str = "speech") -> None:
     What is learnt from is the first half of the recording in the mixture alone, or turns of two seconds of the first
     halves of all recordings in the folder, again and again where they are too short.
     """
-    nmfaudio.noise.LONGEST_S = 120.0
+    nmfaudio.denoising.noise_profile.LONGEST_S = 120.0
     voices = Corpus(speech, SR)
     dictionary = Dictionary.load(name)
 

@@ -6,12 +6,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Denoiser": "denoiser",
-    "denoise": "denoiser",
-    "noise_profile": "noise",
+    "Denoiser": "denoising.denoiser",
+    "denoise": "denoising.denoiser",
+    "noise_profile": "denoising.noise_profile",
     "Dictionary": "dictionary",
-    "STFT": "stft",
-    "StreamingDenoiser": "streaming",
+    "STFT": "spectra.stft",
+    "StreamingDenoiser": "denoising.streaming",
     "NmfaudioError": "errors",
 }
 

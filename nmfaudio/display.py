@@ -14,7 +14,7 @@ from .audio import as_signal
 from .dictionary import Dictionary
 from .errors import NmfaudioError
 from .levels import brightest_db, decibels, frames_a_column, pooled
-from .stft import STFT
+from .spectra.stft import STFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

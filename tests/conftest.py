@@ -7,7 +7,7 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
-OF_KERNELS = ("test_runtime_kernels", "test_unfolded")  # what would stand in there is what is tested
+OF_KERNELS = ("test_unfolded",)  # what would stand in there is what is tested
 
 
 def stand_in_for(loops):
@@ -22,7 +22,7 @@ def quick_denoising(request):
     """Let all but the tests of kernels denoise at speed where nothing is compiled."""
     from vectorised import RUN_TIME
 
-    yield from stand_in_for({} if request.module.__name__ in OF_KERNELS else RUN_TIME)
+    yield from stand_in_for({} if request.path.stem in OF_KERNELS else RUN_TIME)
 
 
 @pytest.fixture(scope="module")

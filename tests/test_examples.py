@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nmfaudio import Denoiser, Dictionary, StreamingDenoiser, ffmpeg
+from nmfaudio import Denoiser, Dictionary, StreamingDenoiser
+from nmfaudio.audio import ffmpeg
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 AS_USERS = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}

@@ -135,27 +135,27 @@ def minima_of_past(rows, now, spans, out):
 
 
 RUN_TIME = {
-    "nmfaudio.kernels.unfolded_run.explain_block": explain_block,
-    "nmfaudio.kernels.unfolded_run.relaxed_update": relaxed_update,
-    "nmfaudio.kernels.unfolded_run.shares": shares,
-    "nmfaudio.kernels.frame_updates.update_frame": update_frame,
-    "nmfaudio.kernels.frame_updates.products": products,
-    "nmfaudio.kernels.spans.running_sums": running_sums,
-    "nmfaudio.kernels.spans.means_over": means_over,
-    "nmfaudio.kernels.spans.minima_over": minima_over,
-    "nmfaudio.kernels.frame_updates.shares_frame": shares_frame,
-    "nmfaudio.kernels.frame_stack.average": average,
-    "nmfaudio.kernels.frame_stack.means_of_past": means_of_past,
-    "nmfaudio.kernels.frame_stack.minima_of_past": minima_of_past,
-    "nmfaudio.kernels.odds.raise_odds": raise_odds,
+    "nmfaudio.kernels.unfolded.block.explain_block": explain_block,
+    "nmfaudio.kernels.unfolded.block.relaxed_update": relaxed_update,
+    "nmfaudio.kernels.unfolded.block.shares": shares,
+    "nmfaudio.kernels.unfolded.frame.update_frame": update_frame,
+    "nmfaudio.kernels.unfolded.frame.products": products,
+    "nmfaudio.kernels.unfolded.context.running_sums": running_sums,
+    "nmfaudio.kernels.unfolded.context.means_over": means_over,
+    "nmfaudio.kernels.unfolded.context.minima_over": minima_over,
+    "nmfaudio.kernels.unfolded.frame.shares_frame": shares_frame,
+    "nmfaudio.kernels.unfolded.frame_context.average": average,
+    "nmfaudio.kernels.unfolded.frame_context.means_of_past": means_of_past,
+    "nmfaudio.kernels.unfolded.frame_context.minima_of_past": minima_of_past,
+    "nmfaudio.kernels.unfolded.clean_odds.raise_odds": raise_odds,
 }
 """What denoising runs on."""
 
 STAND_INS = {
-    "nmfaudio.kernels.convolutive.ratio_kullback_leibler": ratio_kullback_leibler,
-    "nmfaudio.kernels.convolutive.multiply": multiply,
-    "nmfaudio.separation.explain.update_atoms": update_atoms,
-    "nmfaudio.kernels.divergence._quotient": quotient,
-    "nmfaudio.kernels.divergence._kullback_leibler": kullback_leibler,
-    "nmfaudio.kernels.divergence.kullback_leibler_single": kullback_leibler_single,
+    "nmfaudio.nmf.convolutive_updates.ratio_kullback_leibler": ratio_kullback_leibler,
+    "nmfaudio.nmf.convolutive_updates.multiply": multiply,
+    "nmfaudio.nmf.spatial_nmf.update_atoms": update_atoms,
+    "nmfaudio.kernels.nmf.divergence._quotient": quotient,
+    "nmfaudio.kernels.nmf.divergence._kullback_leibler": kullback_leibler,
+    "nmfaudio.kernels.nmf.divergence.kullback_leibler_single": kullback_leibler_single,
 }

@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
+from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..workers import workers
 from .cleaning import Cleaner, Job, failed
-from .common import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere, spare
+from .console import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere, spare
 from .report import is_page, write_page
 
 

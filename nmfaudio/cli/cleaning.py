@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import audio, ffmpeg
+from .. import audio
+from ..audio import ffmpeg
 from ..errors import AudioError, NmfaudioError
 
 BLOCK_S = 2.0
@@ -57,7 +58,7 @@ class Cleaner:
         self.denoiser = self._denoiser(args.dictionary, None if isinstance(args.noise, tuple) else args.noise)
 
     def _denoiser(self, dictionary: Any, noise: Any) -> Any:
-        from ..denoiser import Denoiser
+        from ..denoising.denoiser import Denoiser
 
         return Denoiser(
             dictionary,
@@ -69,7 +70,7 @@ class Cleaner:
 
     def listen(self, source: Path, start_s: float, stop_s: float) -> None:
         """Learn the noise from a part of the file."""
-        from ..noise import LONGEST_S, noise_profile
+        from ..denoising.noise_profile import LONGEST_S, noise_profile
 
         y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
         try:

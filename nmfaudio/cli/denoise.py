@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
-from .common import Parser, add_workers, call, decibels, seconds, strength
+from .console import Parser, add_workers, call, decibels, seconds, strength
 
 USAGE = """denoise [options] INPUT OUTPUT
        denoise [options] INPUT... --out-dir FOLDER"""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..audio import replacing
 from ..dictionary import Dictionary, available, model_card
-from .common import OK, spare
+from .console import OK, spare
 
 
 def add_parser(subparsers: Any) -> None:

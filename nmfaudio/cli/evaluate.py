@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import audio, metrics
+from ..compute.processes import workers
 from ..errors import NmfaudioError
-from ..training.corpus import list_files
-from ..workers import workers
-from .common import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere, spare
+from ..training.data.corpus import list_files
+from .console import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere, spare
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
 and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
@@ -152,7 +152,7 @@ def _score_or_error(job: Job) -> Scores | NmfaudioError:
 @lru_cache(maxsize=1)
 def _denoiser(dictionary: str) -> Callable[[np.ndarray, int], np.ndarray]:
     """Load the denoiser once in each process."""
-    from ..denoiser import Denoiser
+    from ..denoising.denoiser import Denoiser
 
     return Denoiser(dictionary)
 

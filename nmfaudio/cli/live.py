@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..denoising.streaming import StreamingDenoiser
 from ..errors import NmfaudioError
-from ..streaming import StreamingDenoiser
-from .common import OK, decibels, say, strength
+from .console import OK, decibels, say, strength
 
 
 def add_parser(subparsers: Any) -> None:

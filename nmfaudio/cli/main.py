@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .. import __version__
-from .common import Parser, call
+from .console import Parser, call
 
 # Each module has add_parser(subparsers) and run(args) -> int; only the one that is called is imported.
 SUBCOMMANDS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import audio
 from ..errors import NmfaudioError
-from .common import OK, Progress, say, seconds, spare
+from .console import OK, Progress, say, seconds, spare
 
 DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it. Without options it looks for
 clipped peaks and dropouts, which can be told for certain; give --clicks for clicks, which a creaky voice has too.

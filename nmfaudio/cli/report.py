@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import audio
 from ..errors import AudioError, NmfaudioError
-from .common import OK, spare
+from .console import OK, spare
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
 the atoms that fired, the numbers. It is one HTML file below 20 MB, which needs no network; of a long

@@ -12,8 +12,8 @@ import numpy as np
 from .. import audio
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..phase import METHODS
-from .common import OK, Progress, count, say, seed
+from ..spectra.phase import METHODS
+from .console import OK, Progress, count, say, seed
 
 DESCRIPTION = """Take a mixture apart into stems that add up to it, each a file in DIR.
 

@@ -13,12 +13,12 @@ import numpy as np
 
 from ..audio import replacing
 from ..errors import NmfaudioError
-from .common import OK, Progress, add_workers, count, say, seed, spare
+from .console import OK, Progress, add_workers, count, say, seed, spare
 
 if TYPE_CHECKING:
+    from ..compute.processes import Map
     from ..dictionary import Dictionary, FrontEnd
-    from ..training.corpus import Corpus
-    from ..workers import Map
+    from ..training.data.corpus import Corpus
 
     Corpora = dict[str, Corpus]
 
@@ -82,9 +82,9 @@ def add_parser(subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, write, compare; return the exit code."""
     _check(args)
+    from ..compute.processes import workers
     from ..dictionary import Dictionary, FrontEnd
-    from ..training.corpus import Corpus
-    from ..workers import workers
+    from ..training.data.corpus import Corpus
 
     began = time.monotonic()
     base = Dictionary.load(args.adapt) if args.adapt else None
@@ -146,7 +146,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _held_out(args: argparse.Namespace, corpora: "Corpora", sr: int) -> "tuple[Corpora, Corpora]":
     """Part what is trained on from what is held out."""
-    from ..training.corpus import Corpus
+    from ..training.data.corpus import Corpus
 
     trained, held_out = {}, {}
     for name, path in (("speech", args.dev_speech), ("noise", args.dev_noise)):
@@ -195,9 +195,9 @@ def _judge(
     args: argparse.Namespace, base: "Dictionary | None", dictionary: "Dictionary", held_out: "Corpora", each: "Map"
 ) -> None:
     """Compare with what is shipped, say what came of it, and keep it in the record."""
-    from ..decompose import decomposition_for
+    from ..denoising.decomposition import decomposition_for
     from ..dictionary import Dictionary
-    from ..training.verdict import compare, mixtures
+    from ..training.comparison import compare, mixtures
 
     if "speech" not in held_out or "noise" not in held_out:
         missing = "speech" if "speech" not in held_out else "noise"
@@ -232,7 +232,7 @@ def _summary(corpus: "Corpus") -> dict:
 
 def _highest_rate(source: str) -> int:
     from .. import audio
-    from ..training.corpus import list_files
+    from ..training.data.corpus import list_files
 
     return max(audio.info(path).sr for path in list_files(source))
 
@@ -260,7 +260,7 @@ def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
 def _sparse(
     args: argparse.Namespace, trained: "Corpora", held_out: "Corpora", front_end: "FrontEnd", each: "Map"
 ) -> "Dictionary":
-    from ..training.build import build_sparse
+    from ..training.unfolded.build import build_sparse
 
     build = partial(build_sparse, trained["speech"], trained["noise"], front_end=front_end, seed=args.seed, each=each)
     options = _tuned(args, build, held_out, each) if args.tune else {}
@@ -273,9 +273,9 @@ def _tuned(
 ) -> dict[str, Any]:
     """Choose options on half of what is held out, which leaves the other half to judge the result on."""
     from ..display import tuningshow
-    from ..training.build import LEAST_HEARD_S
+    from ..training.comparison import mixtures
     from ..training.tune import tune
-    from ..training.verdict import mixtures
+    from ..training.unfolded.build import LEAST_HEARD_S
 
     parts = {name: corpus.split(0.5, np.inf, args.seed) for name, corpus in held_out.items()}
     held_out.update({name: part[0] for name, part in parts.items()})
@@ -294,12 +294,12 @@ def _unfolded(
 ) -> "Dictionary":
     from threadpoolctl import threadpool_limits
 
-    from ..decompose.unfolded import stages_of
+    from ..denoising.unfolded.decomposition import stages_of
     from ..dictionary import Dictionary
-    from ..training.build import build_unfolded, mixers
-    from ..training.discriminative import Objective, coarse_matmul
-    from ..training.presets import PRESETS
-    from ..training.unfolded import Schedule
+    from ..training.unfolded.build import build_unfolded, mixers
+    from ..training.unfolded.gradient import Objective, coarse_matmul
+    from ..training.unfolded.presets import PRESETS
+    from ..training.unfolded.stage import Schedule
 
     preset = PRESETS[args.kind]
     n_stages = len(preset.contexts)

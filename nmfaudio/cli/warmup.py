@@ -9,7 +9,7 @@ import numpy as np
 
 from ..dictionary import available
 from ..errors import NmfaudioError
-from .common import OK
+from .console import OK
 
 SR = 16000
 
@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
 
 def compile_all() -> str | None:
     """Use each shipped dictionary once; return the folder in which the machine code is kept, if there is one."""
-    from ..denoiser import Denoiser
-    from ..kernels.unfolded_run import explain_block
-    from ..noise import noise_profile
-    from ..streaming import StreamingDenoiser
+    from ..denoising.denoiser import Denoiser
+    from ..denoising.noise_profile import noise_profile
+    from ..denoising.streaming import StreamingDenoiser
+    from ..kernels.unfolded.block import explain_block
 
     y = np.random.default_rng(0).standard_normal(10_000).astype(np.float32)
     for name in available():

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from .sparse import Factorization, sparse_nmf
+from ..nmf.sparse_nmf import Factorization, sparse_nmf
 
 _ESTIMATORS = {
     "NMF": "nmf",

@@ -15,9 +15,9 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import NmfaudioError
-from ._descent import descend, telling
-from .divergence import divergence
-from .init import initialise
+from ..nmf.beta_divergence import divergence
+from ..nmf.descent import descend, telling
+from ..nmf.start import initialise
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .divergence import Divergence
+from ..nmf.beta_divergence import Divergence
 from .solvers import coordinate_descent
 
 
@@ -20,7 +20,7 @@ def sweep(data: Divergence, W: np.ndarray, T: np.ndarray) -> None:
     elif data.beta == 1:
         data.descend_W(W, T)
     else:
-        from ..kernels.penalised import penalised_update
+        from ..kernels.nmf.penalised import penalised_update
 
         none = np.zeros((1, 1), W.dtype)
         penalised_update(W, *data.parts_W(W, T), none, none, data.beta)

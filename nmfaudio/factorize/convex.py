@@ -5,9 +5,9 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import dot
+from ..nmf.start import initialise
 from ._base import Factorizer, Run
-from .divergence import dot
-from .init import initialise
 from .nmf import activations
 from .solvers import block_pivoting, coordinate_descent
 

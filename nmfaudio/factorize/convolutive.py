@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
-from ..kernels.convolutive import ConvolutiveUpdates
+from ..nmf.convolutive_updates import ConvolutiveUpdates
 from ._base import Factorizer, Run, check_count
 
 
@@ -170,7 +170,7 @@ class ShiftedUpdates(ConvolutiveUpdates):
 
     def update_atoms(self) -> None:
         """One multiplicative update of the atoms, back to unit norm."""
-        from ..kernels.multiplicative import update_atoms
+        from ..kernels.nmf.multiplicative import update_atoms
 
         n_bins, n_taps, n_atoms = self.atoms.shape
         Q, P = self.statistics()

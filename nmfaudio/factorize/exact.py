@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
-from .init import successive_projection
+from ..nmf.start import successive_projection
 from .nmf import activations
 from .symmetric import separable_start
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import Divergence, dot
+from ..nmf.start import Init
 from ._base import Factorizer, Run, check_number
-from .divergence import Divergence, dot
-from .init import Init
 from .nmf import activations
 from .solvers import coordinate_descent
 
@@ -93,7 +93,7 @@ class SparsenessNMF(Factorizer):
         Sparseness of a component's activations over the samples of the fit, from 0 to 1; None leaves it free.
         `transform` leaves it free too.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`; None is "random" for several runs.
+        Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
         As for `NMF`.
 

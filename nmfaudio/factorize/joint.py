@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import Divergence
+from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, check_number
 from ._sweep import sweep
-from .divergence import Divergence
-from .init import Init, initialise
 from .nmf import activations
 
 
@@ -37,7 +37,7 @@ class JointNMF(Factorizer):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`, with all components, in the order of `components_`; None is
+        Start, see `nmfaudio.nmf.start.initialise`, with all components, in the order of `components_`; None is
         "random" for several runs. Of W only what a group may use counts.
     n_init : int
         Number of runs from different starts; the best is kept.

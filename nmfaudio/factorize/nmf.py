@@ -6,11 +6,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
-from ._acceleration import RELAXATION, Accelerated, Guarded
+from ..nmf.acceleration import RELAXATION, Accelerated, Guarded
+from ..nmf.beta_divergence import Divergence, dot
+from ..nmf.descent import descend
+from ..nmf.start import Init
 from ._base import Factorizer, Run, check_choice, check_number
-from ._descent import descend
-from .divergence import Divergence, dot
-from .init import Init
 from .solvers import SOLVERS, block_pivoting
 
 
@@ -38,7 +38,7 @@ class NMF(Factorizer):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`; None is "random" for several runs.
+        Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init : int
         Number of runs from different starts; the best is kept.
     alpha_W, alpha_H : float, float or "same"
@@ -62,7 +62,7 @@ class NMF(Factorizer):
     X may be a scipy sparse matrix for beta = 2 and 1; it is never made dense. For beta below 1 zeros of X are lifted by
     the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. For beta = 0 "mu"
     computes each factor's denominator in one iteration of three and carries it over to the next two, and does an
-    iteration that led uphill again with all of them computed; see `nmfaudio.kernels.carried`.
+    iteration that led uphill again with all of them computed; see `nmfaudio.nmf.carried`.
 
     References
     ----------
@@ -247,7 +247,7 @@ def _update(
     X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float, relaxation: float = 0.0
 ) -> None:
     """A multiplicative update in place, see `penalised_update`."""
-    from ..kernels.penalised import penalised_update
+    from ..kernels.nmf.penalised import penalised_update
 
     penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta, relaxation)
 

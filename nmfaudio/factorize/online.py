@@ -5,9 +5,9 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from sklearn.utils import check_random_state, gen_batches
 
+from ..nmf.beta_divergence import Divergence, divergence
+from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, check_count, check_number
-from .divergence import Divergence, divergence
-from .init import Init, initialise
 from .nmf import activations
 from .solvers import coordinate_descent
 
@@ -21,7 +21,7 @@ class OnlineNMF(Factorizer):
 
         beta = 2:   A = sum W' W,  B = sum W' X;  H is improved for ``tr(H' A H) / 2 - tr(H' B)`` by sweeps of HALS
         else:       H = (sum p H_t^max(2 - beta, 0) / sum q H_t^-max(beta - 1, 0))^(1 / a), H_t the components then,
-                    a = max(beta - 1, 0) + max(2 - beta, 0), and p, q as in `nmfaudio.kernels.multiplicative`
+                    a = max(beta - 1, 0) + max(2 - beta, 0), and p, q as in `nmfaudio.kernels.nmf.multiplicative`
 
     X has samples in rows: for a spectrogram V (F, N) fit ``V.T``, or give its frames to `partial_fit`, batch by batch.
 
@@ -35,7 +35,7 @@ class OnlineNMF(Factorizer):
     forget_factor : float
         Weight, at every batch, of those before it, from 0 (only the batch counts) to 1 (nothing is forgotten).
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`, from the first batch, of which H is used; None: samples of the
+        Start, see `nmfaudio.nmf.start.initialise`, from the first batch, of which H is used; None: samples of the
         first batch at random if there are enough, else "random".
     max_iter : int
         Largest number of passes through X in `fit`, and of updates of a batch's activations.

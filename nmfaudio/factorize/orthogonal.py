@@ -7,9 +7,9 @@ from sklearn.base import ClusterMixin
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
+from ..nmf.beta_divergence import dot
+from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run
-from .divergence import dot
-from .init import Init, initialise
 
 
 class OrthogonalNMF(ClusterMixin, Factorizer):
@@ -28,7 +28,7 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
     n_components : int
         Number of clusters.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`, of which H is used; None: samples at random if there are
+        Start, see `nmfaudio.nmf.start.initialise`, of which H is used; None: samples at random if there are
         enough, else "random".
     n_init : int
         Number of runs from different starts; the best is kept.

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 from scipy.linalg import khatri_rao
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import Divergence
 from ._base import Factorizer, Run, check_number
 from ._sweep import sweep
-from .divergence import Divergence
 from .nmf import activations
 
 

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import Divergence, dot
+from ..nmf.sparse_nmf import sparse_nmf
+from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, check_choice, check_number
-from .divergence import Divergence, dot
-from .init import Init, initialise
 from .nmf import activations
-from .sparse import sparse_nmf
 
 
 class SparseNMF(Factorizer):
@@ -31,7 +31,7 @@ class SparseNMF(Factorizer):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`, of which H is used; None: samples at random on their mean.
+        Start, see `nmfaudio.nmf.start.initialise`, of which H is used; None: samples at random on their mean.
     n_init : int
         Number of runs from different starts; the best is kept.
     max_iter : int
@@ -108,9 +108,9 @@ class SparseNMF(Factorizer):
 class _PenalisedNMF(Factorizer):
     """``D_beta(X | W H) + alpha penalty(W)`` with rows of H of unit L2 norm, by multiplicative updates.
 
-    The norm is inside the objective as in `nmfaudio.kernels.multiplicative`: with w the activations of an atom and s
-    its norm, the penalty is that of s w. A subclass defines the penalty and a function that touches it at the present W
-    and lies above it elsewhere, linear and quadratic in every entry.
+    The norm is inside the objective as in `nmfaudio.kernels.nmf.multiplicative`: with w the activations of an atom and
+    s its norm, the penalty is that of s w. A subclass defines the penalty and a function that touches it at the present
+    W and lies above it elsewhere, linear and quadratic in every entry.
     """
 
     _rounds = 1  # majorisers of the penalty, each at the last one's minimum, for one of the divergence
@@ -157,7 +157,7 @@ class _PenalisedNMF(Factorizer):
         check_number("beta", self.beta)
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        from ..kernels.multiplicative import update_atoms
+        from ..kernels.nmf.multiplicative import update_atoms
 
         W, H = self._initial(X, rng)
         norms = np.linalg.norm(H, axis=1)
@@ -181,7 +181,7 @@ class _PenalisedNMF(Factorizer):
         return Run(W, np.ascontiguousarray(T.T), objective)
 
     def _update(self, W: np.ndarray, T: np.ndarray, data: Divergence) -> None:
-        from ..kernels.penalised import penalised_update
+        from ..kernels.nmf.penalised import penalised_update
 
         p, q = data.parts_W(W, T)
         start = W.copy()
@@ -217,7 +217,7 @@ class GroupSparseNMF(_PenalisedNMF):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`; None is "random" for several runs.
+        Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
         As for `NMF`.
 
@@ -231,7 +231,7 @@ class GroupSparseNMF(_PenalisedNMF):
     Notes
     -----
     The norm is majorised by its tangent square, ``(norm(w)**2 / r + r) / 2`` with r the present norm, and H is updated
-    as in `nmfaudio.kernels.multiplicative`. The objective never rises.
+    as in `nmfaudio.kernels.nmf.multiplicative`. The objective never rises.
 
     References
     ----------
@@ -314,7 +314,7 @@ class SmoothNMF(_PenalisedNMF):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`; None is "random" for several runs.
+        Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
         As for `NMF`.
 

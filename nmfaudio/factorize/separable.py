@@ -7,9 +7,9 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.utils.extmath import row_norms
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import divergence
+from ..nmf.start import successive_projection
 from ._base import Factorizer, Run
-from .divergence import divergence
-from .init import successive_projection
 from .nmf import activations
 
 

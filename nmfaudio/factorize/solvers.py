@@ -86,7 +86,7 @@ def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, b
 
     What other components do to a block of them is one matrix product; within the block the loop is compiled.
     """
-    from ..kernels.hals import coordinate_sweep
+    from ..kernels.nmf.hals import coordinate_sweep
 
     for start in range(0, len(G), block):
         part = slice(start, start + block)
@@ -97,14 +97,14 @@ def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, b
 
 def active_set(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray) -> None:
     """The exact solution by an active-set method; ANLS of Kim and Park 2008."""
-    from ..kernels.nnls import active_set
+    from ..kernels.nmf.nnls import active_set
 
     active_set(G.astype(np.float64), C - C.dtype.type(l1), X)
 
 
 def block_pivoting(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray) -> None:
     """The exact solution by block principal pivoting; ANLS of Kim and Park 2011."""
-    from ..kernels.nnls import block_pivoting
+    from ..kernels.nmf.nnls import block_pivoting
 
     block_pivoting(G.astype(np.float64), C - C.dtype.type(l1), X)
 

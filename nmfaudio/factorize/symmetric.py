@@ -8,9 +8,9 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import ClusterMixin
 
 from ..errors import NmfaudioError
+from ..nmf.beta_divergence import divergence
+from ..nmf.start import successive_projection
 from ._base import Factorizer, Run, check_choice
-from .divergence import divergence
-from .init import successive_projection
 from .nmf import activations
 from .separable import dense_rows
 
@@ -103,7 +103,7 @@ class SymmetricNMF(ClusterMixin, Factorizer):
         return X
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        from ..kernels.symmetric import sweep_dense, sweep_sparse
+        from ..kernels.nmf.symmetric import sweep_dense, sweep_sparse
 
         if self.init == "separable":
             W = separable_start(X, self.n_components)

@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import NmfaudioError
-from ..kernels.divergence import beta_divergence
-from ..kernels.multiplicative import ratios
-from ..kernels.penalised import penalised_update
-from ..kernels.weighted import weighted_sweep
+from ..kernels.nmf.divergence import beta_divergence
+from ..kernels.nmf.multiplicative import ratios
+from ..kernels.nmf.penalised import penalised_update
+from ..kernels.nmf.weighted import weighted_sweep
+from ..nmf.beta_divergence import Divergence, dot
+from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, check_number
-from .divergence import Divergence, dot
-from .init import Init, initialise
 
 
 class WeightedNMF(Factorizer):
@@ -34,7 +34,7 @@ class WeightedNMF(Factorizer):
     beta : float
         Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
     init : str, pair of array_like, or None
-        Start, see `nmfaudio.factorize.init.initialise`, from X with missing entries replaced by the mean of their
+        Start, see `nmfaudio.nmf.start.initialise`, from X with missing entries replaced by the mean of their
         feature; None is "random" for several runs.
     n_init : int
         Number of runs from different starts; the best is kept.

@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "restore_samples": "samples",
-    "fill_regions": "regions",
-    "extend_band": "band",
-    "find_clicks": "damage",
-    "find_clipped": "damage",
-    "find_dropouts": "damage",
+    "restore_samples": "lost_samples",
+    "fill_regions": "spectral_holes",
+    "extend_band": "bandwidth",
+    "find_clicks": "detection",
+    "find_clipped": "detection",
+    "find_dropouts": "detection",
 }
 
 __all__ = list(_PUBLIC)

@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "Separator": "supervised",
-    "Components": "blind",
-    "harmonic_percussive": "harmonic",
+    "Separator": "separator",
+    "Components": "components",
+    "harmonic_percussive": "hpss",
     "multichannel_wiener": "multichannel",
 }
 

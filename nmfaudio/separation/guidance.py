@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..errors import NmfaudioError
-from ..stft import STFT
+from ..spectra.stft import STFT
 
 Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 """For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""

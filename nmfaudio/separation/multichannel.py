@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..phase import shares
+from ..spectra.phase import shares
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
 _PRIOR = 3.0  # what all bins say of a source's place counts as much in a bin as this many frames of the mixture there

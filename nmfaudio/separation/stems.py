@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..phase import shares, signals_of
-from ..stft import STFT
+from ..spectra.phase import shares, signals_of
+from ..spectra.stft import STFT
 from .multichannel import multichannel_wiener
 
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..decompose import decomposition_for
+from ..denoising.decomposition import decomposition_for
+from ..denoising.noise_profile import LONGEST_S, noise_profile
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..noise import LONGEST_S, noise_profile
-from .corpus import Corpus
-from .unfolded import Schedule
+from .data.corpus import Corpus
+from .unfolded.stage import Schedule
 
 # no averaging: the mean over so few steps would stay close to where they began
 _SCHEDULE = Schedule(steps=150, rate=0.002, warm_up=10, pool_items=60, new_items=1, check_every=150, averaged=1)
@@ -74,7 +74,7 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int 
     -------
     Dictionary
     """
-    from .build import mixers, retrain_unfolded
+    from .unfolded.build import mixers, retrain_unfolded
 
     mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, seed)
     return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, seed=seed)
@@ -99,7 +99,7 @@ def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Diction
     -------
     Dictionary
     """
-    from .blocks import corpus_batches
+    from .data.corpus_blocks import corpus_batches
     from .sparse import train_atoms
 
     if dictionary.kind != "sparse":

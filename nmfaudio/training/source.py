@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dictionary import Dictionary, FrontEnd
 from ..errors import NmfaudioError
-from ..stft import STFT
+from ..spectra.stft import STFT
 
 
 def train_dictionary(
@@ -102,7 +102,7 @@ def train_source(
     >>> train_source(blocks, n_atoms=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
-    from ..separation.explain import explain
+    from ..nmf.spatial_nmf import explain
 
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..compute.processes import Map
 from ..errors import NmfaudioError
-from ..factorize.sparse import random_atoms
-from ..workers import Map
+from ..nmf.sparse_nmf import random_atoms
 from .checkpoint import Checkpoint
 
 Block = np.ndarray | Callable[[], Sequence[np.ndarray]]
@@ -69,7 +69,7 @@ def train_sparse(
     memory : float
         Weight of the past at every batch, from 0 to 1.
     each : callable
-        Like the built-in `map`; from :func:`nmfaudio.workers.workers`, to compute blocks in many places.
+        Like the built-in `map`; from :func:`nmfaudio.compute.processes.workers`, to compute blocks in many places.
     checkpoint : Checkpoint, optional
         The state is kept there after every batch, and taken from there: training that was killed goes on, with the
         result that it would have had, if it is given the same streams again.
@@ -171,9 +171,9 @@ class BlockSums:
 def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: int, block: Block) -> BlockSums:
     """Sums over the frames of a block: ``Q = (V / WH) H'``, shape (F, K), and ``h = H 1``, shape (K,), of free atoms.
 
-    See `nmfaudio.kernels.multiplicative`; for the Kullback-Leibler divergence all rows of its P are h.
+    See `nmfaudio.kernels.nmf.multiplicative`; for the Kullback-Leibler divergence all rows of its P are h.
     """
-    from ..kernels.multiplicative import MultiplicativeUpdates
+    from ..kernels.nmf.multiplicative import MultiplicativeUpdates
 
     V = _heard(name, block)
     if V.shape[1] == 0:
@@ -204,7 +204,7 @@ class _State:
 
     def update(self, Q: np.ndarray, h: np.ndarray, penalty: float, memory: float) -> None:
         """Minimise the majoriser of all batches so far, ``h w - A log w + penalty h w^2 / 2`` for each atom w."""
-        from ..kernels.multiplicative import update_atoms
+        from ..kernels.nmf.multiplicative import update_atoms
 
         floor = np.float32(np.finfo(np.float32).tiny ** 0.5)
         self.A = memory * self.A + self.atoms * Q

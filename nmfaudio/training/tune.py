@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
-from ..denoiser import Denoiser
+from ..compute.processes import Map
+from ..denoising.denoiser import Denoiser
 from ..dictionary import Dictionary
-from ..workers import Map
 
 RANKS = (32, 64, 128, 256)
 PENALTIES = (0.1, 0.3, 1.0)
@@ -64,7 +64,7 @@ def tune(
     ranks, penalties : sequence
         What to try; ranks are tried with the middle one of the penalties.
     each : callable
-        From :func:`nmfaudio.workers.workers`.
+        From :func:`nmfaudio.compute.processes.workers`.
     report : callable
         Called with a line for each that was tried.
 

@@ -1,0 +1,241 @@
+"""Sound of video files and of formats that libsndfile does not know, where the program ffmpeg is installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AudioError
+
+# File suffix without its dot: ffmpeg's name for the container.
+MUXERS = {
+    "aac": "adts",
+    "ac3": "ac3",
+    "amr": "amr",
+    "avi": "avi",
+    "flv": "flv",
+    "m2ts": "mpegts",
+    "m4a": "ipod",
+    "m4b": "ipod",
+    "m4v": "mp4",
+    "mka": "matroska",
+    "mkv": "matroska",
+    "mov": "mov",
+    "mp4": "mp4",
+    "mpeg": "mpeg",
+    "mpg": "mpeg",
+    "mts": "mpegts",
+    "ogv": "ogg",
+    "ts": "mpegts",
+    "webm": "webm",
+    "wma": "asf",
+    "wmv": "asf",
+    "3gp": "3gp",
+}
+PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv", "3gp"}
+# Encoders that are not called like their codec.
+_ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
+_TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
+_BARE = {"aac", "ac3", "amr", "eac3", "mp3"}  # ffprobe guesses length and bit rate from the first frames of these
+_QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The first sound track of a file; its duration is 0 and its bit rate None where the file does not say."""
+
+    sr: int
+    channels: int
+    duration_s: float
+    delay_s: float
+    codec: str
+    bit_rate: str | None
+    container: str
+    picture: bool
+    tags: dict[str, str]
+
+
+def suffix_needs_ffmpeg(path: Path) -> bool:
+    """Tell whether a file of this name is read and written by ffmpeg, not libsndfile."""
+    return path.suffix[1:].lower() in MUXERS
+
+
+def installed() -> bool:
+    """Tell whether ffmpeg and ffprobe are there."""
+    return bool(shutil.which("ffmpeg") and shutil.which("ffprobe"))
+
+
+def can_encode(codec: str) -> bool:
+    """Tell whether ffmpeg can write sound in a codec."""
+    return _ENCODERS.get(codec, codec) in _known_encoders()
+
+
+def probe(path: Path) -> Probe | None:
+    """Look for sound in a file; None where ffmpeg finds none."""
+    status = path.stat()
+    return _probe(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _probe(path: Path, size: int, changed: int) -> Probe | None:
+    command = ["ffprobe", *_QUIET, "-of", "json", "-show_streams", "-show_format", f"file:{path}"]
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    try:
+        facts = json.loads(answer.stdout)
+        container, streams = facts["format"], facts["streams"]
+        stream = next(s for s in streams if s["codec_type"] == "audio" and int(s.get("channels", 0)))
+        begin_s = float(container.get("start_time", 0))
+        bare = container["format_name"] in _BARE
+        found = Probe(
+            sr=int(stream["sample_rate"]),
+            channels=int(stream["channels"]),
+            duration_s=0.0 if bare else float(stream.get("duration", container.get("duration", 0))),
+            delay_s=float(stream.get("start_time", begin_s)) - begin_s,
+            codec=stream["codec_name"],
+            bit_rate=None if bare else stream.get("bit_rate"),
+            container=container["format_name"],
+            picture=any(s["codec_type"] == "video" and not _is_cover(s) for s in streams),
+            tags={name.lower(): value for s in (stream, container) for name, value in s.get("tags", {}).items()},
+        )
+    except (ValueError, KeyError, StopIteration):
+        return None
+    return found if int(container.get("probe_score", 0)) >= _TRUST or suffix_needs_ffmpeg(path) else None
+
+
+class Decoder:
+    """The first sound track of a file, as a stream of float samples.
+
+    Parameters
+    ----------
+    path
+        The file.
+    found
+        What `probe` says of it.
+
+    Raises
+    ------
+    AudioError
+        At the end of the sound, if ffmpeg stopped on an error.
+    """
+
+    def __init__(self, path: Path, found: Probe) -> None:
+        self.path, self.channels = path, found.channels
+        command = ["ffmpeg", *_QUIET, "-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
+        command += ["-ar", str(found.sr), "-ac", str(found.channels), "pipe:1"]
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """Give the next samples, shape (frames, channels): fewer, then none, at the end."""
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(4 * self.channels * frames)
+        if len(data) < 4 * self.channels * frames and self._process.wait():
+            raise AudioError(f"{self.path}: damaged, or not to be read by ffmpeg ({_last_line(self._errors)})")
+        whole = len(data) // (4 * self.channels)
+        return np.frombuffer(data, "<f4", whole * self.channels).reshape(whole, self.channels).astype(np.float32)
+
+    def close(self) -> None:
+        """Stop ffmpeg."""
+        with self._process:
+            self._process.kill()
+        self._errors.close()
+
+
+class Encoder:
+    """A new file in a format of ffmpeg.
+
+    Parameters
+    ----------
+    path, format, codec
+        The file, its container (a key of `MUXERS`) and codec ("" for the container's usual one).
+    sr, channels
+        Sampling rate in Hz, and channels.
+    tags
+        Title and the like.
+    source
+        File whose picture, subtitles, chapters and tags are taken over, where it has them.
+
+    Raises
+    ------
+    AudioError
+        If ffmpeg stops on an error.
+    """
+
+    def __init__(
+        self, path: Path, format: str, codec: str, sr: int, channels: int, tags: dict[str, str], source: Path
+    ) -> None:
+        self.path = path
+        found = probe(source) if source.is_file() else None
+        command = ["ffmpeg", *_QUIET, "-y"]
+        if found:
+            command += ["-itsoffset", str(found.delay_s)]
+        command += ["-f", "f32le", "-ar", str(sr), "-ac", str(channels), "-i", "pipe:0"]
+        if found:
+            same = source.suffix.lower() == f".{format}"
+            command += ["-i", f"file:{source}"]
+            command += ["-map", "1:v?"] if same or (found.picture and format in PICTURED) else []
+            command += ["-map", "0:a"]
+            command += ["-map", "1:s?"] if same else []
+            command += ["-c:v", "copy", "-c:s", "copy", "-map_metadata", "1", "-map_chapters", "1"]
+        for name, value in tags.items():
+            command += ["-metadata", f"{name}={value}"]
+        if can_encode(codec):
+            command += ["-c:a", _ENCODERS.get(codec, codec)]
+            command += ["-b:a", found.bit_rate] if found and found.bit_rate and found.codec == codec else []
+        command += ["-f", MUXERS[format], f"file:{path}"]
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._errors)
+
+    def write(self, y: NDArray[np.float32]) -> None:
+        """Append samples, shape (frames, channels)."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(np.ascontiguousarray(y, "<f4").data)
+        except BrokenPipeError:
+            self._process.wait()
+            raise self._failure() from None
+
+    def __enter__(self) -> Encoder:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finish the file; stop ffmpeg if there was an error."""
+        try:
+            if kind is not None:
+                self._process.kill()
+            self._process.communicate()
+            if kind is None and self._process.returncode:
+                raise self._failure()
+        finally:
+            self._errors.close()
+
+    def _failure(self) -> AudioError:
+        return AudioError(f"{self.path}: cannot be written by ffmpeg ({_last_line(self._errors)})")
+
+
+def _is_cover(stream: dict[str, Any]) -> bool:
+    return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+@lru_cache(maxsize=1)
+def _known_encoders() -> set[str]:
+    if not installed():
+        return set()
+    listing = subprocess.run(["ffmpeg", "-v", "error", "-encoders"], capture_output=True, text=True, check=False).stdout
+    return {line.split()[1] for line in listing.splitlines() if line.startswith(" A")}
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it did not say why"

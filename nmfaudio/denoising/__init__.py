@@ -1,0 +1,1 @@
+"""Noise out of speech."""

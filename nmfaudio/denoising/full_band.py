@@ -1,0 +1,143 @@
+"""What the seconds around a frame say about its mask: how clean the recording is, and what is heard above 8 kHz."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_CLEAN_SNR = np.float32(50)  # 17 dB: from there on the odds rise with the square of the ratio
+_MOST_SNR = np.float32(1e4)
+_SMOOTH_BINS, _SMOOTH_FRAMES = 17, 3  # half a kilohertz, 50 ms
+_ABSENT = np.float32(0.05)  # share of speech at the top of the known band below which there is none above it
+_LEAST_SHARE = np.float32(1e-3)
+_FLOOR = np.float32(0.15)
+
+
+@dataclass(frozen=True)
+class LongTerm:
+    """Mask of the whole spectrum from the mask of the modelled band and the frames around.
+
+    In a clean recording a weak sound is more likely speech than in a noisy one, which the few frames that a dictionary
+    sees at once do not tell: the odds of speech are multiplied by ``1 + (r / 50)**2``, r being the ratio of the powers
+    that the mask takes for speech and for noise over the window.
+
+    Above the modelled band, consonants raise the whole upper spectrum at once, so that the highest octave that the
+    dictionary knows tells when there is speech; how loud the noise is, the recording itself tells at the other times.
+    With m, the mean of the mask over its top quarter, and ``w = (1 - m)**2``, the noise is ``N = sum(w P) / sum(w)``
+    over the window, and the mask the Wiener filter ``1 - N / P`` with P smoothed, which fades out where nobody speaks.
+
+    Parameters
+    ----------
+    past, future : int
+        Window, in frames before and after the current one.
+    """
+
+    past: int
+    future: int
+
+    @classmethod
+    def looking(cls, ahead: bool) -> "LongTerm":
+        """The 2.6 s around a frame, or before it."""
+        return cls(80, 80) if ahead else cls(160, 0)
+
+    def __call__(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Mask of all bins.
+
+        Parameters
+        ----------
+        power : ndarray, shape (B, N)
+            Squared magnitudes of the recording.
+        mask : ndarray, shape (F, N)
+            Share of speech in the bins of the modelled band; those above the recording's are left out.
+
+        Returns
+        -------
+        ndarray, shape (B, N), float32
+        """
+        mask = mask[: len(power)]
+        modelled, above = power[: len(mask)], power[len(mask) :]
+        speech, noise = np.sum(mask * modelled, axis=0), np.sum((1 - mask) * modelled, axis=0)
+        mask = _with_odds(mask, self._mean(speech), self._mean(noise))
+        if not len(above):
+            return mask
+        from scipy.ndimage import uniform_filter1d
+
+        top = _top(mask)
+        absent = (1 - top) ** 2
+        shift = 0 if self.future else _SMOOTH_FRAMES // 2
+        smooth = uniform_filter1d(_over_bins(above), _SMOOTH_FRAMES, axis=1, mode="constant", origin=shift)
+        gain = _gain_above(self._mean(absent * above), self._mean(absent), smooth, top)
+        return np.concatenate([mask, gain.astype(np.float32)])
+
+    def _mean(self, X: np.ndarray) -> np.ndarray:
+        from scipy.ndimage import uniform_filter1d
+
+        width = self.past + 1 + self.future
+        mean = uniform_filter1d(X, width, axis=-1, mode="constant", origin=self.past - width // 2)
+        return np.maximum(mean, 0)
+
+
+class LongTermStream:
+    """Twin of a `LongTerm` that does not look ahead, one frame at a time.
+
+    Parameters
+    ----------
+    long_term : LongTerm
+    n_bins, n_modelled : int
+        Bins of the stream, and those that the dictionary models.
+    """
+
+    def __init__(self, long_term: LongTerm, n_bins: int, n_modelled: int):
+        n_above = max(0, n_bins - n_modelled)
+        self._past = np.zeros((2, long_term.past + 1), np.float32)  # speech and noise in the modelled band
+        self._above = np.zeros((long_term.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
+        self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
+        self._count = 0
+
+    def push(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Mask of a frame, shape (B,), from its power, shape (B,), and its mask in the modelled band, shape (F,)."""
+        from ..kernels.unfolded.clean_odds import raise_odds
+
+        mask = mask[: len(power)].copy()
+        modelled, above = power[: len(mask)], power[len(mask) :]
+        at = self._count % len(self._above)
+        raise_odds(mask, modelled, self._past, at, _CLEAN_SNR, _MOST_SNR)
+        if len(above):
+            top = _top(mask)
+            row = self._above[at]
+            row[0] = (1 - top[0]) ** 2
+            row[1:] = row[0] * above
+            self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above)
+            means = self._above.mean(axis=0, dtype=np.float64)
+            gain = _gain_above(means[1:], means[0], self._smooth.mean(axis=0, dtype=np.float64), top)
+            mask = np.concatenate([mask, gain.astype(np.float32)])
+        self._count += 1
+        return mask
+
+    def reset(self) -> None:
+        """Forget all that was heard."""
+        self._past[:] = 0
+        self._above[:] = 0
+        self._smooth[:] = 0
+        self._count = 0
+
+
+def _with_odds(mask: np.ndarray, speech: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    snr = speech / np.maximum(np.maximum(noise, speech / _MOST_SNR), np.finfo(np.float32).tiny)
+    odds = (1 + (snr / _CLEAN_SNR) ** 2).astype(np.float32)
+    return odds * mask / (odds * mask + 1 - mask)
+
+
+def _top(mask: np.ndarray) -> np.ndarray:
+    return mask[-(len(mask) // 4) :].mean(axis=0, keepdims=True)
+
+
+def _over_bins(power: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import uniform_filter1d
+
+    return uniform_filter1d(power, _SMOOTH_BINS, axis=0, mode="nearest")
+
+
+def _gain_above(noise: np.ndarray, absent: np.ndarray, smooth: np.ndarray, top: np.ndarray) -> np.ndarray:
+    noise = noise / (absent + _LEAST_SHARE)
+    wiener = 1 - noise / np.maximum(np.maximum(smooth, noise), np.finfo(np.float32).tiny)
+    return np.maximum(wiener, _FLOOR) * np.minimum(top / _ABSENT, 1)

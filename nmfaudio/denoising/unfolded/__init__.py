@@ -1,0 +1,1 @@
+"""Unfolded NMF at run time."""

@@ -1,0 +1,1 @@
+"""The NMF engine that audio and estimators share."""

@@ -1,0 +1,207 @@
+"""The beta-divergence of dense or sparse data, and the two parts of its gradient."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+
+from ..compute.threads import Workspace, by_rows, shares, sum_over
+from .carried import Carried, denominator, due
+
+Update = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
+
+
+class Divergence:
+    """``D_beta(X | W T')`` for factors of one shape, W (n_samples, K) and T (n_features, K), so T is components.T.
+
+    The model is lifted by the rounding unit of the dtype times X's largest value, which keeps quotients and logarithms
+    finite; for beta below 1, where zeros of X would cost infinitely much or nearly so, X is lifted too. For beta = 2
+    nothing is.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n_samples, n_features)
+        Non-negative. Sparse for beta = 2 and 1 alone: the others need the model where X has no entries.
+    beta : float
+        2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito.
+    """
+
+    def __init__(self, X: np.ndarray | csr_matrix, beta: float) -> None:
+        self.sparse, self.beta = issparse(X), float(beta)
+        scalar = X.dtype.type
+        self.eps = scalar(np.finfo(X.dtype).eps * max(X.max(), np.finfo(X.dtype).tiny ** 0.25))
+        self.X: Any = X + self.eps if beta < 1 else X
+        values: Any = self.X.data if self.sparse else self.X
+        self._square = dot(values, values) if beta == 2 else 0.0
+        self._workspace = Workspace()
+        self._carried: tuple[Carried, Carried] | None = None
+        self._turn = -1
+
+    def transposed(self) -> "Divergence":
+        """The divergence of X's transpose, laid out in rows."""
+        return Divergence(self.X.T.tocsr() if self.sparse else np.ascontiguousarray(self.X.T), self.beta)
+
+    def value(self, W: np.ndarray, T: np.ndarray) -> float:
+        """The divergence, accumulated in double precision."""
+        if self.beta == 2:
+            return self.quadratic(W, self.X @ T, T.T @ T)
+        if self.sparse:
+            return self._sparse_value(W, T, self._sampled_model(W, T))
+        return self._sum_over_rows(lambda X, W: (self._value(X, *self._model(W, T)),), W)[0]
+
+    def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None) -> float:
+        """The value for beta = 2 from ``C = X T``, ``G = T' T`` and ``S = W' W``, without a look at X."""
+        return 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W if S is None else S)
+
+    def parts_W(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
+        if self.beta == 2:
+            return self.X @ T, W @ (T.T @ T)
+        if self.sparse:
+            return self._sparse_ratios(self._sampled_model(W, T)) @ T, T.sum(axis=0, keepdims=True)
+        p = np.empty(W.shape, W.dtype)
+        q = None if self.beta == 1 else np.empty_like(p)
+        by_rows(partial(self._parts_W, T), self.X, W, p, q)
+        return p, T.sum(axis=0, keepdims=True) if q is None else q
+
+    def parts_T(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal."""
+        if self.beta == 2:
+            return self.X.T @ W, T @ (W.T @ W)
+        if self.sparse:
+            return self._sparse_ratios(self._sampled_model(W, T)).T @ W, W.sum(axis=0, keepdims=True)
+        return self._sum_over_rows(partial(self._parts_T, T), W)
+
+    def alternate(
+        self, W: np.ndarray, T: np.ndarray, update: Update, carry: bool = False
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        """The value, an update of W, and the parts of the gradient in T after it, in one pass through X.
+
+        ``update(w, p, q)`` changes w, rows of W that are next to each other, and is given the parts of the gradient
+        there; it may be called in several threads at once. With `carry`, for beta = 0, most q are those of calls
+        before, see `nmfaudio.nmf.carried`.
+        """
+        if self.beta == 2:
+            C, G = self.X @ T, T.T @ T
+            value = self.quadratic(W, C, G)
+            update(W, C, W @ G)
+            return value, *self.parts_T(W, T)
+        if self.sparse:
+            L = self._sampled_model(W, T)
+            value = self._sparse_value(W, T, L)
+            update(W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
+            return value, *self.parts_T(W, T)
+        if carry and self.beta == 0 and self._carried is None:
+            self._carried = self._carry(W, self.X.shape[1]), self._carry(T, self.X.shape[0])
+        self._turn = self._turn + 1 if carry and self.beta == 0 else 0
+        due_W, due_T = due(self._turn)
+        value, p, q = sum_over(partial(self._alternate, W, T, update, due_W, due_T), shares(len(W), self.X.size))
+        if self.beta != 1:
+            q = denominator(self._carried and self._carried[1], T, partial(np.copyto, src=q), due_T, np.empty_like(T))
+        return value, p, q
+
+    def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
+        """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
+        from ..kernels.nmf.kl_descent import sweep_dense, sweep_sparse
+
+        H = np.ascontiguousarray(T.T)
+        if self.sparse:
+            sweep_sparse(self.X.data, self.X.indices, self.X.indptr, H, W, l1, l2, self.eps)
+        else:
+            sweep_dense(self.X, H, W, W @ T.T + self.eps, l1, l2, self.eps)
+
+    def _sum_over_rows(self, function: Callable[[np.ndarray, np.ndarray], tuple], W: np.ndarray) -> tuple:
+        return sum_over(lambda rows: function(self.X[rows], W[rows]), shares(len(W), self.X.size))
+
+    def _model(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The model of some rows of X, and room for quotients."""
+        shape = len(W), len(T)
+        L = np.dot(W, T.T, out=self._workspace.array("L", shape, W.dtype))
+        return L, self._workspace.array("R", shape, W.dtype)
+
+    def _value(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> float:
+        from ..kernels.nmf.divergence import beta_divergence
+
+        return beta_divergence(X, L, self.beta, self.eps, R)
+
+    def _ratios(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> None:
+        from ..kernels.nmf.multiplicative import ratios
+
+        ratios(X, L, R, self.beta, self.eps)
+
+    def _parts_W(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, p: np.ndarray, q: np.ndarray | None) -> None:
+        L, R = self._model(W, T)
+        self._ratios(X, L, R)
+        np.dot(R, T, out=p)
+        if q is not None:
+            np.dot(L, T, out=q)
+
+    def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        L, R = self._model(W, T)
+        self._ratios(X, L, R)
+        of_all = self.beta == 1 or not due  # what is not due is not looked at
+        return R.T @ W, W.sum(axis=0, keepdims=True) if of_all else L.T @ W
+
+    def _alternate(
+        self, W: np.ndarray, T: np.ndarray, update: Update, due_W: bool, due_T: bool, rows: slice
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        from ..kernels.nmf.multiplicative import divergence_and_ratios
+
+        X, w = self.X[rows], W[rows]
+        L, R = self._model(w, T)
+        value = divergence_and_ratios(X, L, R, self.beta, self.eps)
+        p = np.dot(R, T, out=self._workspace.array("p", w.shape, w.dtype))
+        if self.beta == 1:
+            q = T.sum(axis=0, keepdims=True)
+        else:
+            q = self._workspace.array("q", w.shape, w.dtype)
+            denominator(self._carried and self._carried[0][rows], w, partial(np.dot, L, T), due_W, q)
+        update(w, p, q)
+        return value, *self._parts_T(T, X, w, due_T)
+
+    def _carry(self, X: np.ndarray, n_terms: int) -> Carried:
+        return Carried(np.empty_like(X), np.full(len(X), n_terms, X.dtype), axis=1)
+
+    def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
+        from ..kernels.nmf.divergence import beta_divergence
+
+        at_entries = beta_divergence(self.X.data[None], L[None], 1, self.eps, np.empty_like(L)[None])
+        total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
+        return at_entries + total - float(L.sum(dtype=float))
+
+    def _sparse_ratios(self, L: np.ndarray) -> csr_matrix:
+        return csr_matrix((self.X.data / (L + self.eps), self.X.indices, self.X.indptr), self.X.shape)
+
+    def _sampled_model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
+        from ..kernels.nmf.sampled import sampled_product
+
+        L = np.empty_like(self.X.data)
+        sampled_product(W, T, self.X.indptr, self.X.indices, L)
+        return L
+
+
+def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: float = 2.0) -> float:
+    """``D_beta(X | W H)``: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito; see `Divergence`.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n_samples, n_features)
+    W : ndarray, shape (n_samples, K)
+    H : ndarray, shape (K, n_features)
+    beta : float
+
+    Returns
+    -------
+    float
+    """
+    if beta == 2 and not issparse(X):  # as a difference, to the last digit
+        D = X - W @ H
+        return 0.5 * dot(D, D)
+    return Divergence(X, beta).value(np.ascontiguousarray(W), np.ascontiguousarray(H.T))
+
+
+def dot(A: np.ndarray, B: np.ndarray) -> float:
+    """Sum of ``A * B``, accumulated in double precision."""
+    return float(np.einsum("i,i->", A.ravel(), B.ravel(), dtype=np.float64))

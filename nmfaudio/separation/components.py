@@ -1,0 +1,177 @@
+"""Blind separation: components of the mixture itself, grouped into sources by how they sound."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import NmfaudioError
+from ..nmf.spatial_nmf import explain
+from ..spectra.stft import STFT
+from .stems import spectrogram, stems
+
+_WINDOW_S, _HOP_S = 0.064, 0.016
+_REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
+
+
+class Components:
+    """Components of a mixture, to be grouped into sources: by themselves, by hand, or both.
+
+    Parameters
+    ----------
+    y : ndarray, shape (samples,) or (channels, samples)
+        The mixture.
+    sr : float
+        Sampling rate in Hz.
+    n_components : int
+        Components, K: notes, drum sounds, parts of words.
+    n_taps : int
+        Frames of 16 ms that a component lasts; more than 1 suits drums and other events that sound alike each time.
+    n_iter : int
+        Iterations of the factorisation.
+    random_state : int
+        Seed; the same mixture and seed give the same components.
+
+    Raises
+    ------
+    NmfaudioError
+        If the mixture has no samples, or there are no components.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> t = np.arange(16000) / 8000
+    >>> y = 0.3 * np.sin(2000 * t) + rng.standard_normal(16000) * (t % 0.5 < 0.05)
+    >>> components = Components(y, 8000, n_components=4, n_iter=20)
+    >>> groups = components.group(2)
+    >>> sorted(k for members in groups.values() for k in members)
+    [0, 1, 2, 3]
+    >>> stems = components.stems(groups)
+    >>> bool(np.allclose(sum(stems.values()), y))
+    True
+    """
+
+    def __init__(
+        self,
+        y: ArrayLike,
+        sr: float,
+        *,
+        n_components: int = 24,
+        n_taps: int = 1,
+        n_iter: int = 60,
+        random_state: int = 0,
+    ) -> None:
+        from ..audio import as_signal
+
+        if n_components < 1 or n_taps < 1:
+            raise NmfaudioError(f"{n_components} components of {n_taps} frames: there must be 1 or more of each")
+        self.y, self.sr, self.n_components = as_signal(y), sr, n_components
+        self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
+        V = spectrogram(self.stft(np.atleast_2d(self.y)), self.stft.n_bins, 1.0)
+        self.explanation = explain(V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state)
+
+    def group(self, n_sources: int) -> dict[str, list[int]]:
+        """Group the components into sources by k-means of their `features`, loud components counting more.
+
+        Returns
+        -------
+        dict of str to list of int
+            The components of "source1", "source2", ..., the loudest source first; to be changed at will. Where no more
+            can be told apart, as in silence, there are fewer.
+
+        Raises
+        ------
+        NmfaudioError
+            If there are fewer components than sources.
+        """
+        from sklearn.cluster import KMeans
+        from sklearn.exceptions import ConvergenceWarning
+
+        if not 1 <= n_sources <= self.n_components:
+            raise NmfaudioError(f"{self.n_components} components cannot make {n_sources} sources: choose fewer")
+        weights = np.sqrt(self.loudness) + np.finfo(float).tiny
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer groups than were asked for
+            labels = KMeans(n_sources, n_init=20, random_state=0).fit_predict(self.features(), sample_weight=weights)
+        members = [np.flatnonzero(labels == label).tolist() for label in np.unique(labels)]
+        members.sort(key=lambda group: -self.loudness[group].sum())
+        return {f"source{i}": group for i, group in enumerate(members, 1)}
+
+    def features(self) -> NDArray[np.floating]:
+        """What the grouping goes by, shape (K, features).
+
+        Timbre (mel cepstrum of the atom), onset (how much of the activation is rise), repetition (autocorrelation of
+        the onsets) and, for several channels, the level in each.
+        """
+        from librosa import autocorrelate, power_to_db
+        from librosa.feature import mfcc
+        from librosa.filters import mel
+
+        W, H = self.explanation.W, self.explanation.H
+        bank = mel(sr=self.sr, n_fft=self.stft.n_fft, n_mels=40, fmax=min(self.sr / 2, 16000.0))
+        timbre = mfcc(S=power_to_db(bank @ (W**2).mean(axis=1), top_db=60), n_mfcc=8)[1:].T
+        envelope = H / np.maximum(H.max(axis=1, keepdims=True), 1e-12)
+        rises = np.maximum(np.diff(envelope, axis=1, prepend=0), 0)
+        onset = np.log(rises.sum(axis=1) / np.maximum(envelope.sum(axis=1), 1e-12) + 1e-3)[:, None]
+        first, last = (max(1, round(s * self.sr / self.stft.hop_length)) for s in _REPEATS_S)
+        strikes = np.maximum(np.diff(np.sqrt(envelope), axis=1, prepend=0), 0)
+        strikes -= strikes.mean(axis=1, keepdims=True)
+        lags = autocorrelate(strikes, axis=1)
+        repetition = (lags / np.maximum(lags[:, :1], 1e-12))[:, first : max(last, first + 1)]
+        kinds = [(timbre, 1.0), (onset, 1.0), (repetition, 0.5)]
+        if len(self.explanation.Q) > 1:
+            kinds.append((self.explanation.Q.T, 2.0))
+        return np.hstack([weight * _standardised(values, self.loudness) for values, weight in kinds])
+
+    @property
+    def loudness(self) -> NDArray[np.floating]:
+        """Sum of the magnitudes of each component, shape (K,)."""
+        return self.explanation.W.sum(axis=(0, 1)) * self.explanation.H.sum(axis=1)
+
+    def stems(self, groups: Mapping[str, Sequence[int]], phase: str = "mixture") -> dict[str, NDArray[np.floating]]:
+        """Signals of groups of components.
+
+        Parameters
+        ----------
+        groups : mapping of str to sequence of int
+            The components of each stem; those in none make the stem "rest".
+        phase : str
+            As for `Separator`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The stems, of y's shape; with most phases they add up to y.
+
+        Raises
+        ------
+        NmfaudioError
+            If a group holds a component that does not exist or is in another one.
+        """
+        if not all(isinstance(members, Sequence) for members in groups.values()):
+            raise NmfaudioError(f"groups must give each stem a list of components, not {groups!r}")
+        groups = {name: list(members) for name, members in groups.items()}
+        taken = [k for members in groups.values() for k in members]
+        wrong = next((k for i, k in enumerate(taken) if k not in range(self.n_components) or k in taken[:i]), None)
+        if wrong is not None:
+            last = self.n_components - 1
+            raise NmfaudioError(f"component {wrong} does not exist or is in two groups; there are 0 to {last}")
+        left = sorted(set(range(self.n_components)) - set(taken))
+        if left:
+            groups["rest"] = [*groups.get("rest", []), *left]
+        Y = self.stft(np.atleast_2d(self.y))
+        powers = np.stack([self.explanation.estimate(np.array(members, int)) for members in groups.values()]) ** 2
+        present = np.ones((len(groups), *Y.shape[1:]), bool)
+        signals = stems(powers, present, Y, self.stft, self.y.shape[-1], phase)
+        return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}
+
+
+def _standardised(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Columns around their mean, with a total variance of one."""
+    weights = (weights / (weights.sum() or 1))[:, None]
+    values = values - (weights * values).sum(axis=0)
+    return values / (np.sqrt((weights * values**2).sum()) or 1)

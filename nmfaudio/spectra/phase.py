@@ -1,0 +1,208 @@
+"""Phase: from estimated powers of sources to their signals, by one function for every method."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NmfaudioError
+from .stft import STFT
+
+__all__ = ["METHODS", "griffin_lim", "shares", "signals_of"]
+
+METHODS = {"mixture": 0, "griffin-lim": 50, "fast-griffin-lim": 50, "misi": 30, "consistent": 20}
+"""Name of each method and the iterations that it takes unless told otherwise."""
+
+_MOMENTUM = 0.99
+_CONSISTENCY = 10.0  # weight of the penalty where the mean power of the mixture is 1
+
+
+def signals_of(
+    powers: NDArray[np.floating],
+    Y: NDArray[np.complexfloating],
+    stft: STFT,
+    length: int,
+    method: str = "mixture",
+    n_iter: int | None = None,
+) -> NDArray[np.floating]:
+    """Signals of sources from estimates of their powers and the spectrum of their mixture.
+
+    Source `j` has the share ``powers[j] / powers.sum(axis=0)`` of a bin.
+
+    ==================  ============================================================================================
+    "mixture"           the share times `Y` (Wiener filter); the sources have the mixture's phase
+    "griffin-lim"       magnitudes as before, phases that fit the overlapping frames best, each source for itself
+                        (Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984)
+    "fast-griffin-lim"  the same with momentum (Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm", 2013)
+    "misi"              the same for all sources at once, which must add up to the mixture (Gunawan and Sen, "Iterative
+                        phase estimation for the synthesis of separated sources from single-channel mixtures", 2010)
+    "consistent"        the likeliest Gaussian sources of these powers that add up to the mixture, under a penalty for
+                        spectra that are no signal's (Le Roux and Vincent, "Consistent Wiener filtering for audio source
+                        separation", 2013, here for any number of sources)
+    ==================  ============================================================================================
+
+    With "mixture", "misi" and "consistent" the signals add up to the mixture.
+
+    Parameters
+    ----------
+    powers
+        Non-negative, shape (J, ..., F, N) or (J, F, N): estimated power of every source.
+    Y
+        Spectrum of the mixture, shape (..., F, N), by `stft`.
+    stft
+        Its transform.
+    length
+        Samples of the mixture.
+    method
+        One of `METHODS`.
+    n_iter
+        Iterations; by default those of `METHODS`.
+
+    Returns
+    -------
+    NDArray
+        Signals, shape (J, ..., length).
+
+    Raises
+    ------
+    NmfaudioError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import STFT
+    >>> y = np.random.default_rng(0).standard_normal(4000)
+    >>> stft = STFT(512, 128)
+    >>> powers = np.stack([np.full((257, 35), 1.0), np.full((257, 35), 3.0)])
+    >>> bool(np.allclose(signals_of(powers, stft(y), stft, 4000), [0.25 * y, 0.75 * y]))
+    True
+    """
+    if method not in METHODS:
+        raise NmfaudioError(f"no phase {method!r}: choose one of {', '.join(METHODS)}")
+    n_iter = METHODS[method] if n_iter is None else n_iter
+    if Y.ndim > powers.ndim - 1:
+        powers = powers.reshape(len(powers), *[1] * (Y.ndim + 1 - powers.ndim), *powers.shape[1:])
+    share = shares(powers)
+    X = share * Y
+    if method in ("griffin-lim", "fast-griffin-lim"):
+        return griffin_lim(np.abs(X), X, stft, length, n_iter, _MOMENTUM if method[0] == "f" else 0.0)
+    if method == "misi":
+        return _misi(X, stft.synthesis(Y, length), stft, n_iter)
+    if method == "consistent":
+        return _adding_up(
+            stft.synthesis(_consistent(powers, X, stft, length, n_iter), length), stft.synthesis(Y, length)
+        )
+    return stft.synthesis(X, length)
+
+
+def shares(powers: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Share of each source, shape (J, ...); they add up to one, and are equal where nothing is estimated."""
+    total = powers.sum(axis=0)
+    tiny = np.finfo(powers.dtype).tiny
+    return np.where(total > tiny, powers / np.maximum(total, tiny), 1 / len(powers)).astype(powers.dtype)
+
+
+def griffin_lim(
+    magnitudes: NDArray[np.floating],
+    X: NDArray[np.complexfloating],
+    stft: STFT,
+    length: int,
+    n_iter: int,
+    momentum: float = 0.0,
+    fixed: NDArray[np.bool_] | bool = False,
+) -> NDArray[np.floating]:
+    """Signal whose spectrum has these magnitudes as nearly as can be.
+
+    Parameters
+    ----------
+    magnitudes
+        Shape (..., F, N).
+    X
+        Spectrum of the same shape, whose phases to start from.
+    stft
+        Its transform.
+    length
+        Samples of the signal.
+    n_iter
+        Iterations.
+    momentum
+        0 for Griffin and Lim's, about 1 for the fast one of Perraudin et al. (2013).
+    fixed
+        True where the spectrum is known to be X; the signal keeps to it as far as the rest allows.
+
+    Returns
+    -------
+    NDArray
+        Signal, shape (..., length).
+    """
+    known = before = X
+    X = np.where(fixed, known, _with_phase_of(magnitudes, X))
+    for _ in range(n_iter):
+        consistent = stft(stft.synthesis(X, length))
+        X = np.where(fixed, known, _with_phase_of(magnitudes, consistent + momentum * (consistent - before)))
+        before = consistent
+    return stft.synthesis(X, length)
+
+
+def _with_phase_of(magnitudes: NDArray[np.floating], X: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+    size = np.abs(X)
+    tiny = np.finfo(size.dtype).tiny
+    return np.where(size > tiny, X * (magnitudes / np.maximum(size, tiny)), magnitudes)
+
+
+def _misi(X: NDArray[np.complexfloating], y: NDArray[np.floating], stft: STFT, n_iter: int) -> NDArray[np.floating]:
+    magnitudes = np.abs(X)
+    for _ in range(n_iter):
+        X = _with_phase_of(magnitudes, stft(_adding_up(stft.synthesis(X, y.shape[-1]), y)))
+    return _adding_up(stft.synthesis(X, y.shape[-1]), y)
+
+
+def _adding_up(signals: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Share what is missing from the mixture among the sources."""
+    return signals + (y - signals.sum(axis=0)) / len(signals)
+
+
+def _consistent(
+    variances: NDArray[np.floating], X: NDArray[np.complexfloating], stft: STFT, length: int, n_iter: int
+) -> NDArray[np.complexfloating]:
+    """Minimise ``sum_j |X_j|^2 / v_j + c |X_j - stft(synthesis(X_j))|^2`` where the X_j keep their sum.
+
+    Conjugate gradients from the Wiener filter, where the first term is at its least. The preconditioner inverts the
+    diagonal on those steps that keep the sum.
+    """
+    dtype = X.real.dtype.type
+    unit = variances.sum(axis=0).mean(dtype=np.float64)
+    if not unit:
+        return X
+    precision = 1 / (variances / dtype(unit) + dtype(1e-6))
+    scale = 1 / (precision + dtype(_CONSISTENCY * (1 - stft.hop_length / stft.n_fft)))
+    total = scale.sum(axis=0)
+    pairs = np.full((stft.n_bins, 1), 2, dtype)  # bins that stand for themselves and their mirror image
+    pairs[0] = 1
+    if stft.n_fft % 2 == 0:
+        pairs[-1] = 1
+
+    def curvature(Z: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        return precision * Z + dtype(_CONSISTENCY) * (Z - stft(stft.synthesis(Z, length)))
+
+    def preconditioned(R: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
+        Z = scale * R
+        return Z - scale * (Z.sum(axis=0) / total)
+
+    def dot(A: NDArray[np.complexfloating], B: NDArray[np.complexfloating]) -> float:
+        return float((pairs * (A.real * B.real + A.imag * B.imag)).sum(dtype=np.float64))
+
+    R = -curvature(X)
+    step = Z = preconditioned(R)
+    slope = first = dot(R, Z)
+    for _ in range(n_iter):
+        if slope <= 1e-9 * first:  # what is left is rounding
+            break
+        curve = curvature(step)
+        size = dtype(slope / dot(step, curve))
+        X, R = X + size * step, R - size * curve
+        Z = preconditioned(R)
+        slope, before = dot(R, Z), slope
+        step = Z + dtype(slope / before) * step
+    return X

@@ -1,0 +1,203 @@
+"""Is a new dictionary better than the shipped one? Asked of recordings that it was not trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .. import metrics
+from ..compute.processes import Map
+from ..denoising.denoiser import Denoiser
+from ..dictionary import Dictionary
+from ..errors import NmfaudioError
+from .data.augment import active_rms, loop
+from .data.corpus import Corpus
+
+MEASURES = {"PESQ": metrics.pesq, "ESTOI": metrics.estoi, "SI-SDR": lambda r, e, sr: float(metrics.si_sdr(r, e))}
+"""Name of each measure, and what it makes of a clean signal, an estimate and their rate; SI-SDR is in dB."""
+
+_SECONDS = 5.0
+_SNR_DB = (0.0, 5.0, 10.0)
+_SURE = 2.0  # standard errors that a difference must exceed
+
+
+def mixtures(speech: Corpus, noise: Corpus, n: int = 18, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Mix speech and noise of 5 s at 0, 5 and 10 dB by turns.
+
+    Parameters
+    ----------
+    speech, noise : Corpus
+        Of one rate; short recordings are looped.
+    n : int
+        How many mixtures.
+    seed : int
+        Chooses the pieces.
+
+    Returns
+    -------
+    list of (clean, noisy)
+        Both of shape (samples,), float32.
+
+    Raises
+    ------
+    NmfaudioError
+        If there is nothing but silence in one of the two.
+    """
+    rng = np.random.default_rng([seed, 5])
+    n_samples = int(_SECONDS * speech.sr)
+    made = []
+    voices, noises = (_sounding(corpus, rng, n) for corpus in (speech, noise))
+    for i, (voice, other) in enumerate(zip(voices, noises, strict=True)):
+        clean, disturbance = loop(voice, n_samples), loop(other, n_samples)
+        level = active_rms(clean, speech.sr) / np.sqrt(np.mean(disturbance**2))
+        factor = np.float32(level * 10 ** (-_SNR_DB[i % len(_SNR_DB)] / 20))
+        made.append((clean, clean + factor * disturbance))
+    return made
+
+
+def _sounding(corpus: Corpus, rng: np.random.Generator, n: int) -> list[np.ndarray]:
+    """Draw pieces that are not silent, a different one each time while there are some."""
+    found: list[np.ndarray] = []
+    while len(found) < n:
+        before = len(found)
+        for piece in corpus.pieces(rng, _SECONDS):
+            y = piece.read(corpus.sr)
+            if len(y) and np.square(y).mean() > 1e-10:
+                found.append(y)
+            if len(found) == n:
+                break
+        if len(found) == before:
+            raise NmfaudioError(f"{corpus.source}: nothing but silence in what is held out")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Scores of two dictionaries on the same mixtures.
+
+    Parameters
+    ----------
+    measures : tuple of str
+        Their names.
+    noisy, base, new : ndarray, shape (mixtures, measures)
+        Scores of the mixtures as they are, and cleaned with the dictionary to beat and the new one.
+    names : tuple of str
+        What the two are called.
+    """
+
+    measures: tuple[str, ...]
+    noisy: np.ndarray
+    base: np.ndarray
+    new: np.ndarray
+    names: tuple[str, str]
+
+    @property
+    def signs(self) -> list[int]:
+        """For each measure 1 where the new one is better, -1 where it is worse, 0 where chance can explain it."""
+        change = self.new - self.base
+        mean, error = change.mean(axis=0), change.std(axis=0, ddof=1) / np.sqrt(len(change))
+        return [int(np.sign(m)) if abs(m) > _SURE * e else 0 for m, e in zip(mean, error, strict=True)]
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the new one is worse by any measure."""
+        return -1 in self.signs
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: better, worse, both, or no clear difference."""
+        base, new = self.names
+        better, worse = (
+            " and ".join(name for name, sign in zip(self.measures, self.signs, strict=True) if sign == wanted)
+            for wanted in (1, -1)
+        )
+        if better and worse:
+            return f"{new} is better than {base} in {better}, but worse in {worse}"
+        if better or worse:
+            return f"{new} is {'better' if better else 'WORSE'} than {base} in {better or worse}"
+        return f"no clear difference between {new} and {base}"
+
+    def table(self) -> list[dict[str, str]]:
+        """Rows of means, and of the change with twice its standard error."""
+        change = self.new - self.base
+        error = 2 * change.std(axis=0, ddof=1) / np.sqrt(len(change))
+        rows = [
+            {"": name, **{measure: f"{value:.3f}" for measure, value in zip(self.measures, mean, strict=True)}}
+            for name, mean in zip(("noisy", *self.names), self._means(), strict=True)
+        ]
+        cells = (f"{m:+.3f} ± {e:.3f}" for m, e in zip(change.mean(axis=0), error, strict=True))
+        return [*rows, {"": "change", **dict(zip(self.measures, cells, strict=True))}]
+
+    def text(self) -> str:
+        """The table in columns."""
+        rows = self.table()
+        width = max(len(row[""]) for row in rows)
+        head = " " * width + "".join(f"{name:>18}" for name in self.measures)
+        return "\n".join(
+            [head, *(f"{row['']:{width}}" + "".join(f"{row[m]:>18}" for m in self.measures) for row in rows)]
+        )
+
+    def _means(self) -> list[np.ndarray]:
+        return [scores.mean(axis=0) for scores in (self.noisy, self.base, self.new)]
+
+
+def compare(
+    base: Dictionary,
+    new: Dictionary,
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    sr: int,
+    *,
+    names: tuple[str, str],
+    each: Map = map,
+) -> Comparison:
+    """Score two dictionaries on the same pairs of clean and noisy signals.
+
+    PESQ and ESTOI are left out where the libraries of the extra `eval` are missing.
+
+    Parameters
+    ----------
+    base, new : Dictionary
+    pairs : list of (clean, noisy)
+        Signals of shape (samples,).
+    sr : int
+        Their rate.
+    names : tuple of str
+        What the two are to be called.
+    each : callable
+        From :func:`nmfaudio.compute.processes.workers`.
+
+    Returns
+    -------
+    Comparison
+        Without pairs on which a measure is not defined.
+
+    Raises
+    ------
+    NmfaudioError
+        If fewer than three pairs are left.
+    """
+    measures = tuple(name for name in MEASURES if name == "SI-SDR" or _can_measure())
+    found = [row for row in each(partial(_scores, base, new, sr, measures), pairs) if row is not None]
+    if len(found) < 3:
+        raise NmfaudioError("too little speech is held out to compare on: give more")
+    scores = np.array(found)
+    return Comparison(measures, scores[:, 0], scores[:, 1], scores[:, 2], names)
+
+
+def _can_measure() -> bool:
+    try:
+        return all(metrics.library(name) for name in ("pesq", "pystoi"))
+    except NmfaudioError:
+        return False
+
+
+def _scores(
+    base: Dictionary, new: Dictionary, sr: int, measures: tuple[str, ...], pair: tuple[np.ndarray, np.ndarray]
+) -> list[list[float]] | None:
+    clean, noisy = pair
+    signals = [noisy, *(Denoiser(dictionary)(noisy, sr) for dictionary in (base, new))]
+    try:
+        return [[MEASURES[name](clean, y, sr) for name in measures] for y in signals]
+    except NmfaudioError:  # PESQ finds no speech in some sounds
+        return None

@@ -1,0 +1,1 @@
+"""Corpora and mixtures to train on."""

@@ -1,0 +1,192 @@
+"""Random access to a folder or list of sound files, which may be larger than memory."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from copy import copy
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+
+from ... import audio
+from ...compute.processes import Map
+from ...errors import AudioError
+
+_WHOLE_FILE_S = 60.0  # longer files are read piece by piece
+_HEADERS = 100  # that a worker reads at a time
+
+
+def list_files(source: str | Path) -> list[Path]:
+    """Sound files named by a folder (searched through) or by a text file with one path a line.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder, one sound file, or a list; relative paths in a list start at the list's folder,
+        empty lines and lines that begin with ``#`` are skipped. All of them may be addresses, as
+        ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
+
+    Returns
+    -------
+    list of Path
+        Sorted for a folder, in the order of the lines for a list.
+
+    Raises
+    ------
+    AudioError
+        When the source does not exist or names no sound file.
+    """
+    path = audio.locate(source)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
+    elif path.suffix.lower() in audio.SUFFIXES and path.is_file():
+        files = [path]
+    elif path.is_file():
+        try:
+            lines = [line.strip() for line in path.read_text().splitlines()]
+        except UnicodeDecodeError:
+            raise AudioError(f"{path}: neither a folder, a sound file nor a text file with one path a line") from None
+        named = [line for line in lines if line and not line.startswith("#")]
+        files = [audio.locate(line) if "://" in line else path.parent / line for line in named]
+        missing = [p for p in files if not p.is_file()]
+        if missing:
+            raise AudioError(f"{path}: names {missing[0]}, which does not exist (as do {len(missing)} of {len(files)})")
+    else:
+        raise AudioError(f"{path}: no such folder, sound file or list")
+    if not files:
+        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(audio.SUFFIXES))}")
+    return files
+
+
+class Piece(NamedTuple):
+    """A part of a sound file, in seconds."""
+
+    path: Path
+    start_s: float
+    stop_s: float
+
+    def read(self, sr: int) -> np.ndarray:
+        """One channel at a rate, shape (samples,), float32."""
+        y, sr_file = audio.read(self.path, start_s=self.start_s, stop_s=self.stop_s)
+        return audio.resample(y.mean(axis=0), sr_file, sr)
+
+
+class Corpus:
+    """Sound files at one rate in one channel, drawn from at random.
+
+    Files in one folder count as one group (one speaker, one kind of noise); groups are drawn with the
+    square root of their duration, so that a large group does not drown the small ones.
+
+    Parameters
+    ----------
+    source : str or Path
+        See :func:`list_files`.
+    sr : int
+        Sampling rate in Hz that everything is resampled to.
+    cache_mb : int
+        Decoded sound that is kept in memory, in megabytes; the rest is read again when drawn.
+    each : callable
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`: it reads the headers of the files.
+
+    Attributes
+    ----------
+    files : list of Path
+    starts_s, durations_s : ndarray
+        The part of each file that belongs to the corpus.
+    """
+
+    def __init__(self, source: str | Path, sr: int, cache_mb: int = 1500, each: Map = map):
+        self.source, self.sr = str(source), sr
+        files = list_files(source)
+        some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
+        durations_s = np.array([duration_s for part in each(_durations_s, some) for duration_s in part])
+        if not durations_s.sum() > 0:
+            raise AudioError(f"{source}: the sound files are empty")
+        self._cache_mb = cache_mb
+        self._lock = Lock()
+        self._hold(files, np.zeros(len(files)), durations_s)
+
+    def _hold(self, files: list[Path], starts_s: np.ndarray, durations_s: np.ndarray) -> None:
+        self.files, self.starts_s, self.durations_s = files, starts_s, durations_s
+        self._groups: dict[Path, list[int]] = {}
+        for i, path in enumerate(self.files):
+            self._groups.setdefault(path.parent, []).append(i)
+        self._keys = list(self._groups)
+        weight = np.sqrt([self.durations_s[self._groups[key]].sum() for key in self._keys])
+        self._group_p = weight / weight.sum()
+        self._cache: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._cache_left = self._cache_mb * 2**20
+
+    @property
+    def hours(self) -> float:
+        """Duration of all files in hours."""
+        return float(self.durations_s.sum() / 3600)
+
+    def split(self, share: float, most_s: float, seed: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
+        """Part the corpus in two: the rest, and about `share` of it, at most `most_s` seconds.
+
+        Whole files are drawn at random where there are some that are short enough; otherwise, or `in_time`, it is the
+        last part of each file.
+        """
+        wanted_s = min(share * self.durations_s.sum(), most_s)
+        order = np.random.default_rng(seed).permutation(len(self.files))
+        order = order[self.durations_s[order] <= wanted_s]
+        n_out = int(np.searchsorted(np.cumsum(self.durations_s[order]), wanted_s * 0.999)) + 1
+        rest, out = copy(self), copy(self)
+        if len(order) >= max(n_out, 2) and not in_time:
+            held = np.zeros(len(self.files), bool)
+            held[order[:n_out]] = True
+            for part, chosen in ((rest, ~held), (out, held)):
+                files = [path for path, is_in in zip(self.files, chosen, strict=True) if is_in]
+                part._hold(files, self.starts_s[chosen], self.durations_s[chosen])
+        else:
+            kept_s = self.durations_s * (1 - wanted_s / self.durations_s.sum())
+            rest._hold(self.files, self.starts_s, kept_s)
+            out._hold(self.files, self.starts_s + kept_s, self.durations_s - kept_s)
+        return rest, out
+
+    def draw_group(self, rng: np.random.Generator) -> list[int]:
+        """Indices of the files of one group drawn at random."""
+        return self._groups[self._keys[rng.choice(len(self._keys), p=self._group_p)]]
+
+    def piece(self, index: int, rng: np.random.Generator, seconds: float) -> np.ndarray:
+        """At most `seconds` of file `index` from a random place, shape (samples,), float32."""
+        if self.durations_s[index] > _WHOLE_FILE_S:
+            start = rng.uniform(0, max(0.0, self.durations_s[index] - seconds))
+            return self._part(index, start, start + seconds).read(self.sr)
+        y = self._whole(index)
+        n = int(seconds * self.sr)
+        start = int(rng.integers(0, max(1, len(y) - n + 1)))
+        return y[start : start + n]
+
+    def pieces(self, rng: np.random.Generator, piece_s: float = 20.0) -> Iterator[Piece]:
+        """All of the sound once, in random order, in pieces of at most `piece_s` seconds."""
+        ends = np.cumsum(np.ceil(self.durations_s / piece_s).astype(int))
+        for k in rng.permutation(ends[-1]):
+            i = int(np.searchsorted(ends, k, side="right"))
+            start_s = piece_s * (k - (ends[i - 1] if i else 0))
+            yield self._part(i, start_s, start_s + piece_s)
+
+    def _part(self, index: int, start_s: float, stop_s: float) -> Piece:
+        first_s, stop_s = self.starts_s[index], min(stop_s, self.durations_s[index])
+        path = self.files[index].absolute()  # as a worker sees it
+        return Piece(path, float(first_s + start_s), float(first_s + stop_s))
+
+    def _whole(self, index: int) -> np.ndarray:
+        with self._lock:
+            if index in self._cache:
+                self._cache.move_to_end(index)
+                return self._cache[index]
+        y = self._part(index, 0, np.inf).read(self.sr)
+        with self._lock:
+            if index not in self._cache:
+                self._cache[index] = y
+                self._cache_left -= y.nbytes
+            while self._cache_left < 0 and len(self._cache) > 1:
+                self._cache_left += self._cache.popitem(last=False)[1].nbytes
+        return y
+
+
+def _durations_s(files: list[Path]) -> list[float]:
+    return [audio.info(path).duration_s for path in files]

@@ -1,0 +1,78 @@
+"""A corpus as batches of blocks of frames that can be computed anywhere."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...dictionary import FrontEnd
+from ...spectra.stft import STFT
+from .corpus import Corpus, Piece
+
+_PIECE_S = 20.0  # of one recording in a row
+_UPDATES, _LEAST_UPDATE_S = 300, 20.0
+_BLOCKS, _LEAST_BLOCK_S, _LARGEST_BLOCK_S = 64, 5.0, 240.0
+
+
+@dataclass(frozen=True)
+class SoundBlock:
+    """Pieces of sound files, as spectrograms when called: small enough to be sent, it needs nothing but the files."""
+
+    pieces: tuple[Piece, ...]
+    front_end: FrontEnd
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the sound."""
+        return sum(piece.stop_s - piece.start_s for piece in self.pieces)
+
+    def __call__(self) -> list[np.ndarray]:
+        """Compressed magnitude of each piece, shape (F, N)."""
+        stft = front_end_stft(self.front_end)
+        exponent = np.float32(self.front_end.exponent)
+        return [np.abs(stft.analysis(piece.read(self.front_end.sr))) ** exponent for piece in self.pieces]
+
+
+def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[list[SoundBlock]]:
+    """A corpus in random order, again and again until `seconds` were given: the blocks of each update of the atoms.
+
+    There are about 300 updates, or fewer where they would hear less than 20 s each. How many blocks one has, and
+    so how many workers can share it, depends on `seconds` alone: 4 of 5 s for an hour, 64 for 27 to 1280 hours, then
+    as many of 240 s as it takes.
+    """
+    update_s = max(_LEAST_UPDATE_S, seconds / _UPDATES)
+    block_s = min(max(update_s / _BLOCKS, _LEAST_BLOCK_S), _LARGEST_BLOCK_S)
+    batch: list[SoundBlock] = []
+    heard_s = 0.0
+    for block in _blocks(corpus, front_end, seed, seconds, block_s):
+        batch.append(block)
+        heard_s += block.seconds
+        if heard_s + block_s / 2 > update_s:
+            yield batch
+            batch, heard_s = [], 0.0
+    if batch:
+        yield batch
+
+
+def _blocks(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float, block_s: float) -> Iterator[SoundBlock]:
+    heard_s, n_passes = 0.0, 0
+    while heard_s < seconds - 1e-3:  # what is left is rounding
+        pieces: list[Piece] = []
+        length_s = 0.0
+        for piece in corpus.pieces(np.random.default_rng([seed, n_passes]), min(block_s, _PIECE_S)):
+            piece_s = piece.stop_s - piece.start_s
+            if pieces and length_s + piece_s > block_s:
+                yield SoundBlock(tuple(pieces), front_end)
+                pieces, length_s = [], 0.0
+            pieces.append(piece)
+            length_s += piece_s
+            heard_s += piece_s
+            if heard_s >= seconds:
+                break
+        yield SoundBlock(tuple(pieces), front_end)
+        n_passes += 1
+
+
+def front_end_stft(front_end: FrontEnd) -> STFT:
+    """STFT of a front end at the rate that dictionaries are trained at."""
+    return STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)

@@ -1,0 +1,77 @@
+"""What the shipped unfolded dictionaries look at and how large they are; found by measurement, see benchmarks/."""
+
+from dataclasses import dataclass
+
+from ...denoising.unfolded.context import Context, Span
+
+N_BINS, MAX_HZ = 257, 8000.0
+COARSE, FINE = 40, 64  # mel bands; the finer ones keep low partials of a voice apart
+
+
+def _spans(*spans: int | Span) -> tuple[Span, ...]:
+    return tuple((span, span) if isinstance(span, int) else span for span in spans)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Atoms of speech and of noise, the layer that each update uses, and the layers where rows speak against atoms."""
+
+    n_speech: int
+    n_noise: int
+    order: tuple[int, ...]
+    against: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A first stage that hears noisy frames and, unless it is a fast variant, a second that hears the first's mask."""
+
+    contexts: tuple[Context, ...]
+    sizes: tuple[Size, ...]
+
+
+_FILE_FIRST = Context(
+    N_BINS,
+    COARSE,
+    MAX_HZ,
+    means=_spans((-60, -1), (-16, -9), (-8, -5), -4, -3, -2, -1, 1, 2, 3, 4, (5, 8), (9, 16), (1, 60)),
+    minima=_spans((-94, 0), (-24, 0), (0, 24), (0, 94)),
+    floors=_spans((-94, 0), (0, 94), (-20, 20)),
+)
+_FILE_SECOND = Context(
+    N_BINS,
+    FINE,
+    MAX_HZ,
+    speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
+    noise_means=_spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
+    noise_spectra=_spans((-8, 8), (-60, 60)),
+    periodic=True,
+    estimates=True,
+)
+_CAUSAL_FIRST = Context(
+    N_BINS,
+    COARSE,
+    MAX_HZ,
+    means=_spans((-120, -1), (-40, -21), (-20, -13), (-12, -9), (-8, -7), (-6, -5), -4, -3, -2, -1),
+    minima=_spans((-250, 0), (-94, 0), (-24, 0)),
+    floors=_spans((-250, 0), (-94, 0), (-24, 0)),
+)
+_CAUSAL_SECOND = Context(
+    N_BINS,
+    FINE,
+    MAX_HZ,
+    speech_means=_spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2, -1, 0),
+    noise_means=_spans((-60, -31), (-30, -9), (-8, -4), (-3, -1), 0),
+    noise_spectra=_spans((-16, 0), (-100, 0)),
+    estimates=True,
+)
+_SMALL = Size(112, 64, (0, 1, 2))
+_MEDIUM = Size(224, 112, (0, 0, 1, 2))
+_LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
+
+PRESETS = {
+    "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),
+    "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
+    "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
+}

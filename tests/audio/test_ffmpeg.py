@@ -1,0 +1,209 @@
+import json
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio import audio
+from nmfaudio.audio import ffmpeg
+from nmfaudio.cli.denoise import main
+from nmfaudio.errors import AudioError
+
+needs_ffmpeg = pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
+
+
+class Halver:
+    """Stand-in for the denoiser: half the amplitude."""
+
+    def __init__(self, dictionary, **options):
+        pass
+
+    def process_blocks(self, blocks, sr):
+        return (y / 2 for y in blocks)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Halver)
+    monkeypatch.chdir(tmp_path)
+    t = np.arange(3 * 44100) / 44100
+    sf.write("sound.wav", 0.4 * np.sin(2 * np.pi * 440 * t[:, None] * [1, 1.5]) * (t[:, None] > 1), 44100)
+    return tmp_path
+
+
+def run(*args):
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *args], check=True)
+
+
+def film(path, *args, sound=("-i", "sound.wav")):
+    """Write a film of 3 s with the sound, and a title."""
+    run("-f", "lavfi", "-i", "testsrc=d=3:s=64x48:r=10", *sound, "-metadata", "title=A film", *args, path)
+
+
+def streams(path):
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_format", path]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def picture_hash(path):
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-c", "copy", "-f", "streamhash", "-"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def level(path):
+    y, _ = audio.read(path, start_s=1.5, stop_s=2.5)
+    return np.sqrt(np.mean(y**2))
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name, codec", [("a.mka", "flac"), ("a.wma", "wmav2"), ("a.aac", "aac")])
+def test_sound_files_that_only_ffmpeg_knows(folder, name, codec):
+    run("-i", "sound.wav", "-c:a", codec, "-metadata", "title=A title", name)
+    assert main([name, f"out_{name}"]) == 0
+    before, after = audio.info(name), audio.info(f"out_{name}")
+    assert (after.sr, after.channels, after.format, after.subtype) == (44100, 2, name[2:].upper(), codec)
+    assert after.tags.get("title") == before.tags.get("title")
+    assert abs(audio.read(name)[0].shape[1] - audio.read(f"out_{name}")[0].shape[1]) <= 4096  # codecs work in frames
+    assert level(f"out_{name}") == pytest.approx(level(name) / 2, rel=0.02)
+
+
+@needs_ffmpeg
+def test_m4a_keeps_its_length(folder):
+    run("-i", "sound.wav", "a.m4a")
+    assert main(["a.m4a", "b.m4a"]) == 0
+    assert audio.read("b.m4a")[0].shape == audio.read("a.m4a")[0].shape
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_a_film_keeps_its_picture(folder, suffix):
+    film(f"in.{suffix}", "-c:v", "mpeg4")
+    assert main([f"in.{suffix}", f"out.{suffix}"]) == 0
+    assert picture_hash(f"out.{suffix}") == picture_hash(f"in.{suffix}")
+    before, after = streams(f"in.{suffix}"), streams(f"out.{suffix}")
+    assert [s["codec_name"] for s in after["streams"]] == [s["codec_name"] for s in before["streams"]]
+    assert after["format"]["tags"]["title"] == "A film"
+    assert float(after["format"]["duration"]) == pytest.approx(float(before["format"]["duration"]), abs=0.2)
+    assert level(f"out.{suffix}") == pytest.approx(level(f"in.{suffix}") / 2, rel=0.02)
+    assert sorted(path.name for path in folder.iterdir()) == [f"in.{suffix}", f"out.{suffix}", "sound.wav"]
+
+
+@needs_ffmpeg
+def test_sound_and_picture_stay_together(folder):
+    film(
+        "in.mkv",
+        "-map",
+        "0:v",
+        "-map",
+        "1:a",
+        "-c:v",
+        "mpeg4",
+        "-c:a",
+        "flac",
+        sound=("-itsoffset", "0.7", "-i", "sound.wav"),
+    )
+    assert main(["in.mkv", "out.mkv"]) == 0
+    assert float(streams("in.mkv")["streams"][1]["start_time"]) == pytest.approx(0.7, abs=0.01)
+    assert float(streams("out.mkv")["streams"][1]["start_time"]) == pytest.approx(0.7, abs=0.01)
+
+
+@needs_ffmpeg
+def test_the_sound_of_a_film(folder):
+    film("in.mp4", "-c:v", "mpeg4")
+    assert main(["in.mp4", "out.wav"]) == 0
+    assert audio.info("out.wav").subtype == "PCM_16"
+    assert audio.info("out.wav").tags["title"] == "A film"
+    assert audio.read("out.wav")[0].shape == audio.read("in.mp4")[0].shape
+    assert main(["in.mp4", "out.m4a"]) == 0
+    assert [s["codec_type"] for s in streams("out.m4a")["streams"]] == ["audio"]
+
+
+@needs_ffmpeg
+def test_a_part_of_a_film_is_sound_only(folder, capsys):
+    film("in.mp4", "-c:v", "mpeg4")
+    assert main(["in.mp4", "out.mp4", "--start", "1"]) == 2
+    assert "out.mp4: --start and --end cut sound, not pictures" in capsys.readouterr().err
+    assert main(["in.mp4", "out.wav", "--start", "1", "--end", "2"]) == 0
+    assert audio.info("out.wav").frames == 44100
+
+
+@needs_ffmpeg
+def test_films_in_a_folder(folder):
+    (folder / "in").mkdir()
+    film("in/film.mp4", "-c:v", "mpeg4")
+    sf.write("in/a.wav", np.zeros(100), 8000)
+    assert main(["in", "--out-dir", "out"]) == 0
+    assert main(["in", "--out-dir", "m4a", "--format", "m4a"]) == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.wav", "film.mp4"]
+    assert sorted(path.name for path in (folder / "m4a").iterdir()) == ["a.m4a", "film.m4a"]
+
+
+@needs_ffmpeg
+def test_from_libsndfile_to_ffmpeg(folder):
+    with sf.SoundFile("in.flac", "w", 48000, 1) as f:
+        f.title = "A title"
+        f.write(0.5 * np.sin(np.arange(144_000) / 20))
+    assert main(["in.flac", "out.m4a"]) == 0
+    info = audio.info("out.m4a")
+    assert (info.sr, info.channels, info.subtype, info.tags["title"]) == (48000, 1, "aac", "A title")
+    assert level("out.m4a") == pytest.approx(level("in.flac") / 2, rel=0.02)
+    assert main(["in.flac", "out.mka", "--subtype", "alac"]) == 0
+    assert audio.info("out.mka").subtype == "alac"
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", ["flac", "caf"])
+def test_files_through_a_pipe_whose_header_has_no_length(folder, suffix):
+    with open(f"in.{suffix}", "wb") as f:
+        command = ["ffmpeg", "-v", "error", "-i", "sound.wav", "-f", suffix, "-"]
+        piped = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        f.write(piped.stdout)
+    np.testing.assert_array_equal(audio.read(f"in.{suffix}")[0], audio.read("sound.wav")[0])
+    assert main([f"in.{suffix}", f"out.{suffix}"]) == 0
+    info = audio.info(f"out.{suffix}")
+    assert (info.frames, info.format, info.subtype) == (3 * 44100, suffix.upper(), "PCM_16")
+
+
+@needs_ffmpeg
+def test_what_ffmpeg_cannot_do_is_said_in_one_line(folder, capsys):
+    film("whole.mp4", "-c:v", "mpeg4")
+    (folder / "cut.mp4").write_bytes((folder / "whole.mp4").read_bytes()[:5000])
+    run("-f", "lavfi", "-i", "testsrc=d=1:s=64x48:r=10", "-c:v", "mpeg4", "silent.mp4")
+    for args, words in [
+        (["cut.mp4", "out.mp4"], "cut.mp4: not a sound file that can be read"),
+        (["silent.mp4", "out.mp4"], "silent.mp4: not a sound file that can be read (no sound in it)"),
+        (["sound.wav", "out.m4a", "--subtype", "nonsense"], "no subtype 'nonsense' for M4A"),
+        (["sound.wav", "out.m4a", "--subtype", "opus"], "out.m4a: cannot be written by ffmpeg"),
+        (["sound.wav", "out.amr", "--subtype", "aac"], "out.amr: cannot be written by ffmpeg"),
+    ]:
+        assert main(args) == 2
+        err = capsys.readouterr().err
+        assert words in err
+        assert err.count("\n") == 1
+    assert {path.name for path in folder.iterdir()} == {"sound.wav", "whole.mp4", "cut.mp4", "silent.mp4"}
+
+
+@needs_ffmpeg
+def test_a_failure_on_the_way_leaves_nothing(folder, monkeypatch):
+    def process_blocks(self, blocks, sr):
+        yield next(iter(blocks))
+        raise KeyboardInterrupt
+
+    run("-i", "sound.wav", "in.m4a")
+    monkeypatch.setattr(Halver, "process_blocks", process_blocks)
+    assert main(["in.m4a", "out.m4a"]) == 130
+    assert {path.name for path in folder.iterdir()} == {"sound.wav", "in.m4a"}
+
+
+def test_without_ffmpeg_the_message_says_so(folder, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(folder))
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom")
+    assert main(["film.mp4", "out.wav"]) == 2
+    assert "film.mp4: needs ffmpeg, which is not installed" in capsys.readouterr().err
+    assert main(["sound.wav", "out.m4a"]) == 2
+    assert "out.m4a: M4A needs ffmpeg, which is not installed" in capsys.readouterr().err
+    assert main(["sound.wav", "out.flac"]) == 0
+    with pytest.raises(AudioError, match="not a sound file that can be read"):
+        (folder / "text.wav").write_text("text")
+        audio.info("text.wav")

@@ -1,0 +1,149 @@
+import csv
+import sys
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio import metrics
+from nmfaudio.cli import evaluate
+from nmfaudio.cli.main import main
+
+SR = 16000
+NAMES = ("a", "b", "deep/c")
+
+
+class Halver:
+    """Denoiser that takes away half of the noise, which it has been told."""
+
+    noise: dict[bytes, np.ndarray] = {}
+
+    def __init__(self, dictionary="speech"):
+        self.dictionary = dictionary
+
+    def __call__(self, y, sr):
+        return y - 0.5 * self.noise[y.tobytes()]
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Folders clean and noisy, of three recordings at three rates, mono and stereo."""
+    rng = np.random.default_rng(0)
+    for name, sr, channels in zip(NAMES, (16000, 22050, 48000), (1, 2, 1), strict=True):
+        n = sr
+        clean = rng.standard_normal((channels, n)) * (np.sin(2 * np.pi * 4 * np.arange(n) / sr) > 0) * 0.1
+        noisy = clean + 0.05 * rng.standard_normal((channels, n))
+        for folder, y in (("clean", clean), ("noisy", noisy)):
+            path = tmp_path / folder / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sf.write(path, y.T, sr, subtype="FLOAT")
+        Halver.noise[noisy.astype(np.float32).tobytes()] = (noisy - clean).astype(np.float32)
+    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Halver)
+    evaluate._denoiser.cache_clear()
+    return tmp_path
+
+
+def run(folder, *options):
+    return main(["evaluate", "--clean", str(folder / "clean"), "--noisy", str(folder / "noisy"), *map(str, options)])
+
+
+def csv_rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def numbers(line):
+    return [float(word) for word in line.split()[1:]]
+
+
+def test_table_and_csv_hold_each_file_and_the_mean(folders, capsys):
+    assert run(folders, "--csv", folders / "scores.csv") == 0
+    titles, header, *rows, mean, gain = capsys.readouterr().out.splitlines()
+    assert titles.split() == ["PESQ", "ESTOI", "SI-SDR", "(dB)"]
+    assert header.split() == ["file", *["before", "after"] * 3]
+    assert [row.split()[0] for row in rows] == list(NAMES)
+    assert numbers(mean) == pytest.approx(np.mean([numbers(row) for row in rows], axis=0), abs=0.001)
+    assert numbers(gain) == pytest.approx(np.subtract(numbers(mean)[1::2], numbers(mean)[::2]), abs=0.002)
+
+    table = csv_rows(folders / "scores.csv")
+    assert [row["file"] for row in table] == [*NAMES, "mean"]
+    assert list(table[0]) == [
+        "file", "before_pesq", "before_estoi", "before_si_sdr_db", "after_pesq", "after_estoi", "after_si_sdr_db"
+    ]  # fmt: skip
+    assert float(table[0]["after_si_sdr_db"]) == pytest.approx(numbers(rows[0])[5], abs=0.001)
+
+
+def test_scores_are_those_of_the_metrics(folders, capsys):
+    run(folders)
+    row = numbers(capsys.readouterr().out.splitlines()[2])
+    clean, noisy = (sf.read(folders / kind / "a.wav")[0] for kind in ("clean", "noisy"))
+    half = noisy - 0.5 * (noisy - clean)
+    assert row[0::2] == pytest.approx(
+        [metrics.pesq(clean, noisy, SR), metrics.estoi(clean, noisy, SR), metrics.si_sdr(clean, noisy)], abs=0.001
+    )
+    assert row[1::2] == pytest.approx(
+        [metrics.pesq(clean, half, SR), metrics.estoi(clean, half, SR), metrics.si_sdr(clean, half)], abs=0.001
+    )
+    assert row[5] - row[4] == pytest.approx(20 * np.log10(2), abs=0.1)
+
+
+def test_ready_files_are_scored_by_several_processes(folders, capsys):
+    for name in NAMES:  # of another suffix, rate and length than the noisy ones
+        (folders / "enhanced" / name).parent.mkdir(parents=True, exist_ok=True)
+        y, sr = sf.read(folders / "clean" / f"{name}.wav")
+        sf.write(folders / "enhanced" / f"{name}.flac", y[:-10], sr, subtype="PCM_24")
+    assert run(folders, "--enhanced", folders / "enhanced", "--jobs", 2) == 0
+    rows = [numbers(line) for line in capsys.readouterr().out.splitlines()[2:5]]
+    assert all(row[1] > 4.5 and row[3] > 0.99 and row[5] > 60 for row in rows)
+
+
+def test_a_file_that_cannot_be_scored_is_named_and_left_out(folders, capsys):
+    sf.write(folders / "clean" / "a.wav", np.zeros(SR), SR)
+    sf.write(folders / "clean" / "b.wav", np.ones(SR), 22050)
+    assert run(folders, "--csv", folders / "scores.csv") == 1
+    out, err = capsys.readouterr()
+    assert "a: the reference is silent" in err
+    assert "b: clean, noisy and denoised files last 0.726, 1.000, 1.000 s" in err
+    assert "2 of 3 files are not in the mean" in err
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["deep/c", "mean", "gain"]
+    assert [row["file"] for row in csv_rows(folders / "scores.csv")] == ["deep/c", "mean"]
+
+
+def one_error(capsys):
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "Traceback" not in err
+    return err
+
+
+def test_folders_that_do_not_match_are_one_clear_error(folders, capsys):
+    (folders / "clean" / "b.wav").unlink()
+    assert run(folders) == 2
+    assert "clean: has no file 'b' to go with" in one_error(capsys)
+    (folders / "noisy" / "a.flac").touch()
+    assert run(folders) == 2
+    assert "keep one of the two" in one_error(capsys)
+    assert run(folders / "elsewhere") == 2
+    assert "noisy: no such folder" in one_error(capsys)
+
+
+def test_what_cannot_work_is_said_before_the_work(folders, capsys, monkeypatch):
+    assert run(folders, "--csv", folders / "missing" / "scores.csv") == 2
+    assert "cannot be written" in one_error(capsys)
+    (folders / "mine.csv").write_text("mine")
+    assert run(folders, "--csv", folders / "mine.csv") == 2
+    assert "mine.csv: exists already" in one_error(capsys)
+    assert (folders / "mine.csv").read_text() == "mine"
+    monkeypatch.undo()
+    evaluate._denoiser.cache_clear()
+    assert run(folders, "-d", "no-such-dictionary") == 2
+    assert "no-such-dictionary" in one_error(capsys)
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    assert run(folders) == 2
+    assert "pip install 'nmfaudio[eval]'" in one_error(capsys)
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many"])
+def test_a_number_of_jobs_that_is_none_is_refused(folders, jobs, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(folders, "--jobs", jobs)
+    assert "--jobs" in capsys.readouterr().err

@@ -1,0 +1,282 @@
+"""`nmfaudio train` as a user meets it: resuming, adapting, tuning, and the verdict at the end."""
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from signals import real_recording, voice_in_noise
+
+from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
+from nmfaudio.audio import resample
+from nmfaudio.cli.main import main
+from nmfaudio.dictionary import FrontEnd
+from nmfaudio.training import adapt, tune, verdict
+from nmfaudio.training.data.corpus import Corpus
+from nmfaudio.training.data.corpus_blocks import corpus_batches
+from nmfaudio.training.unfolded.build import build_sparse
+
+FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
+SMALL = {"n_speech": 6, "n_noise": 4}
+SHIPPED = Dictionary("sparse", {"speech": np.eye(33, 8), "noise": np.eye(33)[:, 8:20]}, FRONT_END, name="shipped")
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Trainings of seconds, at a low rate."""
+    monkeypatch.setattr("nmfaudio.dictionary.FrontEnd", partial(FrontEnd, sr=2000, n_bins=33))
+    monkeypatch.setattr("nmfaudio.training.unfolded.build.LEAST_HEARD_S", 10.0)
+    monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_UPDATE_S", 2.0)
+    monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_BLOCK_S", 1.0)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    """Five voices of 2 s, and one noise of 5 s."""
+    folder = tmp_path_factory.mktemp("sounds")
+    for name in ("speech", "noise"):
+        (folder / name).mkdir()
+    for i in range(5):
+        speech, _ = voice_in_noise(16000, seconds=2, seed=i)
+        sf.write(folder / "speech" / f"{i}.wav", speech, 16000)
+    hum = voice_in_noise(16000, seconds=5)[1]
+    sf.write(folder / "noise" / "long.flac", np.convolve(hum, [1, 0.9], "same"), 16000)
+    return folder
+
+
+def corpora(sounds, sr=2000):
+    return Corpus(sounds / "speech", sr), Corpus(sounds / "noise", sr)
+
+
+def paths(sounds, *names):
+    return [word for name in names for word in (f"--{name}", str(sounds / name))]
+
+
+def test_batches_hold_all_of_a_corpus_once_and_again(sounds):
+    speech = corpora(sounds)[0]
+    batches = list(corpus_batches(speech, FRONT_END, 0, 20.0))
+    heard = [piece for batch in batches for block in batch for piece in block.pieces]
+    assert sum(stop - start for _, start, stop in heard) == pytest.approx(20)
+    first, second = heard[: len(heard) // 2], heard[len(heard) // 2 :]
+    assert sorted(first) == sorted(second) and first != second
+    assert all(sum(block.seconds for block in batch) == pytest.approx(2) for batch in batches)
+    V = batches[0][0]()[0]
+    assert V.shape[0] == 33 and V.min() >= 0
+
+
+def test_large_corpora_have_fewer_larger_blocks(sounds, monkeypatch):
+    monkeypatch.undo()
+    vast = Corpus(sounds / "speech", 16000)
+    vast.durations_s[:] = 3600 * 5000 / 5  # 5000 h
+    first = next(corpus_batches(vast, FRONT_END, 0, vast.hours * 3600))
+    assert len(first) >= 200 and all(200 < block.seconds <= 240 for block in first)
+
+
+def test_what_is_held_out_is_not_trained_on(sounds):
+    speech, noise = corpora(sounds, 16000)
+    rest, held_out = speech.split(0.3, 1e9, 0)  # files are short enough to be held out whole
+    assert len(held_out.files) == 2 and not set(rest.files) & set(held_out.files)
+    rest, held_out = speech.split(0.25, 1e9, 0, in_time=True)
+    assert rest.files == held_out.files and held_out.durations_s == pytest.approx(0.5)
+    rest, held_out = noise.split(0.4, 1.0, 0)  # one file: its end
+    assert rest.durations_s == held_out.starts_s == pytest.approx(4) and held_out.durations_s == pytest.approx(1)
+    piece = held_out.piece(0, np.random.default_rng(0), 9.0)
+    np.testing.assert_array_equal(piece, sf.read(noise.files[0], dtype="float32")[0][4 * 16000 :])
+
+
+def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
+    UPath = pytest.importorskip("upath").UPath
+    there = UPath("memory://corpus/a")
+    there.mkdir(parents=True, exist_ok=True)
+    (there / "0.wav").write_bytes((sounds / "speech" / "0.wav").read_bytes())
+    (tmp_path / "list.txt").write_text("memory://corpus/a/0.wav\n")
+    wanted = Corpus(sounds / "speech" / "0.wav", 16000).piece(0, np.random.default_rng(0), 9.0)
+    for source in ("memory://corpus", str(tmp_path / "list.txt")):
+        np.testing.assert_array_equal(Corpus(source, 16000).piece(0, np.random.default_rng(0), 9.0), wanted)
+    with pytest.raises(NmfaudioError, match="nosuch://x.*nmfaudio\\[remote\\]"):
+        Corpus("nosuch://x", 16000)
+
+
+@pytest.mark.parametrize("killed_after", [1, 5, 7])
+def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_path, killed_after):
+    def train(**options):
+        return build_sparse(*corpora(sounds), front_end=FRONT_END, **SMALL, **options)
+
+    calls = []
+
+    def kill(part):
+        calls.append(part)
+        if len(calls) == killed_after:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "state"
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=checkpoint, progress=kill)
+    resumed = []
+    found, wanted = train(checkpoint=checkpoint, progress=resumed.append), train()
+    assert all(part > calls[-1] for part in resumed)  # nothing is done twice
+    for name in wanted.arrays:
+        np.testing.assert_array_equal(found.arrays[name], wanted.arrays[name])
+    with pytest.raises(NmfaudioError, match="another training .seed 0, not 1"):
+        train(checkpoint=checkpoint, seed=1)
+    checkpoint.write_bytes(b"precious")
+    with pytest.raises(NmfaudioError, match="not a checkpoint"):
+        train(checkpoint=checkpoint)
+
+
+def test_a_dictionary_with_a_noise_denoises_as_if_told_of_it(sounds):
+    fitted = adapt.adapt(SHIPPED, None, corpora(sounds)[1])
+    y = real_recording(2000)[1][:2000]
+    known = resample(sf.read(sounds / "noise" / "long.flac", dtype="float32")[0], 16000, 2000)
+    told = noise_profile(known, 2000, SHIPPED)
+    np.testing.assert_allclose(Denoiser(fitted)(y, 2000), Denoiser(SHIPPED, noise=told)(y, 2000), atol=1e-5)
+    other = noise_profile(np.random.default_rng(0).standard_normal(4000), 2000, SHIPPED)
+    np.testing.assert_array_equal(Denoiser(fitted, noise=other)(y, 2000), Denoiser(SHIPPED, noise=other)(y, 2000))
+    assert np.abs(Denoiser(fitted)(y, 2000) - Denoiser(SHIPPED)(y, 2000)).max() > 1e-3
+
+
+def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
+    monkeypatch.setattr(adapt, "_VOICE_HEARD_S", 10.0)
+    fitted = adapt.adapt(SHIPPED, corpora(sounds)[0], None)
+    assert fitted.arrays["speech"].shape == (33, 64)
+    np.testing.assert_array_equal(fitted.arrays["noise"], SHIPPED.arrays["noise"])
+    with pytest.raises(NmfaudioError, match="give --noise"):
+        adapt.adapt(Dictionary.load("speech-fast"), corpora(sounds)[0], None)
+    with pytest.raises(NmfaudioError, match="does not denoise"):
+        adapt.adapt(Dictionary("sources", {"piano": np.eye(33, 3)}, FRONT_END), *corpora(sounds))
+
+
+def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):
+    schedule = adapt.Schedule(steps=1, rate=0.002, warm_up=1, n_frames=32, pool_items=1, new_items=1, check_every=1)
+    monkeypatch.setattr(adapt, "_SCHEDULE", schedule)
+    monkeypatch.setattr(adapt, "_N_DEV", 1)
+    shipped = Dictionary.load("speech-fast")
+    fitted = adapt.adapt(shipped, *corpora(sounds, 16000))
+    assert fitted.arrays.keys() == shipped.arrays.keys()
+    assert any((fitted.arrays[name] != shipped.arrays[name]).any() for name in shipped.arrays)
+
+
+def comparison(*changes):
+    rng = np.random.default_rng(0)
+    base = rng.random((12, 2))
+    new = base + np.array(changes) + 0.01 * rng.standard_normal(base.shape)
+    return verdict.Comparison(("A", "B"), base, base, new, ("shipped", "mine"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((1, 0), "mine is better than shipped in A"),
+        ((1, 1), "mine is better than shipped in A and B"),
+        ((-1, 0), "mine is WORSE than shipped in A"),
+        ((1, -1), "mine is better than shipped in A, but worse in B"),
+        ((0, 0), "no clear difference between mine and shipped"),
+    ],
+)
+def test_verdict(changes, said):
+    found = comparison(*changes)
+    assert found.verdict == said
+    assert found.table()[-1]["A"].startswith(f"{(found.new - found.base)[:, 0].mean():+.3f}")
+
+
+def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
+    pairs = verdict.mixtures(*corpora(sounds, 16000), n=3)
+    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    np.testing.assert_allclose(found.base, found.new)
+    for (clean, noisy), row in zip(pairs, found.noisy, strict=True):
+        expected = [measure(clean, noisy, 16000) for measure in verdict.MEASURES.values()]
+        assert row == pytest.approx(expected)
+    assert np.diff(found.noisy[:, 2]) == pytest.approx(5, abs=0.2)  # decibels, by turns
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    assert found.measures == ("SI-SDR",) and found.new.shape == (3, 1)
+
+
+def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verdict, "compare", lambda *args, **options: comparison(-1, 0))
+    out = tmp_path / "mine.npz"
+    assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(out), "-q"]) == 0
+    assert "verdict: mine is WORSE than shipped in A" in capsys.readouterr().err
+    assert "WORSE" in out.with_suffix(".md").read_text()
+
+
+def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
+    out, shipped = tmp_path / "fan.npz", tmp_path / "shipped.npz"
+    replace(SHIPPED, record={"note": "LibriSpeech", "scores": {"PESQ": 4.5}}).save(shipped)
+    assert main(["train", "--adapt", str(shipped), *paths(sounds, "noise"), "-o", str(out)]) == 0
+    assert "verdict: none, for want of speech" in capsys.readouterr().err
+    assert Dictionary.load(out).profile is not None
+    record = Dictionary.load(out).record
+    assert record["noise"]["files"] == 1 and record["adapted_from"] == "shipped"
+    assert "scores" not in record and record["note_of_it"] == "LibriSpeech"
+
+
+def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_path, monkeypatch):
+    rivals = []
+    monkeypatch.setattr(verdict, "compare", lambda base, *args, **options: rivals.append(base) or comparison(0, 0))
+    mine = tmp_path / "mine.npz"
+    SHIPPED.save(mine)
+    command = ["train", "--adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
+    assert main([*command, "-o", str(mine), "--overwrite", "-q"]) == 0
+    assert rivals[0].sha256 == SHIPPED.sha256 != Dictionary.load(mine).sha256
+
+
+def test_a_page_beside_the_dictionary_is_not_overwritten_unasked(sounds, tmp_path, capsys):
+    (tmp_path / "mine.md").write_text("notes")
+    assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(tmp_path / "mine.npz")]) == 2
+    assert "mine.md: exists" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.md"]
+
+
+def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
+    quality = {(8, 0.3): 1, (16, 0.3): 5, (32, 0.3): 2, (16, 0.1): 4, (16, 1.0): 7}
+    monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary)
+    found = tune.tune(
+        lambda n_speech, n_noise, penalty: quality[n_speech, penalty], [None] * 2, 16000, ranks=(8, 16, 32)
+    )
+    assert found.best == {"n_speech": 16, "n_noise": 8, "penalty": 1.0}
+    assert found.penalty_db.mean(axis=1).tolist() == [4, 5, 7]
+
+
+def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib").use("agg")
+    monkeypatch.setattr(verdict, "compare", lambda *args, **options: comparison(0, 0))
+    monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary.arrays["speech"].shape[1])
+    monkeypatch.setattr(tune.tune, "__kwdefaults__", {**tune.tune.__kwdefaults__, "ranks": (4, 8), "penalties": (0.3,)})
+    out = tmp_path / "mine.npz"
+    assert main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 0
+    err = capsys.readouterr().err
+    assert "8 + 4 atoms, penalty 0.3: SI-SDR" in err and "verdict:" in err
+    assert out.with_suffix(".png").stat().st_size > 5000
+    out.rename(tmp_path / "moved.npz")
+    out.with_suffix(".md").unlink()
+    assert (
+        main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 2
+        and "mine.png: exists" in capsys.readouterr().err
+    )
+    assert Dictionary.load(tmp_path / "moved.npz").arrays["speech"].shape[1] == 8
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--adapt", "speech-fast", "--speech", "s"], "s: no such folder"),
+        (["--adapt", "speech"], "--adapt needs --noise or --speech"),
+        (["--adapt", "speech", "--noise", "n", "--tune"], "leave out --kind, --tune"),
+        (["--adapt", "nothing", "--noise", "n"], "no dictionary named 'nothing'"),
+        (["--tune", "--kind", "file", "--speech", "s", "--noise", "n"], "--tune is for"),
+        (["--speech", "s"], "give --speech and --noise"),
+        (["--steps", "9", "--speech", "s", "--noise", "n"], "are for the other kinds"),
+        (["--name", "piano", "p", "--checkpoint", "c"], "--name trains one source"),
+        (["--atoms", "9", "--speech", "s", "--noise", "n"], "for a dictionary of one source"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(extra, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *extra, "-o", "x.npz"]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert list(Path().iterdir()) == []

@@ -1,0 +1,101 @@
+"""Work in other processes: the results are those of this one, whatever happens to a worker."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from signals import real_recording
+from test_train_sparse import NOISE, SPEECH, batches, blocks
+from worker_functions import deadly, die, square, square_or_die, train
+
+from nmfaudio import NmfaudioError
+from nmfaudio.compute.processes import workers
+
+
+def corpora():
+    return list(batches(blocks(SPEECH, 16, 0))), list(batches(blocks(NOISE, 8, 1)))
+
+
+def assert_same(found, wanted):
+    for name in wanted:
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-7)
+
+
+def test_one_process_is_the_built_in_map():
+    with workers() as each:
+        assert list(each(square, range(4))) == [0, 1, 4, 9]
+
+
+def test_processes_give_the_same_atoms_though_one_is_killed(tmp_path):
+    speech, noise = corpora()
+    token = tmp_path / "token"
+    with workers(jobs=2) as each:
+        assert list(each(square, range(5))) == [0, 1, 4, 9, 16]
+        found = train(deadly(speech, token), noise, each=each)
+    assert not token.exists()  # one was killed
+    assert_same(found, train(speech, noise))
+
+
+def test_errors_of_the_work_come_through_and_work_that_kills_is_given_up():
+    with workers(jobs=2) as each:
+        with pytest.raises(TypeError):
+            list(each(square, ["not a number"]))
+        with pytest.raises(NmfaudioError, match="die again and again.*fewer --jobs"):
+            list(each(die, range(2)))
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Scheduler with two workers."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_a_cluster_gives_the_same_atoms_though_a_worker_is_killed(address, tmp_path):
+    speech, noise = corpora()
+    token = tmp_path / "token"
+    with workers(scheduler=address) as each:
+        found = train(deadly(speech, token), noise, each=each)
+    assert not token.exists()
+    assert_same(found, train(speech, noise))
+
+
+def test_what_a_lost_worker_had_to_do_comes_in_order(address, tmp_path):
+    (tmp_path / "token").touch()
+    with workers(scheduler=address) as each:
+        assert list(each(partial(square_or_die, str(tmp_path / "token")), range(5))) == [0, 1, 4, 9, 16]
+
+
+def test_a_cluster_cleans_and_scores_files(address, tmp_path, monkeypatch, capsys):
+    from nmfaudio.cli.denoise import main as denoise
+    from nmfaudio.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    for folder, y in zip(("clean", "noisy"), real_recording(), strict=True):
+        Path(folder).mkdir()
+        sf.write(f"{folder}/a.wav", y, 16000)
+    options = ["--scheduler", address]
+    assert denoise(["noisy", "--out-dir", "out", "--attenuation-limit", "0", *options]) == 0
+    np.testing.assert_array_equal(sf.read("out/a.wav")[0], sf.read("noisy/a.wav")[0])
+    assert main(["evaluate", "--clean", "clean", "--noisy", "noisy", "--enhanced", "out", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-2].startswith("mean")
+    assert denoise(["-", "-", *options]) == 2
+    assert "standard input" in capsys.readouterr().err
+
+
+def test_a_cluster_without_dask_is_a_clear_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(NmfaudioError, match="nmfaudio\\[cluster\\]"), workers(scheduler="tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_scheduler_that_is_none_is_a_clear_error(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("nmfaudio.compute.processes._PATIENCE_S", 0.3)
+    with pytest.raises(NmfaudioError, match="nowhere:1: no Dask scheduler"), workers(scheduler="nowhere:1"):
+        pass

@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+import reference_unfolded as reference
+from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_arrays, random_dictionary
+
+from nmfaudio.denoising.unfolded.context import Context, band_matrix
+from nmfaudio.denoising.unfolded.decomposition import EPS, Stage, UnfoldedDecomposition, activations, estimates
+from nmfaudio.denoising.unfolded.pitch import periodic_parts
+from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream
+from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.errors import NmfaudioError
+from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.data.frame_pool import Example
+from nmfaudio.training.unfolded.gradient import Adam, Objective, loss_and_gradient
+
+ORDER = [0, 0, 1]
+
+
+def example(context, n=9, seed=0, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    F, B = context.n_bins, context.n_bands
+    shapes = (n, context.n_rows), (n, context.n_tracked, F + B), (n, F), (n, F)
+    return Example(*(rng.random(shape).astype(dtype) for shape in shapes))
+
+
+def as_double(P):
+    return {name: array.astype(float) for name, array in P.items()}
+
+
+@pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
+def test_updates_and_estimates_are_those_of_the_formulas(context):
+    P, batch = random_arrays(context), example(context)
+    h, a, traces = activations(P, ORDER, batch.stack, batch.tracked)
+    S, N = estimates(P, h, a, batch.tracked)
+    S_ref, N_ref = reference.estimates(as_double(P), ORDER, batch.stack, batch.tracked, float(EPS))
+    assert S.dtype == np.float32 and len(traces) == len(ORDER)
+    np.testing.assert_allclose(S, S_ref, rtol=2e-4)
+    np.testing.assert_allclose(N, N_ref, rtol=2e-4)
+
+
+def test_an_update_lowers_the_weighted_divergence_it_descends_from():
+    """With no penalty and no relaxation the update is Lee and Seung's, whose objective never rises."""
+    context = LOOKING_AHEAD[0]
+    P, batch = as_double(random_arrays(context)), example(context, dtype=np.float64)
+    for name in P:
+        if "penalty" in name:
+            P[name][:] = 0
+        if "relaxation" in name:
+            P[name][:] = 1
+    V, losses = batch.stack, []
+    h, a = np.tile(P["start"], (len(V), 1)), np.tile(P["tracked_start"], (len(V), 1))
+    for _ in range(15):
+        A = P["gains0"] * reference.rows_of(batch.tracked, V.shape[1], N_BINS)
+        L = h @ P["atoms0"].T + np.einsum("nj,njd->nd", a, A) + float(EPS)
+        losses.append(np.sum(P["weights0"] * (V * np.log(V / L) - V + L)))
+        h, a = reference.update(P, 0, V, batch.tracked, h, a, float(EPS))
+    assert np.all(np.diff(losses) <= 1e-9 * losses[0])
+
+
+@pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
+def test_gradient_is_the_slope_of_the_loss(context):
+    P = as_double(random_arrays(context))
+    batch, objective = example(context, dtype=np.float64), Objective()
+    _, gradient = loss_and_gradient(P, ORDER, batch, objective)
+    rng = np.random.default_rng(1)
+    for name, array in P.items():
+        direction = rng.standard_normal(array.shape)
+        step = 1e-6 * direction
+        losses = []
+        for sign in (1, -1):
+            moved = {**P, name: array + sign * step}
+            losses.append(loss_and_gradient(moved, ORDER, batch, objective)[0])
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert slope == pytest.approx(np.sum(gradient[name] * direction), rel=1e-4, abs=1e-9), name
+
+
+def test_adam_is_the_published_one_and_keeps_weights_positive():
+    rng = np.random.default_rng(0)
+    P = {"w": rng.random(5).astype(np.float32) + 0.1}
+    start, optimiser = P["w"].astype(float), Adam(P)
+    gradients = rng.standard_normal((4, 5))
+    for gradient in gradients:
+        optimiser.step(P, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
+    np.testing.assert_allclose(P["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
+    assert (P["w"] > 0).all()
+
+
+@pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
+def test_stack_holds_the_neighbourhood_that_the_context_names(context):
+    rng = np.random.default_rng(0)
+    V = (rng.random((N_BINS, 30)) + 0.01).astype(np.float32)
+    mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
+    got, want = context.stack(V, mask), reference.stack(context, V, mask)
+    for x, y in zip(got, want, strict=True):
+        np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7 if context.periodic else 0)  # shares of nothing
+
+
+@pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
+def test_stack_of_a_frame_depends_on_its_neighbourhood_alone(context):
+    rng = np.random.default_rng(0)
+    V = rng.random((N_BINS, 40)).astype(np.float32)
+    mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
+    t = 20
+    near = slice(t - context.past, t + context.future + 1)
+    whole = context.stack(V, mask)
+    piece = context.stack(V[:, near], None if mask is None else mask[:, near])
+    for x, y in zip(whole, piece, strict=True):
+        np.testing.assert_allclose(x[t], y[context.past], rtol=1e-5)
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_periodic_parts_are_those_of_the_formulas(with_mask):
+    rng = np.random.default_rng(0)
+    V = rng.random((257, 5)).astype(np.float32)
+    mask = rng.random(V.shape).astype(np.float32) if with_mask else None
+    for x, y in zip(periodic_parts(V, 8000.0, mask), reference.periodic_parts(V, 8000.0, mask), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+    silent = periodic_parts(np.zeros((257, 3), np.float32), 8000.0)
+    assert not silent[0].any() and not silent[1].any()
+
+
+@pytest.mark.parametrize("f0", [110, 180, 300])
+def test_a_voice_is_periodic_and_noise_is_not(f0):
+    rng = np.random.default_rng(0)
+    t = np.arange(16000) / 16000
+    voice = sum(np.sin(2 * np.pi * f0 * k * t + k) / k for k in range(1, int(4000 / f0)))
+    noise = rng.standard_normal(len(t))
+    shares = []
+    for y in (voice, noise, voice + 0.3 * noise):
+        V = np.abs(STFT(512, 256)(y.astype(np.float32))) ** np.float32(0.6)
+        periodic, harmonic = periodic_parts(V, 8000.0)
+        shares.append((periodic[4:120].sum() / V[4:120].sum(), harmonic[4:120].sum() / V[4:120].sum()))
+    assert shares[0][0] > 0.5 and shares[2][0] > 0.4 and shares[1][0] < 0.2
+    assert shares[0][1] > 0.6 * shares[0][0]  # most of it on the partials
+
+
+def test_bands_are_averages_and_none_is_empty():
+    B = band_matrix(40, 257, 8000.0)
+    np.testing.assert_allclose(B.sum(axis=1), 1, rtol=1e-5)
+    assert (B >= 0).all()
+    assert (np.diff(B @ np.arange(257)) > 0).all()
+
+
+def test_estimates_do_not_depend_on_how_many_frames_are_done_at_once(monkeypatch):
+    decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
+    V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
+    whole = decomposition(V)
+    monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition._BLOCK", 7)
+    for x, y in zip(whole, decomposition(V), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_estimates_do_not_depend_on_the_number_of_cores(n_threads, monkeypatch):
+    decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
+    V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
+    whole = decomposition(V)
+    monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition._BLOCK", 16)
+    monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition.n_cores", lambda: n_threads)
+    for x, y in zip(whole, decomposition(V), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4)
+
+
+def test_estimates_of_some_frames_are_those_of_the_whole():
+    for contexts in (LOOKING_AHEAD, CAUSAL):
+        decomposition = UnfoldedDecomposition(random_dictionary(contexts))
+        V = np.random.default_rng(0).random((N_BINS, 60)).astype(np.float32)
+        for frames in (slice(0, 7), slice(25, 31), slice(55, 60)):
+            near = slice(max(0, frames.start - decomposition.past_frames), frames.stop + decomposition.future_frames)
+            own = slice(frames.start - near.start, frames.stop - near.start)
+            for x, y in zip(decomposition(V), decomposition(V[:, near], own), strict=True):
+                np.testing.assert_allclose(x[:, frames], y, rtol=1e-4)
+
+
+def test_running_a_stage_gives_the_numbers_that_training_sees():
+    order = [0, 0, 2, 1]
+    for context in (*LOOKING_AHEAD, *CAUSAL):
+        P, V = random_arrays(context, n_layers=3), np.random.default_rng(0).random((N_BINS, 20)).astype(np.float32)
+        mask = V / 2 if context.needs_mask else None
+        stack, tracked = context.stack(V, mask)
+        h, a, _ = activations(P, order, stack, tracked)
+        for x, y in zip(Stage(P, order, context)(V, mask), estimates(P, h, a, tracked), strict=True):
+            np.testing.assert_allclose(x, y.T, rtol=5e-5)
+
+
+def test_silent_frames_give_finite_estimates():
+    V = np.zeros((N_BINS, 20), np.float32)
+    V[:, 10] = 1
+    for x in UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))(V):
+        assert np.isfinite(x).all()
+
+
+def test_stream_of_frames_gives_the_numbers_of_the_whole():
+    dictionary = random_dictionary(CAUSAL)
+    decomposition = UnfoldedDecomposition(dictionary)
+    V = np.random.default_rng(0).random((N_BINS, 40)).astype(np.float32)
+    S, N = decomposition(V)
+    stream = DecompositionStream(decomposition.stages)
+    for _ in range(2):  # the second time after a reset
+        frames = [stream.push(v) for v in V.T]
+        np.testing.assert_allclose(np.stack([s for s, _ in frames], 1), S, rtol=2e-4)
+        np.testing.assert_allclose(np.stack([n for _, n in frames], 1), N, rtol=2e-4)
+        stream.reset()
+
+
+@pytest.mark.parametrize("level", [1e-15, 1, 1e15])
+@pytest.mark.parametrize("stage", [0, 1])
+def test_context_of_one_frame_is_that_of_the_whole(stage, level):
+    context, rng = CAUSAL[stage], np.random.default_rng(0)
+    V = np.float32(level) * rng.random((N_BINS, 30)).astype(np.float32)
+    V[:, :3] = V[2, 5:8] = 0
+    mask = rng.integers(0, 3, V.shape).astype(np.float32) / 2 if stage else None
+    whole = context.stack(V, mask)
+    stream = ContextStream(context)
+    for t in range(30):
+        frame = stream.push(V[:, t]) if mask is None else stream.push(V[:, t], mask[:, t])
+        for x, y in zip(frame, whole, strict=True):
+            np.testing.assert_allclose(x, y[t], rtol=1e-4, atol=1e-5)
+    V[3, 29] = np.nan
+    assert np.isnan(stream.push(*(X[:, 29] for X in (V, mask) if X is not None))[0]).any()
+
+
+def test_stream_refuses_a_dictionary_that_looks_ahead():
+    with pytest.raises(NmfaudioError, match="looks .* frames ahead"):
+        DecompositionStream(UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD)).stages)
+
+
+def test_dictionary_file_keeps_stages_and_contexts(tmp_path):
+    dictionary = random_dictionary(CAUSAL)
+    dictionary.save(tmp_path / "d.npz")
+    V = np.random.default_rng(0).random((N_BINS, 12)).astype(np.float32)
+    loaded = UnfoldedDecomposition(Dictionary.load(tmp_path / "d.npz"))
+    for x, y in zip(UnfoldedDecomposition(dictionary)(V), loaded(V), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert isinstance(loaded.stages[0], Stage) and loaded.stages[1].context == CAUSAL[1]
+    assert isinstance(loaded.stages[0].context, Context)
+    assert isinstance(Dictionary.load(tmp_path / "d.npz").front_end, FrontEnd)

@@ -1,0 +1,60 @@
+"""Small contexts, random weights and dictionaries for tests of unfolded NMF."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.dictionary import Dictionary, FrontEnd
+
+N_BINS = 9
+LOOKING_AHEAD = (
+    Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0), (0, 5)), floors=((-5, 5),)),
+    Context(
+        N_BINS,
+        4,
+        250.0,
+        speech_means=((-1, 1), (0, 0)),
+        noise_means=((-6, -1), (2, 2)),
+        noise_spectra=((-4, 4),),
+        periodic=True,
+        estimates=True,
+    ),
+)
+CAUSAL = (
+    Context(N_BINS, 4, 250.0, means=((-3, -2), (-1, -1)), minima=((-6, 0),), floors=((-6, 0), (-2, 0))),
+    Context(
+        N_BINS,
+        4,
+        250.0,
+        speech_means=((-1, -1), (0, 0)),
+        noise_means=((-6, -1),),
+        noise_spectra=((-4, 0),),
+        estimates=True,
+    ),
+)
+
+
+def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
+    rng = np.random.default_rng(seed)
+    D, J, F = context.n_rows, context.n_tracked, context.n_bins
+    shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
+    shapes |= {"speech_gains": (J, F), "noise_gains": (J, F), "power": (F,)}
+    for i in range(n_layers):
+        shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
+        shapes |= {f"relaxation{i}": (n_atoms,)}
+        shapes |= {f"gains{i}": (J, D), f"tracked_penalty{i}": (J,)}
+        shapes |= {f"against{i}": (D, n_atoms)} if i > 0 else {}  # a layer without it, and others with it
+    return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
+
+
+def random_dictionary(contexts, front_end=None, n_atoms=5):
+    """A dictionary that separates nothing but runs through every path; by default for 500 Hz in 9 bins."""
+    front_end = front_end or FrontEnd(sr=500, window_s=0.032, hop_s=0.016, n_bins=N_BINS, exponent=0.6)
+    arrays = {
+        f"{i}/{name}": array
+        for i, c in enumerate(contexts)
+        for name, array in random_arrays(c, n_atoms, 3, seed=i).items()
+    }
+    stages = [{"order": [0, 2, 1], "context": asdict(c)} for c in contexts]
+    return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})
