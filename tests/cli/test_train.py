@@ -14,7 +14,7 @@ from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
 from nmfaudio.audio import resample
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import FrontEnd
-from nmfaudio.training import adapt, tune, verdict
+from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
 from nmfaudio.training.unfolded.build import build_sparse
@@ -159,11 +159,11 @@ def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):
     assert any((fitted.arrays[name] != shipped.arrays[name]).any() for name in shipped.arrays)
 
 
-def comparison(*changes):
+def compared(*changes):
     rng = np.random.default_rng(0)
     base = rng.random((12, 2))
     new = base + np.array(changes) + 0.01 * rng.standard_normal(base.shape)
-    return verdict.Comparison(("A", "B"), base, base, new, ("shipped", "mine"))
+    return comparison.Comparison(("A", "B"), base, base, new, ("shipped", "mine"))
 
 
 @pytest.mark.parametrize(
@@ -177,26 +177,26 @@ def comparison(*changes):
     ],
 )
 def test_verdict(changes, said):
-    found = comparison(*changes)
+    found = compared(*changes)
     assert found.verdict == said
     assert found.table()[-1]["A"].startswith(f"{(found.new - found.base)[:, 0].mean():+.3f}")
 
 
 def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
-    pairs = verdict.mixtures(*corpora(sounds, 16000), n=3)
-    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    pairs = comparison.mixtures(*corpora(sounds, 16000), n=3)
+    found = comparison.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
     np.testing.assert_allclose(found.base, found.new)
     for (clean, noisy), row in zip(pairs, found.noisy, strict=True):
-        expected = [measure(clean, noisy, 16000) for measure in verdict.MEASURES.values()]
+        expected = [measure(clean, noisy, 16000) for measure in comparison.MEASURES.values()]
         assert row == pytest.approx(expected)
     assert np.diff(found.noisy[:, 2]) == pytest.approx(5, abs=0.2)  # decibels, by turns
     monkeypatch.setitem(sys.modules, "pesq", None)
-    found = verdict.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
+    found = comparison.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
     assert found.measures == ("SI-SDR",) and found.new.shape == (3, 1)
 
 
 def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(verdict, "compare", lambda *args, **options: comparison(-1, 0))
+    monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(-1, 0))
     out = tmp_path / "mine.npz"
     assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(out), "-q"]) == 0
     assert "verdict: mine is WORSE than shipped in A" in capsys.readouterr().err
@@ -216,7 +216,7 @@ def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
 
 def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_path, monkeypatch):
     rivals = []
-    monkeypatch.setattr(verdict, "compare", lambda base, *args, **options: rivals.append(base) or comparison(0, 0))
+    monkeypatch.setattr(comparison, "compare", lambda base, *args, **options: rivals.append(base) or compared(0, 0))
     mine = tmp_path / "mine.npz"
     SHIPPED.save(mine)
     command = ["train", "--adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
@@ -243,7 +243,7 @@ def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
 
 def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("agg")
-    monkeypatch.setattr(verdict, "compare", lambda *args, **options: comparison(0, 0))
+    monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(0, 0))
     monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary.arrays["speech"].shape[1])
     monkeypatch.setattr(tune.tune, "__kwdefaults__", {**tune.tune.__kwdefaults__, "ranks": (4, 8), "penalties": (0.3,)})
     out = tmp_path / "mine.npz"

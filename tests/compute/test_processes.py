@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from signals import real_recording
-from test_train_sparse import NOISE, SPEECH, batches, blocks
+from sparse_blocks import NOISE, SPEECH, batches, blocks
 from worker_functions import deadly, die, square, square_or_die, train
 
 from nmfaudio import NmfaudioError

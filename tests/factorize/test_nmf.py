@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import reference_factorize as reference
-from scipy.optimize import linear_sum_assignment
+from planted import likeness, planted
 from scipy.sparse import csr_array, csr_matrix
 from sklearn import decomposition
 
@@ -9,21 +9,6 @@ from nmfaudio.factorize import NMF
 from nmfaudio.factorize.solvers import SOLVERS
 from nmfaudio.nmf.acceleration import Accelerated, Guarded
 from nmfaudio.nmf.beta_divergence import divergence
-
-
-def planted(dtype=np.float64, seed=0, n_samples=24, n_components=3, n_features=15):
-    """A product of sparse factors, which no other factors explain."""
-    rng = np.random.default_rng(seed)
-    W = (rng.random((40, n_components)) * (rng.random((40, n_components)) < 0.5))[:n_samples]
-    H = rng.random((n_components, n_features)) * (rng.random((n_components, n_features)) < 0.5) + 1e-3
-    W[: 2 * n_components] = np.repeat(np.eye(n_components), 2, axis=0)
-    return (W @ H).astype(dtype), W.astype(dtype), H.astype(dtype)
-
-
-def likeness(found, true):
-    """Smallest cosine between true rows and those found, each matched to one."""
-    cosine = found @ true.T / np.outer(np.linalg.norm(found, axis=1), np.linalg.norm(true, axis=1))
-    return cosine[linear_sum_assignment(-cosine)].min()
 
 
 def start(X, n_components, seed=0):

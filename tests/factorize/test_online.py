@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from planted import likeness, planted
 from scipy.sparse import csr_matrix
-from test_factorize_nmf import likeness, planted
 
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import NMF, OnlineNMF

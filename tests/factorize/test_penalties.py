@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from planted import likeness, planted
 from scipy.sparse import csr_matrix
-from test_factorize_nmf import likeness, planted
 
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import GroupSparseNMF, SmoothNMF, SparsenessNMF, SparseNMF, sparse_nmf, sparseness

@@ -11,7 +11,6 @@ from nmfaudio.denoising.unfolded.decomposition import Stage
 from nmfaudio.dictionary import FrontEnd
 from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.stft import STFT
-from nmfaudio.training import build, presets
 from nmfaudio.training.data.augment import (
     active_rms,
     another_voice,
@@ -25,6 +24,7 @@ from nmfaudio.training.data.augment import (
 from nmfaudio.training.data.corpus import Corpus, list_files
 from nmfaudio.training.data.frame_pool import Example, Pool
 from nmfaudio.training.data.mixing import ADDED, WILD, Mixer
+from nmfaudio.training.unfolded import build, presets
 from nmfaudio.training.unfolded.gradient import Objective
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
