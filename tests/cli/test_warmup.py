@@ -31,7 +31,7 @@ def test_kernels_are_compiled_and_their_place_is_named(shipped, capsys):
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("compiled, or found compiled, in ")
     if COMPILES:
-        assert list(Path(second.removeprefix("kept in ")).glob("unfolded_run.explain_block-*.nbc"))
+        assert list(Path(second.removeprefix("kept in ")).glob("block.explain_block-*.nbc"))
     else:
         assert second.startswith("kept nowhere")
 
