@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nmfaudio import STFT, Denoiser, audio, report
+from nmfaudio import STFT, Denoiser, audio
 from nmfaudio.denoising.denoiser import powers
+from nmfaudio.report.page import figures
 
 
 def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:
@@ -19,7 +20,7 @@ def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:
     speech, _ = audio.read(clean)
     stft = STFT.for_rate(sr)
     Y, Z = stft(y), stft(denoiser(y, sr))
-    facts = report.figures(Y, Z, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
+    facts = figures(Y, Z, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
     gain = np.minimum(np.abs(Z) / np.maximum(np.abs(Y), 1e-10), 1)
     S, N = powers(stft(speech), "linked"), powers(stft(y - speech), "linked")
     before, after = (10 * np.log10((g**2 * S).sum() / (g**2 * N).sum()) for g in (1.0, gain))
