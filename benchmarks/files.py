@@ -112,7 +112,7 @@ def frame_times(dictionary, n_frames):
     from nmfaudio import StreamingDenoiser
 
     y, sr = soundfile.read(EXAMPLE, dtype="float32")
-    stream = StreamingDenoiser(sr, dictionary=dictionary)
+    stream = StreamingDenoiser(dictionary, sr=sr)
     hop = stream.latency // 2
     blocks = np.resize(y, (n_frames, hop))
     times = []

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import STFT, Denoiser, audio
-from nmfaudio.denoising.denoiser import powers
 from nmfaudio.report.page import figures
+from nmfaudio.spectra.front_end import powers
 
 
 def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:

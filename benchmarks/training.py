@@ -25,9 +25,8 @@ from pathlib import Path
 import numpy as np
 
 import nmfaudio.denoising.noise_profile
-from nmfaudio import Denoiser, Dictionary, audio, noise_profile
+from nmfaudio import Denoiser, Dictionary, FrontEnd, audio, noise_profile
 from nmfaudio.compute.processes import workers
-from nmfaudio.dictionary import FrontEnd
 from nmfaudio.training.adapt import adapt
 from nmfaudio.training.comparison import MEASURES, compare, mixtures
 from nmfaudio.training.data.augment import loop

@@ -13,7 +13,7 @@ import numpy as np
 from nmfaudio import StreamingDenoiser
 
 sr, n_channels = int(sys.argv[1]), int(sys.argv[2])
-stream = StreamingDenoiser(sr, n_channels)
+stream = StreamingDenoiser(sr=sr, n_channels=n_channels)
 n_bytes = 4 * n_channels * (sr // 100)  # 10 ms at a time
 
 late = stream.latency  # samples that come out before the first of the recording, and are not passed on

@@ -15,7 +15,7 @@ cleaned = sys.argv[2] if len(sys.argv) > 2 else "streamed.wav"
 
 with sf.SoundFile(noisy) as microphone:
     sr, n_channels = microphone.samplerate, microphone.channels
-    stream = StreamingDenoiser(sr, n_channels)
+    stream = StreamingDenoiser(sr=sr, n_channels=n_channels)
     with sf.SoundFile(cleaned, "w", sr, n_channels) as loudspeaker:
         for block in microphone.blocks(sr // 100, dtype="float32", always_2d=True):  # (samples, channels)
             loudspeaker.write(stream.process(block.T).T)

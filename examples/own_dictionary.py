@@ -6,11 +6,9 @@ Folders of recordings are trained on by `nmfaudio train --speech DIR --noise DIR
 import sys
 from pathlib import Path
 
-import numpy as np
 import soundfile as sf
 
-from nmfaudio import STFT, Denoiser, Dictionary, metrics
-from nmfaudio.dictionary import FrontEnd
+from nmfaudio import Denoiser, Dictionary, FrontEnd, metrics
 from nmfaudio.training.sparse import train_sparse
 
 target = sys.argv[1] if len(sys.argv) > 1 else "mine.npz"
@@ -19,8 +17,7 @@ noisy, _ = sf.read(Path(__file__).with_name("noisy.wav"))
 cut = 4 * sr  # train on what is before, try it on what is after
 
 front_end = FrontEnd(exponent=0.6)
-stft = STFT.for_rate(sr)
-speech, noise = (np.abs(stft(y[:cut])) ** front_end.exponent for y in (voice, noisy - voice))
+speech, noise = (front_end.spectrogram(y[:cut], sr) for y in (voice, noisy - voice))
 arrays = train_sparse([speech] * 20, [noise] * 20, n_speech=32, n_noise=16)  # twenty rounds
 record = {"description": "four seconds of a voice, and of rain"}
 Dictionary("sparse", arrays, front_end, {"mask_power": 1.6}, record).save(target)

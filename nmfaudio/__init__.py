@@ -10,6 +10,7 @@ _PUBLIC = {
     "denoise": "denoising.denoiser",
     "noise_profile": "denoising.noise_profile",
     "Dictionary": "dictionary",
+    "FrontEnd": "spectra.front_end",
     "STFT": "spectra.stft",
     "StreamingDenoiser": "denoising.streaming",
     "NmfaudioError": "errors",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DictionaryError
+from .spectra.front_end import FrontEnd
 
 SCHEMA = 1
 """Version of the file format that this version of the package writes, and the newest it reads."""
@@ -24,43 +25,6 @@ KINDS = ("sparse", "sources", "unfolded", "profile")
 _REQUIRED = {"sparse": ("speech", "noise"), "sources": (), "profile": ("noise",)}  # arrays of atoms
 
 _FOLDERS = (Path(__file__).parent / "dictionaries", Path(__file__).parents[1] / "dictionaries")  # wheel; checkout
-
-
-@dataclass(frozen=True)
-class FrontEnd:
-    """How a signal becomes the spectrogram that the atoms describe.
-
-    Parameters
-    ----------
-    sr : int
-        Sampling rate that the atoms were trained at, in Hz.
-    window_s, hop_s : float
-        Window and hop in seconds; they hold at any rate, so that bin k is the same frequency at every rate.
-    window : str
-        Name of the analysis window.
-    n_bins : int
-        Number of frequency bins F, from 0 Hz up.
-    exponent : float
-        Compression: the spectrogram is ``abs(stft) ** exponent``.
-    """
-
-    sr: int = 16000
-    window_s: float = 0.032
-    hop_s: float = 0.016
-    window: str = "sqrt_hann"
-    n_bins: int = 257
-    exponent: float = 0.7
-
-    def __post_init__(self) -> None:
-        """Refuse what no front end can be."""
-        for name in ("sr", "window_s", "hop_s", "n_bins", "exponent"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-                raise DictionaryError(f"front end: {name} must be a positive number, not {value!r}")
-        if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
-            raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
-        if not isinstance(self.window, str):
-            raise DictionaryError(f"front end: window must be a name, not {self.window!r}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +145,7 @@ class Dictionary:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, name_or_path: "str | os.PathLike[str] | Dictionary") -> "Dictionary":
+    def load(cls, name_or_path: "DictionaryLike") -> "Dictionary":
         """Load a shipped dictionary by name or any dictionary by path, and verify it.
 
         Parameters
@@ -200,11 +164,17 @@ class Dictionary:
         """
         if isinstance(name_or_path, Dictionary):
             return name_or_path
+        if not isinstance(name_or_path, (str, os.PathLike)):
+            raise DictionaryError(f"a dictionary is a name, a path or a Dictionary, not {type(name_or_path).__name__}")
         path = _find(name_or_path)
         try:
             return _read(path)
         except DictionaryError as error:
             raise DictionaryError(f"{path}: {error}") from None
+
+
+DictionaryLike = str | os.PathLike[str] | Dictionary
+"""Name of a shipped dictionary, a file, or a loaded one."""
 
 
 def available() -> dict[str, Path]:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmfaudio.dictionary
-from nmfaudio.dictionary import Dictionary, FrontEnd, available, model_card
+from nmfaudio.dictionary import Dictionary, available, model_card
 from nmfaudio.errors import DictionaryError
+from nmfaudio.spectra.front_end import FrontEnd
 
 FRONT_END = FrontEnd(sr=8000, n_bins=9)
 

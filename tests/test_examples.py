@@ -58,7 +58,7 @@ def test_a_stream_gives_what_the_whole_file_does(tmp_path):
     streamed, sr = sf.read(tmp_path / "streamed.wav")
     y, _ = sf.read(EXAMPLES / "noisy.wav", dtype="float32")
     late = len(streamed) - len(y)
-    assert late == StreamingDenoiser(sr).latency
+    assert late == StreamingDenoiser(sr=sr).latency
     np.testing.assert_allclose(streamed[late:], Denoiser("speech-causal")(y, sr), atol=2**-14)
 
 
@@ -88,7 +88,7 @@ def test_raw_samples_go_through_a_pipe(tmp_path):
     cleaned = subprocess.run(clean, input=raw, capture_output=True, check=True, env=AS_USERS).stdout
     subprocess.run([*encode[:-1], tmp_path / encode[-1]], input=cleaned, check=True)
     y, sr = sf.read(source, dtype="float32")
-    expected = StreamingDenoiser(sr, 2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
+    expected = StreamingDenoiser(sr=sr, n_channels=2).process(np.pad(y, ((0, 1536), (0, 0))).T)[:, 1536:]
     np.testing.assert_allclose(sf.read(tmp_path / "out.wav", dtype="float32")[0].T, expected, atol=2**-14)
 
 

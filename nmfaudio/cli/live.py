@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
         sr = args.rate or sd.query_devices(args.output, "output")["default_samplerate"]
         passing = Passing(
             StreamingDenoiser(
-                sr,
-                args.channels,
                 args.dictionary,
+                sr=sr,
+                n_channels=args.channels,
                 noise=args.noise,
                 attenuation_limit_db=args.attenuation_limit,
                 strength=args.strength,

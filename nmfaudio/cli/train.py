@@ -17,7 +17,8 @@ from .console import OK, Progress, add_workers, count, say, seed, spare
 
 if TYPE_CHECKING:
     from ..compute.processes import Map
-    from ..dictionary import Dictionary, FrontEnd
+    from ..dictionary import Dictionary
+    from ..spectra.front_end import FrontEnd
     from ..training.data.corpus import Corpus
 
     Corpora = dict[str, Corpus]
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
     """Train, write, compare; return the exit code."""
     _check(args)
     from ..compute.processes import workers
-    from ..dictionary import Dictionary, FrontEnd
+    from ..dictionary import Dictionary
+    from ..spectra.front_end import FrontEnd
     from ..training.data.corpus import Corpus
 
     began = time.monotonic()

@@ -49,7 +49,7 @@ def compile_all() -> str | None:
         denoiser(y, SR)
         noise_profile(y, SR, denoiser.dictionary)
         with suppress(NmfaudioError):  # not all are for streams
-            StreamingDenoiser(SR, dictionary=denoiser.dictionary)
+            StreamingDenoiser(denoiser.dictionary, sr=SR)
     return getattr(
         getattr(explain_block, "stats", None), "cache_path", None
     )  # a plain function under NUMBA_DISABLE_JIT

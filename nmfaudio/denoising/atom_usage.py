@@ -1,4 +1,4 @@
-"""Which atoms explain a recording: how much each of them adds to the estimates of speech and of noise, and when."""
+"""Usage of atoms: how much each of them adds to the estimates of speech and of noise, and when."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .decomposition import Decomposition
-from .gain import power_mask
 from .sparse import SparseDecomposition
 from .unfolded.decomposition import UnfoldedDecomposition, activations, contributions
 
@@ -15,58 +14,58 @@ _TINY = np.float32(1e-20)
 
 
 @dataclass(frozen=True)
-class Firing:
-    """What the atoms add to the estimate of one source.
+class AtomUsage:
+    """Parts of a spectrogram that the atoms of one source account for.
 
     Parameters
     ----------
     atoms : ndarray, shape (F, K)
         Trained atoms, as columns.
     parts : ndarray, shape (K, N)
-        Part of the spectrogram's frames that each of them explains.
-    heard : ndarray, shape (N,)
-        Part that spectra heard in the recording itself explain: tracked, free or from a noise profile.
+        Sum over the bins of each frame that each of them accounts for.
+    adaptive : ndarray, shape (N,)
+        The same for all spectra taken from the recording itself: tracked, free or from a noise profile.
     """
 
     atoms: np.ndarray
     parts: np.ndarray
-    heard: np.ndarray
+    adaptive: np.ndarray
 
     @property
     def shares(self) -> np.ndarray:
-        """Share of each atom in the whole estimate, shape (K,); what is missing to 1 was heard in the recording."""
-        total = self.parts.sum(dtype=np.float64) + self.heard.sum(dtype=np.float64)
+        """Share of each atom in the whole estimate, shape (K,); the rest to 1 is adaptive."""
+        total = self.parts.sum(dtype=np.float64) + self.adaptive.sum(dtype=np.float64)
         return self.parts.sum(axis=1, dtype=np.float64) / max(total, float(_TINY))
 
 
-def firing(decomposition: Decomposition, V: np.ndarray) -> dict[str, Firing]:
-    """What each atom explains of a spectrogram.
+def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsage]:
+    """Return how much of a spectrogram each atom accounts for.
 
-    Where the estimates are sums of atoms, ``S + N = sum_k w_k h_k``, atom k explains ``w_k h_k V / (S + N)`` of V: the
-    numerator of a multiplicative update under the Kullback-Leibler divergence (Lee and Seung 2001, eq. 5).
+    Where the estimates are sums of atoms, ``S + N = sum_k w_k h_k``, atom k accounts for ``w_k h_k V / (S + N)`` of V:
+    the numerator of a multiplicative update under the Kullback-Leibler divergence (Lee and Seung 2001, eq. 5).
 
     Parameters
     ----------
     decomposition : Decomposition
-        Of a sparse or an unfolded dictionary; of an unfolded one the last stage is asked.
+        Of a sparse or an unfolded dictionary; of an unfolded one the last stage counts.
     V : ndarray, shape (F, N), float32
         Compressed magnitude.
 
     Returns
     -------
-    dict of str to Firing
+    dict of str to AtomUsage
         Of "speech" and of "noise".
 
     Examples
     --------
     >>> import numpy as np
     >>> from nmfaudio.denoising.sparse import SparseDecomposition, SparseSettings
-    >>> from nmfaudio.dictionary import Dictionary, FrontEnd
+    >>> from nmfaudio import Dictionary, FrontEnd
     >>> atoms = np.eye(9, dtype=np.float32)
     >>> dictionary = Dictionary("sparse", {"speech": atoms[:, :4], "noise": atoms[:, 4:]}, FrontEnd(n_bins=9))
     >>> V = np.zeros((9, 20), np.float32)
     >>> V[2:6] = [[3], [1], [1], [1]]
-    >>> firing(SparseDecomposition(dictionary, SparseSettings(n_free=0)), V)["speech"].shares.round(2)
+    >>> atom_usage(SparseDecomposition(dictionary, SparseSettings(n_free=0)), V)["speech"].shares.round(2)
     array([0.  , 0.  , 0.75, 0.25])
     """
     if isinstance(decomposition, SparseDecomposition):
@@ -75,13 +74,13 @@ def firing(decomposition: Decomposition, V: np.ndarray) -> dict[str, Firing]:
     return _unfolded(decomposition, V)
 
 
-def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, Firing]:
+def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, AtomUsage]:
     stage = decomposition.stages[-1]
     mask = None
     if len(decomposition.stages) > 1:
         before = copy(decomposition)
         before.stages = decomposition.stages[:-1]
-        mask = power_mask(*before(V))
+        mask = before(V)
     stack, tracked = stage.context.stack(V, mask)
     P, n_bins = stage.P, V.shape[0]
     found = {source: _silent(P[source], V.shape[1]) for source in ("speech", "noise")}
@@ -90,14 +89,14 @@ def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, 
         h, a, _ = activations(P, stage.order, stack[frames], tracked[frames])
         S, N = contributions(P, h, a, tracked[frames])
         R = V[:, frames].T / (S + N)
-        for source, fired in found.items():
-            fired.parts[:, frames] = (h * (R @ P[source])).T
+        for source, usage in found.items():
+            usage.parts[:, frames] = (h * (R @ P[source])).T
             spectra = tracked[frames, :, :n_bins] * P[f"{source}_gains"]
-            fired.heard[frames] = np.einsum("nj,njf,nf->n", a, spectra, R, optimize=True)
+            usage.adaptive[frames] = np.einsum("nj,njf,nf->n", a, spectra, R, optimize=True)
     return found
 
 
-def _sparse(decomposition: SparseDecomposition, V: np.ndarray) -> dict[str, Firing]:
+def _sparse(decomposition: SparseDecomposition, V: np.ndarray) -> dict[str, AtomUsage]:
     n_speech, n_atoms = decomposition.n_speech, decomposition.atoms.shape[1]
     speech = _silent(decomposition.atoms[:, :n_speech], V.shape[1])
     noise = _silent(decomposition.atoms[:, n_speech:], V.shape[1])
@@ -105,9 +104,9 @@ def _sparse(decomposition: SparseDecomposition, V: np.ndarray) -> dict[str, Firi
         parts = H * (W.T @ (V[: len(W), frames] / np.maximum(W @ H, _TINY)))
         speech.parts[:, frames] = parts[:n_speech]
         noise.parts[:, frames] = parts[n_speech:n_atoms]
-        noise.heard[frames] = parts[n_atoms:].sum(axis=0)
+        noise.adaptive[frames] = parts[n_atoms:].sum(axis=0)
     return {"speech": speech, "noise": noise}
 
 
-def _silent(atoms: np.ndarray, n_frames: int) -> Firing:
-    return Firing(atoms, np.zeros((atoms.shape[1], n_frames), np.float32), np.zeros(n_frames, np.float32))
+def _silent(atoms: np.ndarray, n_frames: int) -> AtomUsage:
+    return AtomUsage(atoms, np.zeros((atoms.shape[1], n_frames), np.float32), np.zeros(n_frames, np.float32))

@@ -1,4 +1,4 @@
-"""How a dictionary explains a spectrogram: V -> what speech atoms explain, what noise atoms explain."""
+"""Decompose a spectrogram into speech and noise: V -> mask."""
 
 from typing import Protocol
 
@@ -6,12 +6,14 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..errors import DictionaryError
+from .sparse import SparseDecomposition
+from .unfolded.decomposition import UnfoldedDecomposition
 
 
 class Decomposition(Protocol):
-    """Estimates of speech and noise, piece by piece as in the whole recording.
+    """Share of speech in each bin, piece by piece as in the whole recording.
 
-    A piece begins at a multiple of `segment_frames`; the estimates of its frames depend on at most `past_frames` (a
+    A piece begins at a multiple of `segment_frames`; the mask of its frames depends on at most `past_frames` (a
     multiple of `segment_frames` too) before it and `future_frames` after it.
     """
 
@@ -19,27 +21,23 @@ class Decomposition(Protocol):
     past_frames: int
     future_frames: int
 
-    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F, N) for some frames of a compressed magnitude V, which begin a segment."""
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
+        """Return the mask, shape (F, n), of some frames of a compressed magnitude V, which begin a segment."""
         ...
 
 
 def decomposition_for(dictionary: Dictionary, profile: Dictionary | None = None) -> Decomposition:
-    """Decomposition that fits the kind of a dictionary, in the light of a noise profile if there is one.
+    """Return the decomposition for the kind of a dictionary, with a noise profile if there is one.
 
     Raises
     ------
     DictionaryError
-        If the dictionary is itself a noise profile, or one of sources to take apart.
+        If the dictionary is itself a noise profile, or one of sources to separate.
     """
     atoms = None if profile is None else profile.arrays["noise"]
     if dictionary.kind == "unfolded":
-        from .unfolded.decomposition import UnfoldedDecomposition
-
         return UnfoldedDecomposition(dictionary, atoms)
     if dictionary.kind == "sparse":
-        from .sparse import SparseDecomposition
-
         return SparseDecomposition(dictionary, profile=atoms)
     if dictionary.kind == "sources":
         raise DictionaryError(f"dictionary {dictionary.name!r} does not denoise: it is for nmfaudio separate")

@@ -1,8 +1,10 @@
-"""What the seconds around a frame say about its mask: how clean the recording is, and what is heard above 8 kHz."""
+"""Extend a mask to all bins by statistics over seconds: the odds in clean recordings, and the band above the model."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..kernels.unfolded.clean_odds import raise_odds
 
 _CLEAN_SNR = np.float32(50)  # 17 dB: from there on the odds rise with the square of the ratio
 _MOST_SNR = np.float32(1e4)
@@ -13,17 +15,17 @@ _FLOOR = np.float32(0.15)
 
 
 @dataclass(frozen=True)
-class LongTerm:
+class FullBandMask:
     """Mask of the whole spectrum from the mask of the modelled band and the frames around.
 
-    In a clean recording a weak sound is more likely speech than in a noisy one, which the few frames that a dictionary
-    sees at once do not tell: the odds of speech are multiplied by ``1 + (r / 50)**2``, r being the ratio of the powers
-    that the mask takes for speech and for noise over the window.
+    Odds in clean recordings: a weak sound is more likely speech in a clean recording than in a noisy one, and a
+    dictionary sees too few frames at once to know which it is. The odds of speech are multiplied by
+    ``1 + (r / 50)**2``, where r is the ratio of the speech power to the noise power over the window, by the mask.
 
-    Above the modelled band, consonants raise the whole upper spectrum at once, so that the highest octave that the
-    dictionary knows tells when there is speech; how loud the noise is, the recording itself tells at the other times.
-    With m, the mean of the mask over its top quarter, and ``w = (1 - m)**2``, the noise is ``N = sum(w P) / sum(w)``
-    over the window, and the mask the Wiener filter ``1 - N / P`` with P smoothed, which fades out where nobody speaks.
+    Band above the model: consonants raise the whole upper spectrum at once, so the highest octave of the modelled band
+    shows when there is speech, and the other times show the noise level. With m the mean of the mask over its top
+    quarter and ``w = (1 - m)**2``, the noise is ``N = sum(w P) / sum(w)`` over the window. The mask is the Wiener
+    filter ``1 - N / P`` with P smoothed; it fades out where nobody speaks.
 
     Parameters
     ----------
@@ -35,19 +37,19 @@ class LongTerm:
     future: int
 
     @classmethod
-    def looking(cls, ahead: bool) -> "LongTerm":
-        """The 2.6 s around a frame, or before it."""
-        return cls(80, 80) if ahead else cls(160, 0)
+    def around(cls, future: bool) -> "FullBandMask":
+        """Return the mask of the 2.6 s around a frame, or before it where the future is not known."""
+        return cls(80, 80) if future else cls(160, 0)
 
     def __call__(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Mask of all bins.
+        """Return the mask of all bins.
 
         Parameters
         ----------
         power : ndarray, shape (B, N)
             Squared magnitudes of the recording.
         mask : ndarray, shape (F, N)
-            Share of speech in the bins of the modelled band; those above the recording's are left out.
+            Share of speech in the bins of the modelled band; bins above the recording's band are left out.
 
         Returns
         -------
@@ -76,27 +78,25 @@ class LongTerm:
         return np.maximum(mean, 0)
 
 
-class LongTermStream:
-    """Twin of a `LongTerm` that does not look ahead, one frame at a time.
+class FullBandMaskStream:
+    """Twin of a causal `FullBandMask` that takes one frame at a time.
 
     Parameters
     ----------
-    long_term : LongTerm
+    band : FullBandMask
     n_bins, n_modelled : int
         Bins of the stream, and those that the dictionary models.
     """
 
-    def __init__(self, long_term: LongTerm, n_bins: int, n_modelled: int):
+    def __init__(self, band: FullBandMask, n_bins: int, n_modelled: int):
         n_above = max(0, n_bins - n_modelled)
-        self._past = np.zeros((2, long_term.past + 1), np.float32)  # speech and noise in the modelled band
-        self._above = np.zeros((long_term.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
+        self._past = np.zeros((2, band.past + 1), np.float32)  # speech and noise in the modelled band
+        self._above = np.zeros((band.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
         self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
         self._count = 0
 
     def push(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Mask of a frame, shape (B,), from its power, shape (B,), and its mask in the modelled band, shape (F,)."""
-        from ..kernels.unfolded.clean_odds import raise_odds
-
+        """Return the mask, shape (B,), of a frame from its power, shape (B,), and its mask in the model, shape (F,)."""
         mask = mask[: len(power)].copy()
         modelled, above = power[: len(mask)], power[len(mask) :]
         at = self._count % len(self._above)
@@ -114,7 +114,7 @@ class LongTermStream:
         return mask
 
     def reset(self) -> None:
-        """Forget all that was heard."""
+        """Forget the past."""
         self._past[:] = 0
         self._above[:] = 0
         self._smooth[:] = 0

@@ -1,4 +1,4 @@
-"""From estimates of speech and noise to a mask, and from the mask to a gain."""
+"""Turn estimates of speech and noise into a mask, and a mask into a gain."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ _TINY = np.float32(1e-20)
 
 
 def power_mask(S: np.ndarray, N: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """Share of speech in each bin, ``S^p / (S^p + N^p)``; 0 where nothing is estimated.
+    """Return the share of speech in each bin, ``S^p / (S^p + N^p)``; 0 where both are 0.
 
-    With magnitudes and p = 2 the Wiener filter (Fevotte, Bertin and Durrieu 2009, eq. 30).
+    With magnitudes and p = 2 this is the Wiener filter (Fevotte, Bertin and Durrieu 2009, eq. 30).
 
     Parameters
     ----------
     S, N : ndarray, shape (F, N)
-        Non-negative estimates of speech and noise, on one scale.
+        Non-negative spectra of speech and noise, on one scale.
     power : float
         Above 1 the mask decides more sharply.
 
@@ -32,37 +32,56 @@ def power_mask(S: np.ndarray, N: np.ndarray, power: float = 1.0) -> np.ndarray:
     >>> power_mask(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]), power=2)
     array([[0.9, 0. ]])
     """
-    ratio = S / np.maximum(S + N, _TINY)
+    return sharpened(S / np.maximum(S + N, _TINY), power)
+
+
+def sharpened(mask: np.ndarray, power: float) -> np.ndarray:
+    """Return the mask with the odds of speech raised to a power, ``m^p / (m^p + (1 - m)^p)``.
+
+    Parameters
+    ----------
+    mask : ndarray
+        Share of speech in each bin, any shape.
+    power : float
+        Above 1 the mask decides more sharply; 1 leaves it as it is.
+
+    Returns
+    -------
+    ndarray, shape of mask
+    """
     if power == 1.0:
-        return ratio
-    speech, noise = ratio**power, (1 - ratio) ** power
+        return mask
+    speech, noise = mask**power, (1 - mask) ** power
     return speech / (speech + noise)
 
 
 @dataclass(frozen=True)
 class GainRule:
-    """From the share of speech in a bin to the gain that a user asked for.
+    """Gain that a user asked for, from the share of speech in a bin.
 
     Parameters
     ----------
-    mask_power : float
-        See :func:`power_mask`.
     strength : float
-        Factor on the attenuation in decibels.
+        Factor on the attenuation in decibels, 0 (no change) to 10.
     attenuation_limit_db : float
-        No bin is lowered by more than this.
+        No bin is lowered by more than this; 0 changes nothing.
+
+    Raises
+    ------
+    NmfaudioError
+        If a value is out of range or no number.
     """
 
-    mask_power: float = 1.0
     strength: float = 1.0
     attenuation_limit_db: float = 40.0
 
     def __post_init__(self) -> None:
-        """Refuse what is out of range."""
-        if not self.attenuation_limit_db >= 0:
-            raise NmfaudioError(f"attenuation limit {self.attenuation_limit_db} dB: choose 0 (no change) or more")
-        if not 0 <= self.strength <= 10:
-            raise NmfaudioError(f"strength {self.strength}: choose 0 (no change) to 10; 1 is the trained strength")
+        """Refuse values out of range."""
+        limit, strength = self.attenuation_limit_db, self.strength
+        if not (_is_number(limit) and limit >= 0):
+            raise NmfaudioError(f"attenuation limit {limit!r} dB: choose 0 (no change) or more")
+        if not (_is_number(strength) and 0 <= strength <= 10):
+            raise NmfaudioError(f"strength {strength!r}: choose 0 (no change) to 10; 1 is the trained strength")
 
     @property
     def changes_nothing(self) -> bool:
@@ -70,6 +89,10 @@ class GainRule:
         return self.strength == 0 or self.attenuation_limit_db == 0
 
     def __call__(self, mask: np.ndarray) -> np.ndarray:
-        """Gain of each bin from the share of speech in it, any shape."""
+        """Return the gain of each bin from the share of speech in it, any shape."""
         gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
         return np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..dictionary import Dictionary
-from .noise_profile import refined
+from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler, update_atoms
+from .gain import power_mask
+from .profile_fit import profile_fit
 
 
 @dataclass(frozen=True)
 class SparseSettings:
-    """How a recording is explained; a dictionary's settings of the same names come before these defaults.
+    """Settings of the decomposition; a dictionary's settings of the same names come before these defaults.
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ class SparseSettings:
         Frames between the knots that the free atoms' activations are interpolated from: noise that changes more
         slowly than speech is theirs.
     segment_frames, margin_frames : int
-        The recording is explained in segments of this many frames, each with a margin of its neighbours' frames on
+        The recording is decomposed in segments of this many frames, each with a margin of its neighbours' frames on
         both sides.
     """
 
@@ -42,11 +44,12 @@ class SparseSettings:
 
 
 class SparseDecomposition:
-    """Estimates of speech and noise by joint activations of trained and free atoms.
+    """Share of speech by joint activations of trained and free atoms.
 
     Minimises the Kullback-Leibler divergence between V and ``W_s H_s + W_n H_n + W_free G T`` plus L1 penalties of H_s
     and H_n by multiplicative updates. T interpolates linearly between the knots of G; W_free starts from the quietest
-    frames and is updated too. Scaling V scales the estimates.
+    frames and is updated too. The mask is ``S / (S + N)``, with S the part of the model that speech atoms make. It does
+    not depend on the level of V.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ class SparseDecomposition:
     settings : SparseSettings, optional
         By default from the dictionary's settings.
     profile : ndarray, shape (F, K), optional
-        Atoms of a noise profile: noise atoms beside the trained ones, and a second look at the estimates.
+        Atoms of a noise profile: noise atoms beside the trained ones, and a correction of the mask.
 
     Attributes
     ----------
@@ -68,12 +71,12 @@ class SparseDecomposition:
     --------
     >>> import numpy as np
     >>> from nmfaudio.denoising.sparse import SparseDecomposition
-    >>> from nmfaudio.dictionary import Dictionary, FrontEnd
+    >>> from nmfaudio import Dictionary, FrontEnd
     >>> atoms = np.eye(9, dtype=np.float32)
     >>> dictionary = Dictionary("sparse", {"speech": atoms[:, :4], "noise": atoms[:, 4:]}, FrontEnd(n_bins=9))
-    >>> S, N = SparseDecomposition(dictionary, SparseSettings(n_free=0))(np.ones((9, 20), np.float32))
-    >>> S[:, 0].round(1)
-    array([0.7, 0.7, 0.7, 0.7, 0. , 0. , 0. , 0. , 0. ], dtype=float32)
+    >>> mask = SparseDecomposition(dictionary, SparseSettings(n_free=0))(np.ones((9, 20), np.float32))
+    >>> mask[:, 0].round(1)
+    array([1., 1., 1., 1., 0., 0., 0., 0., 0.], dtype=float32)
     """
 
     def __init__(
@@ -95,8 +98,8 @@ class SparseDecomposition:
         self._penalties = np.full((self.atoms.shape[1], 1), settings.noise_penalty, np.float32)
         self._penalties[: self.n_speech] = settings.speech_penalty
 
-    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Explain a spectrogram.
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
+        """Return the share of speech in each bin.
 
         Parameters
         ----------
@@ -107,19 +110,20 @@ class SparseDecomposition:
 
         Returns
         -------
-        S, N : ndarray, shape (F, N), float32
-            Estimates of speech and noise in the compressed domain.
+        ndarray, shape (F, n), float32
+            0 where the recording has nothing.
         """
         first, stop, _ = frames.indices(V.shape[1])
-        S, N = (np.zeros((len(V), stop - first), np.float32) for _ in range(2))
+        mask = np.zeros((len(V), stop - first), np.float32)
         for segment, W, H in self.factors(V, frames):
             here = slice(segment.start - first, segment.stop - first)
-            S[: len(W), here] = W[:, : self.n_speech] @ H[: self.n_speech]
-            N[: len(W), here] = W[:, self.n_speech :] @ H[self.n_speech :]
-        return (S, N) if self._profile is None else refined(V[:, frames], S, N, self._profile[: len(V)])
+            S = W[:, : self.n_speech] @ H[: self.n_speech]
+            N = W[:, self.n_speech :] @ H[self.n_speech :]
+            mask[: len(W), here] = power_mask(S, N)
+        return mask if self._profile is None else profile_fit(V[:, frames], mask, self._profile[: len(V)])
 
     def factors(self, V: np.ndarray, frames: slice = slice(None)) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Explain a spectrogram, or some frames of it, segment by segment.
+        """Factorise a spectrogram, or some frames of it, segment by segment.
 
         Yields
         ------
@@ -135,14 +139,12 @@ class SparseDecomposition:
         for start in range(begin, end, self.segment_frames):
             stop = min(start + self.segment_frames, end)
             first, last = max(0, start - margin), min(V.shape[1], stop + margin)
-            W, H = self._explain(V[:, first:last])
+            W, H = self._factorised(V[:, first:last])
             yield slice(start, stop), W, H[:, start - first : stop - first]
 
-    def _explain(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler, update_atoms
-
+    def _factorised(self, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n_bins = 1 + int(np.flatnonzero(V.any(axis=1)).max(initial=-1))
-        V = V[:n_bins]  # a recording at a lower rate says nothing about the bins above
+        V = V[:n_bins]  # a recording at a lower rate has nothing in the bins above
         level = V.mean(dtype=np.float64).astype(np.float32) if n_bins else 0
         if level == 0:
             return self.atoms[:0], np.zeros((self.atoms.shape[1], V.shape[1]), np.float32)
@@ -177,20 +179,20 @@ class SparseDecomposition:
         return W, H * level
 
     def _free_atoms(self, V: np.ndarray) -> np.ndarray:
-        """Means of the quietest frames, grouped by time, shape (F, K), unit L2 norm."""
+        """Return means of the quietest frames, grouped by time, shape (F, K), unit L2 norm."""
         energy = V.mean(axis=0)
-        heard = np.flatnonzero(energy > 1e-3)  # of the mean; not digital silence
-        n_quiet = int(self.settings.quiet_share * len(heard))
-        n_free = min(self.settings.n_free, n_quiet // 4)  # an atom of one frame would explain it away
+        sounding = np.flatnonzero(energy > 1e-3)  # of the mean; not digital silence
+        n_quiet = int(self.settings.quiet_share * len(sounding))
+        n_free = min(self.settings.n_free, n_quiet // 4)  # an atom of one frame would fit it whatever it is
         if n_free == 0:
             return np.empty((len(V), 0), np.float32)
-        quiet = np.sort(heard[np.argsort(energy[heard])[:n_quiet]])
+        quiet = np.sort(sounding[np.argsort(energy[sounding])[:n_quiet]])
         atoms = np.stack([V[:, group].mean(axis=1) for group in np.array_split(quiet, n_free)], axis=1)
         return atoms / np.linalg.norm(atoms, axis=0)
 
 
 def _interpolation(n_frames: int, knot_frames: int) -> np.ndarray:
-    """Weights of evenly spaced knots in every frame, shape (knots, n_frames); columns sum to one."""
+    """Return the weights of evenly spaced knots in every frame, shape (knots, n_frames); columns sum to one."""
     n_knots = max(2, -(-n_frames // knot_frames) + 1)
     position = np.linspace(0, n_knots - 1, n_frames)
     return np.maximum(0, 1 - np.abs(position - np.arange(n_knots)[:, None])).astype(np.float32)

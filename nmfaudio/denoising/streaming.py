@@ -4,30 +4,33 @@ from copy import deepcopy
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
-from ..spectra.stft import StreamingSTFT
-from .denoiser import Settings, as_block, compressed, powers
-from .full_band import LongTerm, LongTermStream
-from .gain import power_mask
+from ..spectra.front_end import powers
+from ..spectra.streaming_stft import StreamingSTFT
+from .denoiser import Options, as_block
+from .full_band import FullBandMask, FullBandMaskStream
+from .gain import sharpened
 from .unfolded.decomposition import stages_of
 from .unfolded.stream import DecompositionStream
 
 
-class StreamingDenoiser(Settings):
-    """Takes the noise out of a stream: as many samples out as in, late by a constant `latency`.
+class StreamingDenoiser(Options):
+    """Take the noise out of a stream: as many samples out as in, late by a constant `latency`.
 
     The output does not depend on how the stream is cut into blocks, and is that of :class:`nmfaudio.Denoiser` with
     the same causal dictionary.
 
     Parameters
     ----------
+    dictionary : str, path or Dictionary
+        A causal unfolded dictionary.
     sr : float
         Sampling rate in Hz.
     n_channels : int
         Channels of the stream.
-    dictionary : str, path or Dictionary
-        A causal unfolded dictionary.
     noise, attenuation_limit_db, strength, channels
         See :class:`nmfaudio.Denoiser`.
 
@@ -55,11 +58,11 @@ class StreamingDenoiser(Settings):
 
     def __init__(
         self,
+        dictionary: DictionaryLike = "speech-causal",
+        *,
         sr: float,
         n_channels: int = 1,
-        dictionary: Any = "speech-causal",
-        *,
-        noise: Any = None,
+        noise: DictionaryLike | None = None,
         attenuation_limit_db: float | None = None,
         strength: float = 1.0,
         channels: str = "linked",
@@ -69,31 +72,31 @@ class StreamingDenoiser(Settings):
             raise NmfaudioError(f"n_channels {n_channels}: a stream has at least one channel")
         if self.dictionary.kind != "unfolded":
             raise NmfaudioError(f"a stream needs an unfolded dictionary, not one of kind {self.dictionary.kind!r}")
-        stft = self._stft_at(sr)
+        stft = self.dictionary.front_end.stft(sr)
         self._hop = stft.hop_length
         self.latency = stft.overlap + stft.hop_length
         self._stft = StreamingSTFT(stft, n_channels)
         n_gains = 1 if channels == "linked" else n_channels
         stages = stages_of(self.dictionary)
         profile = None if self.noise is None else self.noise.arrays["noise"]
-        window, n_modelled = LongTerm.looking(ahead=False), self.dictionary.front_end.n_bins
+        band, n_modelled = FullBandMask.around(future=False), self.dictionary.front_end.n_bins
         self._streams = [
-            (DecompositionStream(stages, profile), LongTermStream(window, stft.n_bins, n_modelled))
+            (DecompositionStream(stages, profile), FullBandMaskStream(band, stft.n_bins, n_modelled))
             for _ in range(n_gains)
         ]
         self._shared = [self.dictionary, self.noise, profile, stft, *stages, *(stage.context for stage in stages)]
-        self._heard = np.zeros((n_channels, self._hop), np.float32)
+        self._input = np.zeros((n_channels, self._hop), np.float32)
         self._ready = np.zeros((n_channels, self._hop), np.float32)
         self._at = 0
-        self._clean_hop(self._heard)  # compiles what is not compiled yet
+        self._clean_hop(self._input)  # compiles what is not compiled yet
         self.reset()
 
-    def process(self, block: np.ndarray) -> np.ndarray:
+    def process(self, block: ArrayLike) -> NDArray[np.float32]:
         """Take a block of the stream and give as much back.
 
         Parameters
         ----------
-        block : ndarray, shape (samples,) or (n_channels, samples)
+        block : array_like, shape (samples,) or (n_channels, samples)
             Float, or integers that are scaled to full scale 1; any number of samples.
 
         Returns
@@ -107,31 +110,31 @@ class StreamingDenoiser(Settings):
         """
         block = np.asarray(block)
         y = np.atleast_2d(block)
-        if y.ndim != 2 or len(y) != len(self._heard):
-            raise AudioError(f"block of shape {block.shape}: this stream has {len(self._heard)} channel(s)")
+        if y.ndim != 2 or len(y) != len(self._input):
+            raise AudioError(f"block of shape {block.shape}: this stream has {len(self._input)} channel(s)")
         y = as_block(y)
         out = np.empty(y.shape, np.float32)
         done = 0
         while done < y.shape[1]:
             n = min(self._hop - self._at, y.shape[1] - done)
             now = slice(self._at, self._at + n)
-            self._heard[:, now] = y[:, done : done + n]
+            self._input[:, now] = y[:, done : done + n]
             out[:, done : done + n] = self._ready[:, now]
             self._at += n
             done += n
             if self._at == self._hop:
-                self._ready[:] = self._clean_hop(self._heard)
+                self._ready[:] = self._clean_hop(self._input)
                 self._at = 0
         return out.reshape(block.shape)
 
-    def flush(self) -> np.ndarray:
-        """Give the last `latency` samples, shape (samples,) for one channel, and begin anew."""
-        out = self.process(np.zeros((len(self._heard), self.latency), np.float32))
+    def flush(self) -> NDArray[np.float32]:
+        """Return the last `latency` samples, shape (samples,) for one channel, and start again."""
+        out = self.process(np.zeros((len(self._input), self.latency), np.float32))
         self.reset()
         return out[0] if len(out) == 1 else out
 
     def reset(self) -> None:
-        """Forget all that was heard."""
+        """Forget the past."""
         self._stft.reset()
         for stream in self._streams:
             for part in stream:
@@ -140,27 +143,27 @@ class StreamingDenoiser(Settings):
         self._at = 0
 
     def copy(self) -> "StreamingDenoiser":
-        """Stream that goes on from here by itself; the dictionary and all that was made of it are shared."""
+        """Return an independent stream with the same past; both share the dictionary."""
         return deepcopy(self)
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "StreamingDenoiser":
-        """Copy what was heard, share the rest."""
+        """Copy the past, share the rest."""
         memo |= {id(part): part for part in self._shared}
         twin = object.__new__(type(self))
         twin.__dict__.update(deepcopy(self.__dict__, memo))
         return twin
 
-    def _clean_hop(self, heard: np.ndarray) -> np.ndarray:
-        Y = self._stft.analyse(heard)
+    def _clean_hop(self, samples: np.ndarray) -> np.ndarray:
+        Y = self._stft.analyse(samples)
         if not self.gain_rule.changes_nothing:
             pairs = zip(powers(Y, self.channels), self._streams, strict=True)
             gains = [self._gain(power, stream) for power, stream in pairs]
             Y *= gains[0] if len(gains) == 1 else np.stack(gains)
         return self._stft.synthesise(Y)
 
-    def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, LongTermStream]) -> np.ndarray:
-        decomposition, long_term = stream
-        S, N = decomposition.push(compressed(power, self.dictionary.front_end))
-        return self.gain_rule(long_term.push(power, power_mask(S, N, self.gain_rule.mask_power)))
+    def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, FullBandMaskStream]) -> np.ndarray:
+        decomposition, band = stream
+        mask = decomposition.push(self.dictionary.front_end.compressed(power))
+        return self.gain_rule(band.push(power, sharpened(mask, self.mask_power)))

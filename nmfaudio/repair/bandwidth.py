@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..audio import as_signal, resample
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import explain
-from ..spectra.stft import STFT
+from ..spectra.front_end import magnitudes
 
 _PENALTY = 0.4
 
@@ -69,7 +70,7 @@ def extend_band(
         y, sr = resample(y, sr, front_end.sr), front_end.sr
     elif cutoff_hz is None:
         raise NmfaudioError(f"a recording at {sr} Hz does not say by itself where its band ends: give the cutoff")
-    stft = STFT.for_rate(sr, front_end.window_s, front_end.window_s / 4, front_end.window)
+    stft = replace(front_end, hop_s=front_end.window_s / 4).stft(sr)
     Y = stft(np.atleast_2d(y))
     W = dictionary.arrays[source]
     first = int(np.ceil(cutoff_hz * stft.n_fft / sr))
@@ -77,12 +78,12 @@ def extend_band(
         raise NmfaudioError(f"a cutoff of {cutoff_hz:g} Hz is not within the dictionary's band")
     exponent = np.float32(front_end.exponent)
     V = np.zeros((len(Y), *W.shape[:1], Y.shape[-1]), np.float32)
-    V[:, :first] = np.abs(Y[:, :first]) ** exponent
+    V[:, :first] = magnitudes(Y, first, front_end.exponent)
     certain = np.zeros_like(V)
     certain[:, :first] = 1
     found = explain(V, W[:, None], penalty=_PENALTY, weights=certain, n_iter=40)
     above = slice(first, len(W))
-    magnitudes = found.estimate()[:, above] ** (1 / exponent)
+    S = found.estimate()[:, above] ** (1 / exponent)
     mirror = np.cos(4 * np.pi * cutoff_hz / sr * np.arange(y.shape[-1])).astype(y.dtype)
-    Y[:, above] = magnitudes * np.exp(1j * np.angle(stft(np.atleast_2d(y) * mirror)[:, above]))
+    Y[:, above] = S * np.exp(1j * np.angle(stft(np.atleast_2d(y) * mirror)[:, above]))
     return stft.synthesis(Y, y.shape[-1]).reshape(y.shape), sr

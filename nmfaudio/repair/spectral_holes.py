@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import explain
-from ..separation.guidance import region
 from ..spectra.phase import griffin_lim
+from ..spectra.regions import region
 from ..spectra.stft import STFT
 
 _WINDOW_S, _HOP_S = 0.064, 0.016

@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
 from ..audio import as_signal, resample
-from ..denoising.atom_usage import Firing, firing
+from ..denoising.atom_usage import AtomUsage, atom_usage
 from ..denoising.decomposition import decomposition_for
-from ..denoising.denoiser import Denoiser, compressed, powers
-from ..denoising.gain import GainRule, power_mask
+from ..denoising.denoiser import Denoiser
+from ..denoising.gain import GainRule, sharpened
 from ..errors import AudioError
 from ..levels import brightest_db, decibels, frames_a_column, pooled
+from ..spectra.front_end import powers
 from ..spectra.stft import STFT
 
 __all__ = ["page", "seconds_shown"]
@@ -55,7 +56,7 @@ class Figures:
     """What denoising did, in numbers; None where there is nothing to say, as of silence.
 
     Speech and noise are told apart by the gain g itself: the share of the power that is speech is taken to be
-    ``g^2 / (g^2 + (1 - g)^2)``, as in `power_mask`. No clean speech is known, so these are estimates.
+    ``g^2 / (g^2 + (1 - g)^2)``, as in `sharpened`. No clean speech is known, so these are estimates.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def figures(Y: NDArray, Z: NDArray, rule: GainRule, power: float, real_time_fact
     gain = np.sqrt(np.minimum(Q / np.maximum(P, 1e-20), 1))
     floor = 10 ** (-rule.attenuation_limit_db / 20)
     share = gain if rule.changes_nothing else np.where(gain > _AT_FLOOR * floor, gain, 0) ** (1 / rule.strength)
-    share = power_mask(share, 1 - share, 2)
+    share = sharpened(share, 2)
     total = P.sum()
     noise, noise_after = ((1 - share) * P).sum(), ((1 - share) * Q).sum()
     heard = gain[P > 0]
@@ -262,12 +263,12 @@ def _png(pixels: NDArray, palette: NDArray) -> bytes:
 def _atoms(denoiser: Denoiser, Y: NDArray) -> str:
     front_end = denoiser.dictionary.front_end
     decomposition = decomposition_for(denoiser.dictionary, denoiser.noise)
-    fired = firing(decomposition, compressed(powers(Y, "linked")[0], front_end))
+    usage = atom_usage(decomposition, front_end.compressed(powers(Y, "linked")[0]))
     hz = np.arange(front_end.n_bins) / front_end.window_s
-    return "\n".join(_most_active(source, found, hz) for source, found in fired.items())
+    return "\n".join(_most_active(source, found, hz) for source, found in usage.items())
 
 
-def _most_active(source: str, found: Firing, hz: NDArray) -> str:
+def _most_active(source: str, found: AtomUsage, hz: NDArray) -> str:
     shares = found.shares
     order = [k for k in np.argsort(shares)[::-1][:_ATOMS] if shares[k] > 0]
     total = 100 * shares.sum()
@@ -275,15 +276,15 @@ def _most_active(source: str, found: Firing, hz: NDArray) -> str:
     text = f"{source.capitalize()}: these {len(order)} make up {these:.0f} % of it"
     text += f", {len(shares) - len(order)} others {total - these:.0f} %"
     if total < 99.5 and order:
-        text += f", spectra heard in the recording itself {100 - total:.0f} %"
+        text += f", spectra taken from the recording itself {100 - total:.0f} %"
     if not order:
-        text = f"{source.capitalize()}: none fired"
+        text = f"{source.capitalize()}: none active"
     figures = "\n".join(_atom(found.atoms[:, k], found.parts[k], shares[k], hz) for k in order)
     return f'<h3>{text}</h3>\n<div class="atoms">\n{figures}\n</div>'
 
 
 def _atom(atom: NDArray, parts: NDArray, share: float, hz: NDArray) -> str:
-    """Picture of an atom: its spectrum, and below it when it fired."""
+    """Picture of an atom: its spectrum, and its activity over time below."""
     centroid = (hz * atom).sum() / atom.sum()
     spectrum = _area(_peaks(atom, 128), 0, 36)
     activity = _area(_peaks(parts, 128), 40, 54)

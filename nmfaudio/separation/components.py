@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import explain
 from ..spectra.stft import STFT
-from .stems import spectrogram, stems
+from .stems import stems
 
 _WINDOW_S, _HOP_S = 0.064, 0.016
 _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
@@ -71,7 +71,7 @@ class Components:
             raise NmfaudioError(f"{n_components} components of {n_taps} frames: there must be 1 or more of each")
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
         self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
-        V = spectrogram(self.stft(np.atleast_2d(self.y)), self.stft.n_bins, 1.0)
+        V = np.abs(self.stft(np.atleast_2d(self.y)))
         self.explanation = explain(V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state)
 
     def group(self, n_sources: int) -> dict[str, list[int]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..errors import NmfaudioError
+from ..spectra.regions import region
 from ..spectra.stft import STFT
 
 Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
@@ -55,31 +56,3 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, 
                 there = region(numbers, stft, length, sr)
                 may[mine == (word == "silent")] &= ~there
     return may
-
-
-def region(numbers: Sequence[float], stft: STFT, length: int, sr: float) -> np.ndarray:
-    """Part of a spectrogram, shape (F, N), bool: frames whose middle, and bins whose frequency, are in the ranges.
-
-    Parameters
-    ----------
-    numbers : sequence of float
-        (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz).
-    stft : STFT
-    length : int
-    sr : float
-
-    Raises
-    ------
-    NmfaudioError
-        If the numbers are no such ranges.
-    """
-    try:
-        start_s, stop_s, low_hz, high_hz = (*map(float, numbers), *(0.0, np.inf)[2 * (len(numbers) > 2) :])
-    except (TypeError, ValueError):
-        start_s = stop_s = low_hz = high_hz = np.nan
-    if not (start_s < stop_s and low_hz <= high_hz):
-        raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
-    middles = (np.arange(stft.n_frames(length)) + 1) * stft.hop_length - len(stft.analysis_window) / 2
-    times_s = np.clip(middles, 0, length - 1) / sr  # frames that reach beyond an end belong to that end
-    bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft
-    return np.outer((bins_hz >= low_hz) & (bins_hz <= high_hz), (times_s >= start_s) & (times_s < stop_s))

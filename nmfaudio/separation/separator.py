@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..dictionary import Dictionary, FrontEnd
+from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import explain
-from ..spectra.stft import STFT
+from ..spectra.front_end import FrontEnd, magnitudes
 from .guidance import Guidance, presence
-from .stems import spectrogram, stems
+from .stems import stems
 
 Source = Dictionary | str | os.PathLike[str] | int
 
@@ -113,9 +113,9 @@ class Separator:
 
         y = as_signal(y)
         front_end = self.front_end
-        stft = STFT.for_rate(sr, front_end.window_s, front_end.hop_s, front_end.window)
+        stft = front_end.stft(sr)
         Y = stft(np.atleast_2d(y))
-        V = spectrogram(Y, front_end.n_bins, front_end.exponent)
+        V = magnitudes(Y, front_end.n_bins, front_end.exponent)
         names = [*self._atoms, *self._n_free]
         counts = [*(W.shape[2] for W in self._atoms.values()), *self._n_free.values()]
         owner = np.repeat(np.arange(len(names)), counts)

@@ -9,11 +9,6 @@ from ..spectra.stft import STFT
 from .multichannel import multichannel_wiener
 
 
-def spectrogram(Y: np.ndarray, n_bins: int, exponent: float) -> np.ndarray:
-    """Compressed magnitudes of the first `n_bins` bins, if there are as many."""
-    return np.abs(Y[..., :n_bins, :]) ** Y.real.dtype.type(exponent)
-
-
 def stems(powers: np.ndarray, present: np.ndarray, Y: np.ndarray, stft: STFT, length: int, phase: str) -> np.ndarray:
     """Signals of sources, shape (J, C, length).
 

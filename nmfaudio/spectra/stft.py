@@ -1,4 +1,4 @@
-"""Short-time Fourier transform of a whole signal, and its twin that takes one hop at a time."""
+"""Short-time Fourier transform of a whole signal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from ..errors import NmfaudioError
-
-__all__ = ["STFT", "StreamingSTFT"]
 
 # The overlapping squared windows may dip to this share of their peak; below it, rounding errors become audible.
 _DEEPEST_DIP = 0.01
@@ -197,69 +195,6 @@ class STFT:
             part = frames[..., k * hop : (k + 1) * hop]
             hops[..., k : k + n_frames, : part.shape[-1]] += part
         return hops.reshape(*Y.shape[:-2], -1)[..., self.overlap : self.overlap + length]
-
-
-class StreamingSTFT:
-    """Twin of `STFT` that takes and gives one hop of samples at a time.
-
-    Parameters
-    ----------
-    stft
-        The transform whose numbers are computed.
-    n_channels
-        Channels, C.
-    dtype
-        float32 or float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> stream = StreamingSTFT(STFT(n_fft=512, hop_length=256), n_channels=1)
-    >>> block = np.ones((1, 256), np.float32)
-    >>> silence = stream.synthesise(stream.analyse(block))  # late by stft.overlap samples
-    >>> bool(np.allclose(stream.synthesise(stream.analyse(block)), 1, atol=1e-6))
-    True
-    """
-
-    def __init__(self, stft: STFT, n_channels: int, dtype: DTypeLike = np.float32) -> None:
-        self.stft = stft
-        self._analysis_window = stft.analysis_window.astype(dtype)
-        self._synthesis_window = stft.synthesis_window.astype(dtype)
-        self._heard = np.zeros((n_channels, len(self._analysis_window)), dtype)
-        self._frame = np.zeros_like(self._heard)
-        self._sum = np.zeros_like(self._heard)
-
-    def analyse(self, block: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-        """Return the spectrum (C, F) of the frame that ends with this block of samples (C, hop_length)."""
-        hop = self.stft.hop_length
-        self._heard[:, :-hop] = self._heard[:, hop:]
-        self._heard[:, -hop:] = block
-        np.multiply(self._heard, self._analysis_window, out=self._frame)
-        return fft.rfft(self._frame, self.stft.n_fft)
-
-    def synthesise(self, spectrum: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-        """Return the samples (C, hop_length) that are complete with this spectrum (C, F): late by `STFT.overlap`."""
-        hop = self.stft.hop_length
-        frame = fft.irfft(spectrum, self.stft.n_fft)[:, : self._sum.shape[1]]
-        frame *= self._synthesis_window
-        self._sum += frame
-        complete = frame[:, :hop]
-        complete[:] = self._sum[:, :hop]
-        self._sum[:, :-hop] = self._sum[:, hop:]
-        self._sum[:, -hop:] = 0
-        return complete
-
-    def reset(self) -> None:
-        """Forget all that was heard."""
-        self._heard[:] = 0
-        self._sum[:] = 0
-
-    def copy(self) -> StreamingSTFT:
-        """Stream that goes on from here by itself."""
-        twin = StreamingSTFT(self.stft, len(self._heard), self._heard.dtype)
-        twin._heard[:] = self._heard
-        twin._sum[:] = self._sum
-        return twin
 
 
 def _window_samples(window: str | tuple[Any, ...] | NDArray[np.floating], win_length: int) -> NDArray[np.float64]:

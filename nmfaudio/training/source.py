@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..dictionary import Dictionary, FrontEnd
+from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..spectra.front_end import FrontEnd
 from ..spectra.stft import STFT
 
 
@@ -52,9 +53,9 @@ def train_dictionary(
     >>> train_dictionary("hiss", [solo], 8000, n_atoms=2).arrays["hiss"].shape
     (257, 2)
     """
-    stft = STFT.for_rate(sr, window_s, window_s / 4)
-    front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=stft.n_bins, exponent=1.0)
-    spectrograms = (np.abs(stft(y)) for y in recordings)
+    n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
+    front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
+    spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
     atoms = train_source(spectrograms, n_atoms=n_atoms, n_taps=n_taps, penalty=penalty, seed=seed)
     return Dictionary("sources", {name: atoms}, front_end)
 

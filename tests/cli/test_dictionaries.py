@@ -8,7 +8,8 @@ import pytest
 import nmfaudio.dictionary
 from nmfaudio.cli import dictionaries
 from nmfaudio.cli.console import Parser, call
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.spectra.front_end import FrontEnd
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_what_is_heard_is_played_cleaned_until_ctrl_c(monkeypatch, dictionary, c
     assert not devices.is_open
     assert devices.options["device"] == (2, "loud")
     assert (devices.options["samplerate"], devices.options["channels"]) == (1000, n_channels)
-    stream = StreamingDenoiser(1000, n_channels, dictionary)
+    stream = StreamingDenoiser(dictionary, sr=1000, n_channels=n_channels)
     expected = stream.process(np.concatenate(devices.heard).T).T
     np.testing.assert_array_equal(np.concatenate(devices.played), expected)
     assert capsys.readouterr().err == f"1000 Hz, {stream.latency + 30} ms behind; Ctrl-C ends\n"
@@ -90,7 +90,7 @@ def test_what_is_heard_is_played_cleaned_until_ctrl_c(monkeypatch, dictionary, c
 def test_options_reach_the_denoiser(monkeypatch, dictionary):
     devices = FakeDevices(blocks())
     assert run(monkeypatch, devices, "-d", dictionary, "--rate", "500", "--attenuation-limit", "0") == 0
-    delay = StreamingDenoiser(500, 1, dictionary).latency
+    delay = StreamingDenoiser(dictionary, sr=500).latency
     played, heard = np.concatenate(devices.played), np.concatenate(devices.heard)
     np.testing.assert_allclose(played[delay:], heard[:-delay], atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_gaps_are_counted(monkeypatch, dictionary, capsys):
 
 
 def test_broken_samples_do_not_end_the_sound(dictionary):
-    passing = Passing(StreamingDenoiser(1000, 1, dictionary))
+    passing = Passing(StreamingDenoiser(dictionary, sr=1000))
     heard, played = np.array([[0.1], [np.nan], [np.inf]], np.float32), np.empty((3, 1), np.float32)
     for _ in range(30):
         passing(heard, played, 3, None, None)

@@ -13,7 +13,7 @@ from signals import real_recording, voice_in_noise
 from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
 from nmfaudio.audio import resample
 from nmfaudio.cli.main import main
-from nmfaudio.dictionary import FrontEnd
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches

@@ -15,9 +15,10 @@ import nmfaudio
 from nmfaudio import Denoiser, NmfaudioError, StreamingDenoiser
 from nmfaudio.denoising.decomposition import decomposition_for
 from nmfaudio.denoising.gain import GainRule, power_mask
-from nmfaudio.dictionary import Dictionary, FrontEnd, available
+from nmfaudio.dictionary import Dictionary, available
 from nmfaudio.kernels.unfolded.frame import explain_frame
 from nmfaudio.metrics import si_sdr
+from nmfaudio.spectra.front_end import FrontEnd
 
 SMALL = random_dictionary(LOOKING_AHEAD)
 SMALL_CAUSAL = random_dictionary(CAUSAL)
@@ -90,7 +91,7 @@ def test_blocks_may_be_shorter_than_there_are_channels():
     y = noise(40, 70)
     got = np.concatenate(list(Denoiser(SMALL).process_blocks([y[:, :8], y[:, 8:]], 500)), axis=1)
     assert got.shape == (70, 40)
-    assert StreamingDenoiser(500, 70, SMALL_CAUSAL).process(y).shape == (70, 40)
+    assert StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=70).process(y).shape == (70, 40)
 
 
 @given(st.floats(-60, 30))
@@ -236,7 +237,7 @@ def test_any_real_signal_gives_a_finite_one_of_its_shape(samples, shape, n, n_ch
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 2), st.sampled_from([None, PROFILE]))
 def test_stream_gives_the_result_of_the_whole_whatever_the_blocks(lengths, n_channels, profile):
     y = noise(sum(lengths), n_channels)
-    stream = StreamingDenoiser(500, n_channels, SMALL_CAUSAL, noise=profile)
+    stream = StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=n_channels, noise=profile)
     ends = np.cumsum(lengths)
     out = [stream.process(y[:, end - n : end]) for n, end in zip(lengths, ends, strict=True)]
     assert [block.shape[1] for block in out] == lengths
@@ -247,10 +248,10 @@ def test_stream_gives_the_result_of_the_whole_whatever_the_blocks(lengths, n_cha
 
 def test_stream_can_be_begun_anew():
     y = noise(300)
-    stream = StreamingDenoiser(500, dictionary=SMALL_CAUSAL)
+    stream = StreamingDenoiser(SMALL_CAUSAL, sr=500)
     stream.process(y[:100])
     stream.reset()
-    first = StreamingDenoiser(500, dictionary=SMALL_CAUSAL).process(y)
+    first = StreamingDenoiser(SMALL_CAUSAL, sr=500).process(y)
     np.testing.assert_array_equal(stream.process(y), first)
 
 
@@ -261,7 +262,7 @@ def pickled(stream):
 @pytest.mark.parametrize("copied", [StreamingDenoiser.copy, copy.copy, copy.deepcopy, pickled])
 def test_a_copy_of_a_stream_goes_on_by_itself(copied):
     y = noise(300)
-    stream = StreamingDenoiser(500, dictionary=SMALL_CAUSAL, noise=PROFILE)
+    stream = StreamingDenoiser(SMALL_CAUSAL, sr=500, noise=PROFILE)
     stream.process(y[:100])
     twin = copied(stream)
     rest = stream.process(y[100:])
@@ -271,7 +272,7 @@ def test_a_copy_of_a_stream_goes_on_by_itself(copied):
 @pytest.mark.parametrize("copied", [StreamingDenoiser.copy, copy.deepcopy])
 def test_a_copy_of_a_stream_shares_the_dictionary(copied):
     many = random_dictionary(CAUSAL, n_atoms=2000)
-    stream = StreamingDenoiser(500, dictionary=many, noise=PROFILE)
+    stream = StreamingDenoiser(many, sr=500, noise=PROFILE)
     tracemalloc.start()
     try:
         twin = copied(stream)
@@ -290,7 +291,7 @@ def arrays_size():
 
 
 def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
-    stream = StreamingDenoiser(500, 2, SMALL_CAUSAL, noise=PROFILE)
+    stream = StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=2, noise=PROFILE)
     compiled = len(getattr(explain_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
     y = noise(800, 2)
     tracemalloc.start()
@@ -317,7 +318,7 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
 )
 def test_stream_refuses_blocks_that_do_not_fit_and_goes_on(block, words):
     y = noise(200)
-    stream, twin = (StreamingDenoiser(500, dictionary=SMALL_CAUSAL) for _ in range(2))
+    stream, twin = (StreamingDenoiser(SMALL_CAUSAL, sr=500) for _ in range(2))
     stream.process(y[:99])
     with pytest.raises(NmfaudioError, match=words):
         stream.process(block)
@@ -327,19 +328,19 @@ def test_stream_refuses_blocks_that_do_not_fit_and_goes_on(block, words):
 def test_stream_scales_integers():
     y = noise(100)
     pcm = np.round(y * 32768).astype(np.int16)
-    streams = (StreamingDenoiser(500, dictionary=SMALL_CAUSAL) for _ in range(2))
+    streams = (StreamingDenoiser(SMALL_CAUSAL, sr=500) for _ in range(2))
     of_pcm, of_float = (stream.process(z) for stream, z in zip(streams, (pcm, pcm / 32768), strict=True))
     np.testing.assert_allclose(of_pcm, of_float, atol=1e-6)
 
 
 def test_stream_refuses_a_dictionary_that_looks_ahead():
     with pytest.raises(NmfaudioError, match="ahead"):
-        StreamingDenoiser(500, dictionary=SMALL)
+        StreamingDenoiser(SMALL, sr=500)
 
 
 @pytest.mark.parametrize("sr", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])
 def test_latency_of_a_stream_is_at_most_32_ms(sr):
-    assert StreamingDenoiser(sr, dictionary="speech-causal-fast").latency <= 0.032 * sr
+    assert StreamingDenoiser("speech-causal-fast", sr=sr).latency <= 0.032 * sr
     assert Dictionary.load("speech-causal").front_end == Dictionary.load("speech-causal-fast").front_end
 
 

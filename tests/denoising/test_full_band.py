@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nmfaudio.denoising.full_band import LongTerm, LongTermStream
+from nmfaudio.denoising.full_band import FullBandMask, FullBandMaskStream
 
 F = 64
 
@@ -21,7 +21,7 @@ def scene():
 @pytest.mark.parametrize("ahead", [True, False])
 def test_above_the_modelled_band_noise_between_words_goes_and_consonants_stay(scene, ahead):
     power, mask, speaking = scene
-    cleaned = LongTerm.looking(ahead)(power, mask)[F:] ** 2 * power[F:]
+    cleaned = FullBandMask.around(ahead)(power, mask)[F:] ** 2 * power[F:]
     assert 10 * np.log10(power[F:, ~speaking].mean() / cleaned[:, ~speaking].mean()) > 15
     assert cleaned[:, speaking].mean() > 0.8 * power[F:, speaking].mean()
 
@@ -30,43 +30,44 @@ def test_weak_sounds_are_kept_in_a_clean_recording_and_not_in_a_noisy_one():
     power = np.ones((F, 100), np.float32)
     mask = np.full((F, 100), 0.999, np.float32)
     mask[:, 50] = 0.5
-    assert LongTerm.looking(True)(power, mask)[:, 50].min() > 0.9
+    assert FullBandMask.around(True)(power, mask)[:, 50].min() > 0.9
     noisy = np.full((F, 100), 0.3, np.float32)
     noisy[:, 50] = 0.5
-    np.testing.assert_allclose(LongTerm.looking(True)(power, noisy)[:, 50], 0.5, atol=0.01)
+    np.testing.assert_allclose(FullBandMask.around(True)(power, noisy)[:, 50], 0.5, atol=0.01)
 
 
 def test_mask_does_not_depend_on_level(scene):
     power, mask, _ = scene
-    long_term = LongTerm.looking(True)
-    np.testing.assert_allclose(long_term(power * np.float32(1e-6), mask), long_term(power, mask), rtol=1e-4, atol=1e-6)
+    band = FullBandMask.around(True)
+    np.testing.assert_allclose(band(power * np.float32(1e-6), mask), band(power, mask), rtol=1e-4, atol=1e-6)
 
 
 def test_silence_stays_finite():
-    assert np.isfinite(LongTerm.looking(True)(np.zeros((F + 9, 30), np.float32), np.zeros((F, 30), np.float32))).all()
+    power, mask = np.zeros((F + 9, 30), np.float32), np.zeros((F, 30), np.float32)
+    assert np.isfinite(FullBandMask.around(True)(power, mask)).all()
 
 
 def test_a_recording_without_noise_is_kept():
-    mask = LongTerm.looking(True)(np.full((F, 30), 10, np.float32), np.ones((F, 30), np.float32))
+    mask = FullBandMask.around(True)(np.full((F, 30), 10, np.float32), np.ones((F, 30), np.float32))
     np.testing.assert_allclose(mask, 1)
 
 
 def test_a_narrow_recording_has_a_narrow_mask(scene):
     power, mask, _ = scene
-    assert LongTerm.looking(True)(power[:20], mask).shape == (20, 400)
+    assert FullBandMask.around(True)(power[:20], mask).shape == (20, 400)
 
 
 def test_a_frame_depends_on_its_window_alone(scene):
     power, mask, _ = scene
-    long_term = LongTerm(past=20, future=5)
-    part = long_term(power[:, 100:200], mask[:, 100:200])
-    np.testing.assert_allclose(part[:, 40:90], long_term(power, mask)[:, 140:190], rtol=1e-5)
+    band = FullBandMask(past=20, future=5)
+    part = band(power[:, 100:200], mask[:, 100:200])
+    np.testing.assert_allclose(part[:, 40:90], band(power, mask)[:, 140:190], rtol=1e-5)
 
 
 def test_stream_gives_the_same(scene):
     power, mask, _ = scene
-    stream = LongTermStream(LongTerm.looking(False), len(power), F)
+    stream = FullBandMaskStream(FullBandMask.around(False), len(power), F)
     for _ in range(2):
         one_by_one = np.stack([stream.push(power[:, t], mask[:, t]) for t in range(power.shape[1])], axis=1)
-        np.testing.assert_allclose(one_by_one, LongTerm.looking(False)(power, mask), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one_by_one, FullBandMask.around(False)(power, mask), rtol=1e-4, atol=1e-6)
         stream.reset()

@@ -3,7 +3,8 @@ import pytest
 
 from nmfaudio.denoising.decomposition import decomposition_for
 from nmfaudio.denoising.sparse import SparseDecomposition, SparseSettings
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.spectra.front_end import FrontEnd
 
 F = 16
 SMALL = SparseSettings(segment_frames=40, margin_frames=15, knot_frames=10, n_free=2)

@@ -7,8 +7,9 @@ from nmfaudio.denoising.unfolded.context import Context, band_matrix
 from nmfaudio.denoising.unfolded.decomposition import EPS, Stage, UnfoldedDecomposition, activations, estimates
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.data.frame_pool import Example
 from nmfaudio.training.unfolded.gradient import Adam, Objective, loss_and_gradient

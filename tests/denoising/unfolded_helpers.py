@@ -5,7 +5,8 @@ from dataclasses import asdict
 import numpy as np
 
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.spectra.front_end import FrontEnd
 
 N_BINS = 9
 LOOKING_AHEAD = (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nmfaudio import Denoiser, report
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.spectra.front_end import FrontEnd
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

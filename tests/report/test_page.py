@@ -18,11 +18,12 @@ from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 from nmfaudio import Denoiser, NmfaudioError, levels, report
 from nmfaudio.cli import denoise as denoise_command
 from nmfaudio.cli import main as nmfaudio_command
-from nmfaudio.denoising.atom_usage import firing
+from nmfaudio.denoising.atom_usage import atom_usage
 from nmfaudio.denoising.decomposition import decomposition_for
 from nmfaudio.denoising.gain import GainRule
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.report.page import figures
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 
 SR = 16000
@@ -225,11 +226,11 @@ def spectra(scale=1.0):
 def test_estimates_do_not_depend_on_level_nor_the_snr_before_on_strength(scale, strength, limit_db):
     Y, gain = spectra()
     plain = figures(Y, gain * Y, GainRule(), 0.1, 0.5)
-    other = figures(scale * Y, scale * gain**strength * Y, GainRule(1, strength, 200), 0.1 * scale**2, 0.5)
+    other = figures(scale * Y, scale * gain**strength * Y, GainRule(strength, 200), 0.1 * scale**2, 0.5)
     assert other.snr_db == pytest.approx(plain.snr_db, abs=1e-6)
     assert other.attenuation_db == pytest.approx(strength * plain.attenuation_db, rel=1e-6)
     assert other.noise_db == pytest.approx(plain.noise_db + 20 * np.log10(scale), abs=1e-6)
-    rule = GainRule(1, 1, limit_db)
+    rule = GainRule(1, limit_db)
     limited = figures(Y, rule(gain) * Y, rule, 0.1, 0.5)
     assert limited.attenuation_db <= limit_db + 1e-9
     assert limited.noise_after_db >= limited.noise_db - limit_db - 1e-6
@@ -238,7 +239,7 @@ def test_estimates_do_not_depend_on_level_nor_the_snr_before_on_strength(scale, 
 def test_estimated_snr_is_that_of_a_gain_that_knows():
     Y, _ = spectra()
     speech = np.random.default_rng(2).random(Y.shape) < 0.5
-    facts = figures(Y, np.where(speech, 1, 0.1) * Y, GainRule(1, 1, 20), 1.0, 0.5)
+    facts = figures(Y, np.where(speech, 1, 0.1) * Y, GainRule(1, 20), 1.0, 0.5)
     ratio_db = 10 * np.log10((np.abs(Y[speech]) ** 2).sum() / (np.abs(Y[~speech]) ** 2).sum())
     assert facts.snr_db == pytest.approx(ratio_db, abs=1e-6)
     assert facts.snr_after_db == pytest.approx(ratio_db + 20, abs=1e-6)
@@ -246,7 +247,7 @@ def test_estimated_snr_is_that_of_a_gain_that_knows():
 
 def test_figures_of_what_changes_nothing():
     Y, _ = spectra()
-    facts = figures(Y, Y, GainRule(1, 0, 40), 1.0, 0.5)
+    facts = figures(Y, Y, GainRule(0, 40), 1.0, 0.5)
     assert (facts.snr_db, facts.noise_db, facts.attenuation_db) == (None, None, 0)
 
 
@@ -258,12 +259,12 @@ def test_parts_of_all_atoms_are_the_spectrogram(kind):
         dictionary = Dictionary("sparse", {"speech": np.eye(9)[:, :4], "noise": np.eye(9)[:, 4:]}, FrontEnd(n_bins=9))
     else:
         dictionary = random_dictionary(LOOKING_AHEAD[: 1 if kind == "one stage" else 2])
-    found = firing(decomposition_for(dictionary), V)
+    found = atom_usage(decomposition_for(dictionary), V)
     for fired in found.values():
         assert fired.parts.shape == (fired.atoms.shape[1], 60)
-        assert (fired.parts >= 0).all() and (fired.heard >= 0).all()
+        assert (fired.parts >= 0).all() and (fired.adaptive >= 0).all()
         assert 0 < fired.shares.sum() <= 1 + 1e-6
-    total = sum(fired.parts.sum(axis=0) + fired.heard for fired in found.values())
+    total = sum(fired.parts.sum(axis=0) + fired.adaptive for fired in found.values())
     assert np.allclose(total, V.sum(axis=0), rtol=1e-4, atol=1e-5)
 
 
@@ -273,9 +274,9 @@ def test_parts_are_shares_of_the_estimates():
     for stage in decomposition.stages:
         stage.P["power"] = np.ones_like(stage.P["power"])
     S, N = decomposition(V)
-    found = firing(decomposition, V)
-    assert np.allclose(found["speech"].parts.sum(axis=0) + found["speech"].heard, (V * S).sum(axis=0), rtol=1e-4)
-    assert np.allclose(found["noise"].parts.sum(axis=0) + found["noise"].heard, (V * N).sum(axis=0), rtol=1e-4)
+    found = atom_usage(decomposition, V)
+    assert np.allclose(found["speech"].parts.sum(axis=0) + found["speech"].adaptive, (V * S).sum(axis=0), rtol=1e-4)
+    assert np.allclose(found["noise"].parts.sum(axis=0) + found["noise"].adaptive, (V * N).sum(axis=0), rtol=1e-4)
 
 
 @pytest.fixture

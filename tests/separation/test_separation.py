@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmfaudio import STFT
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Components, Separator, harmonic_percussive, multichannel_wiener
 from nmfaudio.separation.guidance import presence
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training.source import train_dictionary
 
 pytestmark = pytest.mark.usefixtures("quick_loops")

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmfaudio.errors import NmfaudioError
-from nmfaudio.spectra.stft import STFT, StreamingSTFT
+from nmfaudio.spectra.stft import STFT
+from nmfaudio.spectra.streaming_stft import StreamingSTFT
 
 FRAMES = [
     (64, 32, None, "sqrt_hann"),

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sparse_blocks import NOISE, SPEECH, F, batches, blocks
 
-from nmfaudio.dictionary import Dictionary, FrontEnd
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training.sparse import train_sparse
 
 

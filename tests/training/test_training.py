@@ -8,8 +8,8 @@ from nmfaudio import Denoiser, Dictionary, NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.decomposition import Stage
-from nmfaudio.dictionary import FrontEnd
 from nmfaudio.metrics import si_sdr
+from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.data.augment import (
     active_rms,

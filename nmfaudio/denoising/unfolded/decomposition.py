@@ -24,7 +24,7 @@ import numpy as np
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
 from ..gain import power_mask
-from ..noise_profile import refined
+from ..profile_fit import profile_fit
 from .context import Context, Neighbourhood
 
 LEAST = np.float32(1e-8)
@@ -257,7 +257,7 @@ class Stage:
 
 
 class UnfoldedDecomposition:
-    """Estimates of speech and noise by an unfolded dictionary, stage after stage.
+    """Share of speech by an unfolded dictionary, stage after stage.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ class UnfoldedDecomposition:
     Attributes
     ----------
     segment_frames, past_frames, future_frames : int
-        Neighbourhood that a frame's estimates depend on, see `Decomposition`.
+        Context that the mask of a frame depends on, see `Decomposition`.
     """
 
     segment_frames = 1
@@ -280,8 +280,8 @@ class UnfoldedDecomposition:
         self.past_frames = sum(stage.context.past for stage in self.stages)
         self.future_frames = sum(stage.context.future for stage in self.stages)
 
-    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """Explain a spectrogram.
+    def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
+        """Return the share of speech in each bin.
 
         Parameters
         ----------
@@ -292,34 +292,27 @@ class UnfoldedDecomposition:
 
         Returns
         -------
-        S, N : ndarray, shape (F, N)
-            Estimates of speech and noise, in each frame on a scale of its own.
+        ndarray, shape (F, n)
         """
         start, stop, _ = frames.indices(V.shape[1])
         n_threads = min(n_cores(), -(-(stop - start) // _BLOCK))
         edges = np.linspace(start, stop, n_threads + 1).astype(int)
-        S, N = (np.empty((len(V), stop - start), V.dtype) for _ in range(2))
+        masks = in_parallel(lambda part: self._mask(V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
+        return np.concatenate(masks, axis=1)
 
-        def explain(part: tuple[int, int]) -> None:
-            now = slice(part[0] - start, part[1] - start)
-            S[:, now], N[:, now] = self._explain(V, *part)
-
-        in_parallel(explain, list(zip(edges[:-1], edges[1:], strict=True)))
-        return S, N
-
-    def _explain(self, V: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates of the frames from start to stop; each stage explains what those after it have to know, too."""
+    def _mask(self, V: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Mask of the frames from start to stop; each stage also treats the context that later stages need."""
         mask, known = None, 0  # the mask of the frames from `known` on
         for i, stage in enumerate(self.stages):
             past = sum(later.context.past for later in self.stages[i + 1 :])
             future = sum(later.context.future for later in self.stages[i + 1 :])
             first, last = max(0, start - past), min(V.shape[1], stop + future)
-            S, N = stage(V[:, known:], mask, slice(first - known, last - known))
+            mask = power_mask(*stage(V[:, known:], mask, slice(first - known, last - known)))
             if self.profile is not None:
-                S, N = refined(V[:, first:last], S, N, self.profile)
+                mask = profile_fit(V[:, first:last], mask, self.profile)
             known = first
-            mask = power_mask(S, N) if stage is not self.stages[-1] else None
-        return S, N
+        assert mask is not None
+        return mask
 
 
 def stages_of(dictionary: Dictionary) -> list[Stage]:

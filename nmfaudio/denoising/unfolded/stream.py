@@ -6,7 +6,7 @@ from ...errors import NmfaudioError
 from ...kernels.unfolded.frame import explain_frame
 from ...kernels.unfolded.frame_context import stack_frame
 from ..gain import power_mask
-from ..noise_profile import refined
+from ..profile_fit import profile_fit
 from .context import LEAST_MEAN, LEAST_SHARE, Context
 from .decomposition import EPS, LEAST, MOST_LOG2, TINY, Stage
 
@@ -91,14 +91,14 @@ class DecompositionStream:
         self._profile = profile
         self._stages = [StageStream(stage) for stage in stages]
 
-    def push(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates S, N of shape (F,) for the compressed magnitude v of one frame, shape (F,)."""
-        S = N = _NO_MASK
+    def push(self, v: np.ndarray) -> np.ndarray:
+        """Return the mask, shape (F,), of the compressed magnitude v of one frame, shape (F,)."""
+        mask = _NO_MASK
         for stage in self._stages:
-            S, N = stage.push(v, power_mask(S, N) if len(S) else _NO_MASK)
+            mask = power_mask(*stage.push(v, mask))
             if self._profile is not None:
-                S, N = (X[:, 0] for X in refined(v[:, None], S[:, None], N[:, None], self._profile))
-        return S, N
+                mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
+        return mask
 
     def reset(self) -> None:
         """Forget all that was heard."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...dictionary import FrontEnd
-from ...spectra.stft import STFT
+from ...spectra.front_end import FrontEnd
 from .corpus import Corpus, Piece
 
 _PIECE_S = 20.0  # of one recording in a row
@@ -27,10 +26,9 @@ class SoundBlock:
         return sum(piece.stop_s - piece.start_s for piece in self.pieces)
 
     def __call__(self) -> list[np.ndarray]:
-        """Compressed magnitude of each piece, shape (F, N)."""
-        stft = front_end_stft(self.front_end)
-        exponent = np.float32(self.front_end.exponent)
-        return [np.abs(stft.analysis(piece.read(self.front_end.sr))) ** exponent for piece in self.pieces]
+        """Return the compressed magnitude of each piece, shape (F, N)."""
+        sr = self.front_end.sr
+        return [self.front_end.spectrogram(piece.read(sr), sr) for piece in self.pieces]
 
 
 def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[list[SoundBlock]]:
@@ -71,8 +69,3 @@ def _blocks(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float, bloc
                 break
         yield SoundBlock(tuple(pieces), front_end)
         n_passes += 1
-
-
-def front_end_stft(front_end: FrontEnd) -> STFT:
-    """STFT of a front end at the rate that dictionaries are trained at."""
-    return STFT.for_rate(front_end.sr, front_end.window_s, front_end.hop_s, front_end.window)

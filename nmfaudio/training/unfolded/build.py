@@ -12,10 +12,11 @@ from ...compute.processes import Map
 from ...denoising.gain import power_mask
 from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.decomposition import Matmul, Stage, stages_of
-from ...dictionary import Dictionary, FrontEnd
+from ...dictionary import Dictionary
+from ...spectra.front_end import FrontEnd
 from ..checkpoint import Checkpoint
 from ..data.corpus import Corpus
-from ..data.corpus_blocks import corpus_batches, front_end_stft
+from ..data.corpus_blocks import corpus_batches
 from ..data.frame_pool import Example
 from ..data.mixing import ADDED, Mixer, Mixture
 from ..sparse import train_sparse
@@ -271,5 +272,5 @@ def _some_frames(example: Callable[..., Example], mixer: Mixer, n_frames: int, n
 
 def mixers(speech, noise, dev_speech, dev_noise, front_end: FrontEnd, seed: int) -> tuple[Mixer, Mixer]:
     """Mixtures to learn from and to watch the learning on."""
-    stft = front_end_stft(front_end)
+    stft = front_end.stft(front_end.sr)
     return Mixer(speech, noise, stft, seed), Mixer(dev_speech, dev_noise, stft, seed=2**31, variations={ADDED: 1.0})

@@ -1,0 +1,140 @@
+"""Recordings of any length in constant memory: blocks to spectra, spectra to windows of frames, and back to blocks."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from .stft import STFT
+
+Frames = tuple[np.ndarray, ...]
+"""Arrays of the same frames, which are their last axis."""
+
+_HOPS = 256  # of a block that are transformed at once
+
+
+class BlockSpectra:
+    """Spectra of a recording that comes in blocks.
+
+    Iterating yields complex spectra of shape (channels, F, n), in order; all together they are those of the whole
+    recording.
+
+    Parameters
+    ----------
+    stft : STFT
+        The transform.
+    blocks : iterable of ndarray, shape (channels, samples)
+        The recording in blocks of any length.
+
+    Attributes
+    ----------
+    n_samples : int
+        Samples read so far.
+    """
+
+    def __init__(self, stft: STFT, blocks: Iterable[np.ndarray]):
+        self.stft, self.blocks = stft, blocks
+        self.n_samples = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the spectra of the next frames."""
+        hop, overlap = self.stft.hop_length, self.stft.overlap
+        reach = -(-overlap // hop)  # frames of the samples at hand that were given before
+        waiting: np.ndarray | None = None
+        for block in self.blocks:
+            if waiting is None:
+                waiting = np.zeros((len(block), reach * hop), np.float32)
+            self.n_samples += block.shape[1]
+            for start in range(0, block.shape[1], _HOPS * hop):
+                part = block[:, start : start + _HOPS * hop]
+                waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
+                n_hops = waiting.shape[1] // hop - reach
+                if n_hops > 0:
+                    yield self.stft.analysis(waiting[:, : (reach + n_hops) * hop])[..., reach : reach + n_hops]
+                    waiting = waiting[:, n_hops * hop :]
+        if waiting is not None and self.n_samples:
+            yield self.stft.analysis(waiting)[..., reach:]
+
+
+def windows(
+    chunks: Iterable[Frames], past: int, future: int, step: int = 1, size: Callable[[Frames], int] = lambda chunk: 1
+) -> Iterator[tuple[Frames, slice]]:
+    """Join chunks of frames into windows that hold some frames and the context around them.
+
+    Every frame is one of the `now` frames of exactly one window.
+
+    Parameters
+    ----------
+    chunks : iterable of tuple of ndarray, shape (..., n)
+        Frames in order, one or more.
+    past, future : int
+        Frames of context before and after; fewer at the ends of the recording.
+    step : int
+        The `now` frames begin at a multiple of this many frames of the recording.
+    size : callable
+        Least number of `now` frames, from a chunk. The last window has what is left.
+
+    Yields
+    ------
+    frames : tuple of ndarray, shape (..., n)
+        The frames and their context.
+    now : slice
+        Place of the frames among them.
+    """
+    held: list[Frames] = []
+    first, done, end = 0, 0, 0  # frames held begin at `first`, those given before end at `done`
+    for chunk, last in _with_last(chunks):
+        held.append(chunk)
+        end += chunk[0].shape[-1]
+        stop = end if last else (end - future) // step * step
+        if not last and stop - done < size(chunk):
+            continue
+        around = tuple(np.concatenate(arrays, axis=-1) for arrays in zip(*held, strict=True))
+        keep = max(first, stop - past)
+        held = [tuple(array[..., keep - first :].copy() for array in around)]  # a copy lets go of the rest
+        now = slice(done - first, stop - first)
+        first, done = keep, stop
+        yield around, now
+        del around
+
+
+def overlap_add(stft: STFT, spectra: Iterable[np.ndarray], length: Callable[[], int]) -> Iterator[np.ndarray]:
+    """Turn spectra that come in chunks back into blocks of samples.
+
+    Parameters
+    ----------
+    stft : STFT
+        The transform that made the spectra.
+    spectra : iterable of ndarray, shape (channels, F, n)
+        All frames of a recording, in order.
+    length : callable
+        Number of samples of the recording, asked for once the spectra have ended.
+
+    Yields
+    ------
+    ndarray, shape (channels, samples)
+    """
+    reach = stft.n_frames(1) - 1  # frames after a hop that still overlap it
+    pending: np.ndarray | None = None  # frames that later ones still overlap
+    n_given = 0
+    for Y, last in _with_last(spectra):
+        pending = Y if pending is None else np.concatenate([pending, Y], axis=-1)
+        hops = pending.shape[-1] - reach
+        if last:
+            yield stft.synthesis(pending, length() - n_given)
+        elif hops > 0:
+            yield stft.synthesis(pending[..., : hops + reach], hops * stft.hop_length)
+            n_given += hops * stft.hop_length
+            pending = pending[..., hops:]
+
+
+def _with_last(items: Iterable) -> Iterator[tuple]:
+    """Yield each item, and whether it is the last."""
+    iterator = iter(items)
+    try:
+        item = next(iterator)
+    except StopIteration:
+        return
+    for following in iterator:
+        yield item, False
+        item = following
+    yield item, True
