@@ -12,7 +12,7 @@ from ..errors import AudioError, NmfaudioError
 from .console import OK, spare
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
-the atoms that fired, the numbers. It is one HTML file below 20 MB, which needs no network; of a long
+the most active atoms, the numbers. It is one HTML file below 20 MB, which needs no network; of a long
 recording it shows the first minutes, or those from --start on."""
 
 

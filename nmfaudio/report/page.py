@@ -1,4 +1,4 @@
-"""One HTML page that lets a recording before and after denoising be heard, seen and checked; it needs no network."""
+"""Make one HTML page to hear, see and check a recording before and after denoising; it needs no network."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def page(
     start_s: float = 0.0,
     whole_s: float | None = None,
 ) -> str:
-    """Denoise a recording and make a page of it: players, spectrograms, the atoms that fired, the numbers.
+    """Denoise a recording and make a page of it: players, spectrograms, the most active atoms, the numbers.
 
     Parameters
     ----------
@@ -168,13 +168,13 @@ def figures(Y: NDArray, Z: NDArray, rule: GainRule, power: float, real_time_fact
     share = sharpened(share, 2)
     total = P.sum()
     noise, noise_after = ((1 - share) * P).sum(), ((1 - share) * Q).sum()
-    heard = gain[P > 0]
+    audible = gain[P > 0]
     return Figures(
         noise_db=_db(power * noise, total),
         noise_after_db=_db(power * noise_after, total),
         snr_db=_db((share * P).sum(), noise),
         snr_after_db=_db((share * Q).sum(), noise_after),
-        attenuation_db=float(-20 * np.log10(np.maximum(heard, floor)).mean()) if heard.size else None,
+        attenuation_db=float(-20 * np.log10(np.maximum(audible, floor)).mean()) if audible.size else None,
         real_time_factor=real_time_factor,
     )
 
