@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..audio import as_signal, check_sound, to_float
+from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, FrontEnd
 from ..errors import AudioError, NmfaudioError
@@ -230,13 +230,6 @@ class Denoiser(Settings):
 def _piece_frames(Y: np.ndarray, n: int) -> int:
     """Frames to explain at a time: many waste less on the neighbourhood, many channels or bins take much memory."""
     return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, n * _PIECE_VALUES // (Y.shape[0] * Y.shape[1])))
-
-
-def as_block(y: np.ndarray) -> np.ndarray:
-    """Samples of a block of shape (channels, samples) as floats; it may have fewer samples than channels."""
-    y = to_float(y)
-    check_sound(y)
-    return y
 
 
 def powers(Y: np.ndarray, channels: str) -> np.ndarray:

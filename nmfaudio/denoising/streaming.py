@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from ..audio.signal import as_block
 from ..errors import AudioError, NmfaudioError
 from ..spectra.stft import StreamingSTFT
-from .denoiser import Settings, as_block, compressed, powers
+from .denoiser import Settings, compressed, powers
 from .full_band import LongTerm, LongTermStream
 from .gain import power_mask
 from .unfolded.decomposition import stages_of
