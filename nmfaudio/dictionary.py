@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DictionaryError
+from .files import replacing
 from .spectra.front_end import FrontEnd
 
 SCHEMA = 1
@@ -134,15 +135,8 @@ class Dictionary:
             )
         except (TypeError, ValueError) as error:
             raise DictionaryError(f"{path}: settings and record must be plain JSON: {error}") from None
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
-            os.replace(temporary, path)
-        except OSError as error:
-            raise DictionaryError(f"{path}: cannot be written: {error.strerror or error}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, DictionaryError) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, name_or_path: "DictionaryLike") -> "Dictionary":

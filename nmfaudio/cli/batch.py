@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..audio import FORMATS_OF_SUFFIX, SUFFIXES, replacing
+from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
+from ..files import replacing
 from .cleaning import Cleaner, Job, failed
 from .console import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere, spare
 from .report import is_page, write_page

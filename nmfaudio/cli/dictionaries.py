@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..audio import replacing
 from ..dictionary import Dictionary, available, model_card
+from ..files import replacing
 from .console import OK, spare
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from .. import audio, metrics
 from ..compute.processes import workers
 from ..errors import NmfaudioError
+from ..files import replacing
 from ..training.data.corpus import list_files
 from .console import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere, spare
 
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'file':{width}}" + "   before   after" * len(MEASURES))
     done: dict[str, Scores] = {}
     with ExitStack() as stack:
-        csv_path = stack.enter_context(audio.replacing(args.csv)) if args.csv else None
+        csv_path = stack.enter_context(replacing(args.csv)) if args.csv else None
         progress = stack.enter_context(Progress("scoring", shown=not sys.stdout.isatty()))
         each = stack.enter_context(workers(args.jobs, args.scheduler))
         for i, (job, scores) in enumerate(zip(jobs, each(_score_or_error, jobs), strict=True)):

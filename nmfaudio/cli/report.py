@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import audio
 from ..errors import AudioError, NmfaudioError
+from ..files import replacing
 from .console import OK, spare
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
@@ -68,5 +69,5 @@ def write_page(target: Path, source: str, denoiser: Any, args: argparse.Namespac
         start_s=start_s,
         whole_s=header.duration_s,
     )
-    with audio.replacing(target) as temporary:
+    with replacing(target) as temporary:
         temporary.write_bytes(html.encode("utf-8", "replace"))

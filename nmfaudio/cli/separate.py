@@ -12,6 +12,7 @@ import numpy as np
 from .. import audio
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..files import replacing
 from ..spectra.phase import METHODS
 from .console import OK, Progress, count, say, seed
 
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             out.write(stems[name].astype(np.float32))
             clipped += out.clipped
         if groups:
-            listing = files.enter_context(audio.replacing(args.out_dir / "groups.json"))
+            listing = files.enter_context(replacing(args.out_dir / "groups.json"))
             listing.write_text(json.dumps(groups, indent=2) + "\n")
     if clipped:
         say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")

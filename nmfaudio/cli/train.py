@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..audio import replacing
 from ..errors import NmfaudioError
+from ..files import replacing
 from .console import OK, Progress, add_workers, count, say, seed, spare
 
 if TYPE_CHECKING:

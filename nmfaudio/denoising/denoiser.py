@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..audio import as_signal, check_sound, to_float
+from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, NmfaudioError
@@ -20,7 +20,6 @@ _LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the l
 _PIECE_VALUES = 2**20
 _AT_ONCE = 1024  # frames that get their gain and become sound
 _MOST_CORES = 4  # that memory is spent on
-_MOST_CHANNELS = 256  # of a block shorter than that; more are taken for samples in the place of channels
 
 
 class Options:
@@ -180,21 +179,6 @@ def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:
     for chunk in chunks:
         for start in range(0, chunk[0].shape[-1], size):
             yield tuple(array[..., start : start + size] for array in chunk)
-
-
-def as_block(y: ArrayLike) -> NDArray[np.floating]:
-    """Return a block of samples, shape (channels, samples), as floats; it may have fewer samples than channels.
-
-    Raises
-    ------
-    AudioError
-        If it has another shape, or holds what no signal may hold.
-    """
-    y = to_float(y)
-    if y.ndim != 2 or len(y) > max(_MOST_CHANNELS, y.shape[1]):
-        raise AudioError(f"block of shape {y.shape}: give (channels, samples), as np.atleast_2d(block.T)")
-    check_sound(y)
-    return y
 
 
 def denoise(

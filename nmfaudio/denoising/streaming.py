@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..audio.signal import as_block
 from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
 from ..spectra.front_end import powers
 from ..spectra.streaming_stft import StreamingSTFT
-from .denoiser import Options, as_block
+from .denoiser import Options
 from .full_band import FullBandMask, FullBandMaskStream
 from .gain import sharpened
 from .unfolded.decomposition import stages_of

@@ -1,13 +1,13 @@
 """State of a training on disk, so that it goes on where it was killed."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import NmfaudioError
+from ..files import replacing
 
 Arrays = dict[str, np.ndarray]
 
@@ -42,10 +42,8 @@ class Checkpoint:
         """Replace a group; the file is written whole or stays as it was."""
         self._groups[group] = arrays
         named = {f"{name}/{key}": array for name, part in self._groups.items() for key, array in part.items()}
-        temporary = self.path.with_name(f"{self.path.name}.tmp")
-        with open(temporary, "wb") as file:
+        with replacing(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, settings=np.array(json.dumps(self._settings)), **named)  # type: ignore[arg-type]
-        os.replace(temporary, self.path)
 
     def _read(self, path: Path) -> None:
         try:

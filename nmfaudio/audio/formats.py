@@ -1,0 +1,126 @@
+"""Formats of sound files: what a file is, and which format a copy of it can have."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import soundfile as sf
+
+from ..errors import AudioError
+from . import ffmpeg
+
+# libsndfile's names; where a suffix has several, a file keeps the one it came with, else takes the first.
+FORMATS_OF_SUFFIX = {
+    **{f".{name.lower()}": (name,) for name in sf.available_formats() if name != "RAW"},
+    **dict.fromkeys((".wav", ".wave", ".bwf"), ("WAV", "WAVEX", "RF64")),
+    **dict.fromkeys((".aif", ".aifc"), ("AIFF",)),
+    **dict.fromkeys((".oga", ".opus"), ("OGG",)),
+    **dict.fromkeys((".sph",), ("NIST",)),
+    **dict.fromkeys((".snd",), ("AU",)),
+}
+SUFFIXES = {*FORMATS_OF_SUFFIX, *(f".{name}" for name in ffmpeg.MUXERS)}
+TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license", "software")
+_WIDE = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"}
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
+_LARGEST_WAV = 2**32 - 2**16
+_SUBTYPE_OF_CODEC = {
+    "pcm_u8": "PCM_U8",
+    "pcm_s16": "PCM_16",
+    "pcm_s24": "PCM_24",
+    "pcm_s32": "PCM_32",
+    "pcm_f32": "FLOAT",
+}
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a sound file's header says.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sr
+        Sampling rate in Hz.
+    channels, frames
+        Channels, and samples in each.
+    format, subtype, endian
+        Container, sample format and byte order by libsndfile's names: "WAV", "PCM_16", "FILE"; or what ffmpeg reads,
+        by suffix and codec: "MP4", "aac".
+    tags
+        Title, artist and the like, where the file has them.
+    picture
+        Whether it is a video.
+    """
+
+    path: Path
+    sr: int
+    channels: int
+    frames: int
+    format: str
+    subtype: str
+    endian: str = "FILE"
+    tags: dict[str, str] = field(default_factory=dict)
+    picture: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        """Duration in seconds."""
+        return self.frames / self.sr
+
+    def written_to(
+        self, path: str | os.PathLike[str], format: str | None = None, subtype: str | None = None
+    ) -> AudioInfo:
+        """Choose the format of a copy at `path`: as it is now, unless the suffix or an argument asks for another.
+
+        Samples of more than 16 bits become 24 bits where the new format has no float. WAV over 4 GB becomes RF64.
+
+        Raises
+        ------
+        AudioError
+            If there is no such format or subtype; the message lists those that exist.
+        """
+        suffix = Path(path).suffix.lower()
+        if format is None:
+            if suffix not in (*SUFFIXES, "", Path(self.path).suffix.lower()):
+                raise AudioError(f"{path}: no sound format is known by the suffix {suffix}: take another, or --format")
+            usual = (suffix[1:],) if suffix[1:] in ffmpeg.MUXERS else FORMATS_OF_SUFFIX.get(suffix, (self.format,))
+            format = self.format if self.format in usual else usual[0]
+        format = format.upper()
+        if format.lower() in ffmpeg.MUXERS:
+            if subtype and not ffmpeg.can_encode(subtype.lower()):
+                raise AudioError(f"no subtype {subtype!r} for {format}: choose a codec that `ffmpeg -encoders` lists")
+            codec = subtype.lower() if subtype else self.subtype if format == self.format else ""
+            return replace(self, format=format, subtype=codec, endian="FILE")
+        if format not in sf.available_formats():
+            choice = ", ".join([*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)])
+            raise AudioError(f"no sound format {format!r}: choose one of {choice}")
+        if subtype is not None and subtype.upper() not in sf.available_subtypes(format):
+            choice = ", ".join(sf.available_subtypes(format))
+            raise AudioError(f"no subtype {subtype.upper()!r} in {format}: choose one of {choice}")
+        now = _SUBTYPE_OF_CODEC.get(self.subtype[:7], self.subtype)
+        if now.startswith("MPEG"):  # layers I and II cannot be written, nor III in other containers
+            now = "MPEG_LAYER_III" if format == "MP3" else "PCM_16"
+        wishes = [subtype.upper()] if subtype else ["OPUS"] if suffix == ".opus" else []
+        wishes += [now, *(["PCM_24"] if now in _WIDE else []), sf.default_subtype(format)]
+        subtype = next(wish for wish in wishes if sf.check_format(format, wish))
+        if format in ("WAV", "WAVEX") and self.frames * self.channels * _bytes_of(subtype) > _LARGEST_WAV:
+            format = "RF64"
+        endian = self.endian if (format, subtype) == (self.format, self.subtype) else "FILE"
+        return replace(self, format=format, subtype=subtype, endian=endian)
+
+
+def format_of(*names: str) -> str:
+    """Find the first of these suffixes or names that sound can be written in."""
+    for name in names:
+        if name.lower() in ffmpeg.MUXERS:
+            return name.upper()
+        if f".{name.lower()}" in FORMATS_OF_SUFFIX:
+            return FORMATS_OF_SUFFIX[f".{name.lower()}"][0]
+    return "WAV"
+
+
+def _bytes_of(subtype: str) -> int:
+    return {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}.get(subtype, 1)

@@ -1,0 +1,104 @@
+"""Check and convert arrays of samples."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import AudioError
+
+LOUDEST = 1e10  # beyond any scaling that sound comes in; squares of it still fit float32
+_MOST_CHANNELS = 256  # of a block shorter than that; more are taken for samples in the place of channels
+
+
+def resample(y: NDArray[np.floating], sr_in: int, sr_out: int) -> NDArray[np.floating]:
+    """Change the sampling rate of a signal, shape (..., samples), keeping its dtype (by soxr, high quality)."""
+    if sr_in == sr_out:
+        return y
+    import soxr
+
+    channels = soxr.resample(y.reshape(math.prod(y.shape[:-1]), y.shape[-1]).T, sr_in, sr_out)
+    return np.ascontiguousarray(channels.T).reshape(*y.shape[:-1], len(channels))
+
+
+def to_float(y: ArrayLike) -> NDArray[np.floating]:
+    """Convert samples of any real type to float, full scale to 1.
+
+    Parameters
+    ----------
+    y
+        Samples, any shape. Floats keep their scale; signed integers are divided by full scale; unsigned ones have
+        their zero in the middle, as in 8-bit WAV files.
+
+    Returns
+    -------
+    y
+        float32 where it holds every value exactly, otherwise float64.
+
+    Raises
+    ------
+    AudioError
+        If the values are not real numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_float(np.array([-32768, 0, 16384], np.int16))
+    array([-1. ,  0. ,  0.5], dtype=float32)
+    """
+    y = np.asarray(y)
+    if y.dtype in (np.float32, np.float64):
+        return y
+    if y.dtype.kind not in "fiu":
+        raise AudioError(f"sound is real numbers, not {y.dtype}: convert the array to float first")
+    dtype = np.result_type(y.dtype, np.float32)
+    if y.dtype.kind == "f":
+        return y.astype(dtype, copy=False)
+    half = 2.0 ** (8 * y.dtype.itemsize - 1)
+    offset = half if y.dtype.kind == "u" else 0.0
+    return ((y.astype(np.float64) - offset) / half).astype(dtype)
+
+
+def as_signal(y: ArrayLike) -> NDArray[np.floating]:
+    """Convert an array to a signal of float samples, shape (samples,) or (..., channels, samples).
+
+    Raises
+    ------
+    AudioError
+        If the values are not real numbers, finite and below 1e10, or the axes look swapped.
+    """
+    y = to_float(y)
+    if y.ndim == 0:
+        raise AudioError("a signal has shape (samples,) or (channels, samples); a single number was given")
+    if y.ndim > 1 and y.shape[-2] > 64 and y.shape[-2] > y.shape[-1]:
+        raise AudioError(f"shape {y.shape} looks like (samples, channels): give (channels, samples), as y.T")
+    check_sound(y)
+    return y
+
+
+def as_block(y: ArrayLike) -> NDArray[np.floating]:
+    """Convert a block of a signal, shape (channels, samples), to floats; it may have fewer samples than channels.
+
+    Raises
+    ------
+    AudioError
+        If it has another shape, or the values are not real numbers, finite and below 1e10.
+    """
+    y = to_float(y)
+    if y.ndim != 2 or len(y) > max(_MOST_CHANNELS, y.shape[1]):
+        raise AudioError(f"block of shape {y.shape}: give (channels, samples), as np.atleast_2d(block.T)")
+    check_sound(y)
+    return y
+
+
+def check_sound(y: NDArray[np.floating]) -> None:
+    """Refuse samples, shape (..., samples), that cannot be meant.
+
+    Raises
+    ------
+    AudioError
+        If one is NaN, infinite or beyond 1e10.
+    """
+    if not (sound := np.abs(y) <= LOUDEST).all():  # false for NaN
+        where = np.argwhere(~sound)[0]
+        raise AudioError(f"sample {where[-1]} is {y[tuple(where)]:.3g}: mend the sound first, as by numpy.nan_to_num")
