@@ -91,7 +91,7 @@ class Dictionary:
         for name in sorted(self.arrays):
             array = self.arrays[name]
             digest.update(f"{name}{array.shape}".encode())
-            digest.update(array.astype("<f4").tobytes())
+            digest.update(np.ascontiguousarray(array, "<f4"))
         return digest.hexdigest()
 
     @property
@@ -232,11 +232,11 @@ def _checked(name: str, array: Any) -> np.ndarray:
         raise DictionaryError(f"array {name!r} holds {array.dtype}, not floating-point numbers")
     if array.ndim == 0 or array.size == 0:
         raise DictionaryError(f"array {name!r} is empty (shape {array.shape})")
+    array = array.astype(np.float32, order="C")  # a copy: whoever made the array may go on changing it
     if not np.isfinite(array).all():
         raise DictionaryError(f"array {name!r} holds NaN or infinity")
     if array.min() < 0:
         raise DictionaryError(f"array {name!r} holds negative values")
-    array = array.astype(np.float32, order="C")  # a copy: whoever made the array may go on changing it
     array.flags.writeable = False
     return array
 

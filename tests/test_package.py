@@ -91,6 +91,17 @@ def test_importing_the_package_loads_nothing_heavy():
     assert python(code).strip() == "[]"
 
 
+def test_denoising_for_the_second_time_starts_without_compiler_and_scipy(tmp_path):
+    code = (
+        "import sys, nmfaudio.cli.denoise as cli;"
+        f"cli.main(['-q', '--overwrite', {str(ROOT / 'examples/noisy.wav')!r}, {str(tmp_path / 'o.wav')!r}]);"
+        "slow = ('scipy.fft', 'scipy.linalg', 'scipy.signal', 'librosa', 'sklearn', 'numba.np.linalg');"
+        "print([m for m in slow if m in sys.modules])"
+    )
+    python(code)
+    assert python(code).strip() == "[]"
+
+
 def test_public_names_exist():
     assert all(getattr(nmfaudio, name) is not None for name in nmfaudio.__all__)
     assert set(nmfaudio.__all__) <= set(dir(nmfaudio))

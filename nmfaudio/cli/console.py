@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import io
 import os
 import shlex
@@ -55,6 +57,7 @@ def call(prog: str, run: Callable[[], int]) -> int:
 
     The program ends by way of all clean-up when it is interrupted, told to stop, or its terminal is closed.
     """
+    atexit.register(gc.freeze)  # no search for garbage in all that Numba has loaded, which took a tenth of a second
     out = sys.stdout if isinstance(sys.stdout, io.TextIOWrapper) else None
     if out is not None:
         out.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not

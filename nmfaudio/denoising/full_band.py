@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..kernels.unfolded.clean_odds import raise_odds
+from ..kernels.unfolded.context import means_over, means_over_bins, running_sums
 
 _CLEAN_SNR = np.float32(50)  # 17 dB: from there on the odds rise with the square of the ratio
 _MOST_SNR = np.float32(1e4)
@@ -57,25 +58,19 @@ class FullBandMask:
         """
         mask = mask[: len(power)]
         modelled, above = power[: len(mask)], power[len(mask) :]
-        speech, noise = np.sum(mask * modelled, axis=0), np.sum((1 - mask) * modelled, axis=0)
+        speech, noise = (np.sum(share * modelled, axis=0, keepdims=True) for share in (mask, 1 - mask))
         mask = _with_odds(mask, self._mean(speech), self._mean(noise))
         if not len(above):
             return mask
-        from scipy.ndimage import uniform_filter1d
-
         top = _top(mask)
         absent = (1 - top) ** 2
-        shift = 0 if self.future else _SMOOTH_FRAMES // 2
-        smooth = uniform_filter1d(_over_bins(above), _SMOOTH_FRAMES, axis=1, mode="constant", origin=shift)
+        behind = _SMOOTH_FRAMES // 2 if self.future else _SMOOTH_FRAMES - 1
+        smooth = _over_time(_over_bins(above), behind, _SMOOTH_FRAMES - 1 - behind)
         gain = _gain_above(self._mean(absent * above), self._mean(absent), smooth, top)
         return np.concatenate([mask, gain.astype(np.float32)])
 
     def _mean(self, X: np.ndarray) -> np.ndarray:
-        from scipy.ndimage import uniform_filter1d
-
-        width = self.past + 1 + self.future
-        mean = uniform_filter1d(X, width, axis=-1, mode="constant", origin=self.past - width // 2)
-        return np.maximum(mean, 0)
+        return _over_time(X, self.past, self.future)
 
 
 class FullBandMaskStream:
@@ -106,7 +101,7 @@ class FullBandMaskStream:
             row = self._above[at]
             row[0] = (1 - top[0]) ** 2
             row[1:] = row[0] * above
-            self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above)
+            self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above[:, None])[:, 0]
             means = self._above.mean(axis=0, dtype=np.float64)
             gain = _gain_above(means[1:], means[0], self._smooth.mean(axis=0, dtype=np.float64), top)
             mask = np.concatenate([mask, gain.astype(np.float32)])
@@ -131,10 +126,22 @@ def _top(mask: np.ndarray) -> np.ndarray:
     return mask[-(len(mask) // 4) :].mean(axis=0, keepdims=True)
 
 
-def _over_bins(power: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import uniform_filter1d
+def _over_bins(X: np.ndarray) -> np.ndarray:
+    """Means over the bins around each one; the outermost bins go on beyond the edges."""
+    n, reach = len(X), _SMOOTH_BINS // 2
+    wider = X[np.arange(-reach, n + reach).clip(0, n - 1)]
+    mean = np.empty_like(wider)
+    means_over_bins(wider, reach, mean)
+    return mean[reach : reach + n]
 
-    return uniform_filter1d(power, _SMOOTH_BINS, axis=0, mode="nearest")
+
+def _over_time(X: np.ndarray, past: int, future: int) -> np.ndarray:
+    """Means over the frames around each one; silence goes on beyond the edges."""
+    sums = np.empty((len(X), past + 1 + X.shape[1] + future))
+    running_sums(X, past, sums)
+    mean = np.empty((1, *X.shape), X.dtype)
+    means_over(sums, past, np.array([[-past, future]]), mean)
+    return mean[0]
 
 
 def _gain_above(noise: np.ndarray, absent: np.ndarray, smooth: np.ndarray, top: np.ndarray) -> np.ndarray:

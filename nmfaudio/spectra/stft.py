@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft
 
 from ..errors import NmfaudioError
 
@@ -160,9 +159,11 @@ class STFT:
             return np.zeros((*y.shape[:-1], self.n_bins, 0), np.result_type(dtype, np.complex64))
         padded = np.zeros((*y.shape[:-1], n_frames * self.hop_length + self.overlap), dtype)
         padded[..., self.overlap : self.overlap + y.shape[-1]] = y
-        w = self.analysis_window.astype(dtype)
+        w = (self.analysis_window * self.n_fft).astype(dtype)  # undone by norm="forward": without it NumPy takes float64
         frames = sliding_window_view(padded, len(w), axis=-1)[..., :: self.hop_length, :] * w
-        return fft.rfft(frames.swapaxes(-1, -2), self.n_fft, axis=-2)
+        Y = np.empty((*y.shape[:-1], self.n_bins, n_frames), np.result_type(dtype, np.complex64))
+        np.fft.rfft(frames, self.n_fft, norm="forward", out=Y.swapaxes(-1, -2))
+        return Y
 
     def synthesis(self, Y: NDArray[np.complexfloating], length: int) -> NDArray[np.floating]:
         """Signal of a spectrum.
@@ -188,7 +189,7 @@ class STFT:
         if n_frames == 0:
             return np.zeros((*Y.shape[:-2], 0), dtype)
         w = self.synthesis_window.astype(dtype)
-        frames = fft.irfft(Y.swapaxes(-1, -2), self.n_fft)[..., : len(w)] * w
+        frames = np.fft.irfft(Y.swapaxes(-1, -2), self.n_fft)[..., : len(w)] * w
         n_hops = -(-len(w) // hop)
         hops = np.zeros((*Y.shape[:-2], n_frames + n_hops - 1, hop), dtype)
         for k in reversed(range(n_hops)):  # the oldest frame first, as in a stream

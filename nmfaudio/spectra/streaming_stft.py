@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import fft
 
 from .stft import STFT
 
@@ -35,7 +34,7 @@ class StreamingSTFT:
 
     def __init__(self, stft: STFT, n_channels: int, dtype: DTypeLike = np.float32) -> None:
         self.stft = stft
-        self._analysis_window = stft.analysis_window.astype(dtype)
+        self._analysis_window = (stft.analysis_window * stft.n_fft).astype(dtype)
         self._synthesis_window = stft.synthesis_window.astype(dtype)
         self._input = np.zeros((n_channels, len(self._analysis_window)), dtype)
         self._frame = np.zeros_like(self._input)
@@ -47,12 +46,12 @@ class StreamingSTFT:
         self._input[:, :-hop] = self._input[:, hop:]
         self._input[:, -hop:] = block
         np.multiply(self._input, self._analysis_window, out=self._frame)
-        return fft.rfft(self._frame, self.stft.n_fft)
+        return np.fft.rfft(self._frame, self.stft.n_fft, norm="forward")
 
     def synthesise(self, spectrum: NDArray[np.complexfloating]) -> NDArray[np.floating]:
         """Return the samples (C, hop_length) that are complete with this spectrum (C, F): late by `STFT.overlap`."""
         hop = self.stft.hop_length
-        frame = fft.irfft(spectrum, self.stft.n_fft)[:, : self._sum.shape[1]]
+        frame = np.fft.irfft(spectrum, self.stft.n_fft)[:, : self._sum.shape[1]]
         frame *= self._synthesis_window
         self._sum += frame
         complete = frame[:, :hop]
