@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..audio import as_signal, resample
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.stft import STFT
 
 _PENALTY = 0.4
@@ -80,7 +80,7 @@ def extend_band(
     V[:, :first] = np.abs(Y[:, :first]) ** exponent
     certain = np.zeros_like(V)
     certain[:, :first] = 1
-    found = explain(V, W[:, None], penalty=_PENALTY, weights=certain, n_iter=40)
+    found = spatial_nmf(V, W[:, None], penalty=_PENALTY, weights=certain, n_iter=40)
     above = slice(first, len(W))
     magnitudes = found.estimate()[:, above] ** (1 / exponent)
     mirror = np.cos(4 * np.pi * cutoff_hz / sr * np.arange(y.shape[-1])).astype(y.dtype)
