@@ -72,7 +72,9 @@ class Components:
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
         self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
         V = spectrogram(self.stft(np.atleast_2d(self.y)), self.stft.n_bins, 1.0)
-        self.factorization = spatial_nmf(V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state)
+        self.factorization = spatial_nmf(
+            V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state
+        )
 
     def group(self, n_sources: int) -> dict[str, list[int]]:
         """Group the components into sources by k-means of their `features`, loud components counting more.
