@@ -205,7 +205,7 @@ def channel_by_channel(y: np.ndarray, sr: int, sources: Mapping[str, Dictionary]
 def by_components(y: np.ndarray, sr: int) -> dict[str, np.ndarray]:
     """Convolutive components of the mixture, one a source: the best of three starts by the divergence."""
     starts = [Components(y, sr, n_components=3, n_taps=8, random_state=seed) for seed in range(3)]
-    best = min(starts, key=lambda components: components.explanation.objective[-1])
+    best = min(starts, key=lambda components: components.factorization.objective[-1])
     return best.stems({"a": [0], "b": [1], "c": [2]})
 
 

@@ -1,33 +1,32 @@
-"""Clean noisy speech and take sound mixtures apart with sparse non-negative matrix factorisation."""
+"""Clean noisy speech and take sound mixtures apart with sparse non-negative matrix factorisation.
 
-from importlib import import_module
-from typing import Any
+Everything is loaded on first use, so importing the package costs next to nothing.
+
+Denoising
+    `denoise` a signal in one call; `Denoiser` for many signals and long ones; `StreamingDenoiser` for live sound, block
+    by block; `noise_profile` to learn a known noise first.
+Separation
+    `separation.Separator` with known sources, `separation.Components` without; `separation.harmonic_percussive`;
+    `separation.multichannel_wiener`.
+Repair
+    `repair.find_clicks`, `repair.find_clipped` and `repair.find_dropouts` look for damage; `repair.restore_samples`,
+    `repair.fill_regions` and `repair.extend_band` mend it.
+Factorisation of any non-negative matrix
+    `factorize.NMF` and its relatives, after scikit-learn's interface; `factorize.sparse_nmf`.
+Dictionaries
+    `Dictionary` holds trained atoms; `dictionary.available` lists those that are shipped; `training` makes new ones.
+Sound
+    `audio` reads and writes files in blocks; `STFT` turns signals into spectra and back; `spectra.phase` estimates
+    phases.
+Scores and pictures
+    `metrics` (SNR, SI-SDR, PESQ, STOI, BSS Eval); `display` draws spectrograms, gains and atoms with matplotlib;
+    `report` makes a page to listen to and look at.
+Errors
+    `NmfaudioError`, and in `errors` its two kinds.
+"""
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "Denoiser": "denoising.denoiser",
-    "denoise": "denoising.denoiser",
-    "noise_profile": "denoising.noise_profile",
-    "Dictionary": "dictionary",
-    "FrontEnd": "spectra.front_end",
-    "STFT": "spectra.stft",
-    "StreamingDenoiser": "denoising.streaming",
-    "NmfaudioError": "errors",
-}
-
-_MODULES = ("audio", "display", "metrics")
-
-__all__ = [*_PUBLIC, *_MODULES, "__version__"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

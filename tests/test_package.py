@@ -1,7 +1,9 @@
+import ast
 import doctest
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,6 +17,7 @@ import nmfaudio
 
 ROOT = Path(__file__).parents[1]
 DICTIONARIES = {path.name for path in (ROOT / "dictionaries").iterdir()}
+STUBS = [ROOT / "nmfaudio" / "__init__.pyi", *sorted((ROOT / "nmfaudio").glob("*/__init__.pyi"))]
 MODULES = [nmfaudio.__name__, *(m.name for m in pkgutil.walk_packages(nmfaudio.__path__, "nmfaudio."))]
 
 
@@ -65,7 +68,7 @@ def test_wheel_carries_every_dictionary_and_its_card_and_finds_them(wheel, tmp_p
 def test_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"nmfaudio", f"nmfaudio-{nmfaudio.__version__}.dist-info"}
-    assert "nmfaudio/py.typed" in names
+    assert {"nmfaudio/py.typed", *(str(path.relative_to(ROOT)) for path in STUBS)} <= set(names)
 
 
 def test_every_dictionary_has_a_model_card():
@@ -87,7 +90,8 @@ def test_commands_and_version_are_installed():
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, nmfaudio; print([m for m in ('numba', 'scipy', 'librosa', 'soundfile') if m in sys.modules])"
+    heavy = ("numpy", "numba", "scipy", "librosa", "soundfile")
+    code = f"import sys, nmfaudio; dir(nmfaudio); print([m for m in {heavy} if m in sys.modules])"
     assert python(code).strip() == "[]"
 
 
@@ -102,11 +106,26 @@ def test_denoising_for_the_second_time_starts_without_compiler_and_scipy(tmp_pat
     assert python(code).strip() == "[]"
 
 
-def test_public_names_exist():
-    assert all(getattr(nmfaudio, name) is not None for name in nmfaudio.__all__)
-    assert set(nmfaudio.__all__) <= set(dir(nmfaudio))
+@pytest.mark.parametrize("name", ["nmfaudio", *(f"nmfaudio.{path.parent.name}" for path in STUBS[1:])])
+def test_every_public_name_exists_is_listed_and_has_a_type(name):
+    package = importlib.import_module(name)
+    stub = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text())
+    typed = next(
+        ast.literal_eval(n.value) for n in stub.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"
+    )
+    assert sorted(typed) == sorted(package.__all__) == sorted(dir(package))
+    assert all(getattr(package, public) is not None for public in package.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):
-        _ = nmfaudio.no_such_name
+        _ = package.no_such_name
+
+
+def test_packages_come_with_the_package_that_holds_them():
+    assert python("import nmfaudio; print(nmfaudio.separation.Separator.__name__)") == "Separator\n"
+
+
+def test_the_overview_names_everything_public():
+    named = set(re.findall(r"`(\w+)", nmfaudio.__doc__))
+    assert set(nmfaudio.__all__) <= named
 
 
 @pytest.mark.usefixtures("quick_loops")

@@ -1,4 +1,4 @@
-"""Explain a spectrogram of any number of channels by atoms: known ones, free ones, of any number of frames."""
+"""NMF of the spectrograms of all channels: known atoms and free ones, of any number of frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .descent import descend, telling
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class SpatialFactorization:
     """``V[c, :, n]`` is about ``sum_tk Q[c, k] W[:, t, k] H[k, n - t]``.
 
     Parameters
@@ -34,7 +34,7 @@ class Explanation:
     objective: np.ndarray
 
     def estimate(self, atoms: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """What some of the atoms, or all, explain, shape (C, F, N); `atoms` are indices or a mask."""
+        """Sum of the products of some of the atoms, or all, shape (C, F, N); `atoms` are indices or a mask."""
         W, H, Q = self.W[:, :, atoms], self.H[atoms], self.Q[:, atoms]
         S = np.zeros((len(Q), len(W), H.shape[1]), W.dtype)
         for t in range(min(W.shape[1], H.shape[1])):
@@ -43,7 +43,7 @@ class Explanation:
         return S
 
 
-def explain(
+def spatial_nmf(
     V: np.ndarray,
     atoms: np.ndarray | None = None,
     *,
@@ -56,7 +56,7 @@ def explain(
     n_iter: int = 60,
     tol: float = 1e-4,
     random_state: int = 0,
-) -> Explanation:
+) -> SpatialFactorization:
     """Find activations and levels of known atoms, and free atoms besides, under the Kullback-Leibler divergence.
 
     Parameters
@@ -86,7 +86,7 @@ def explain(
 
     Returns
     -------
-    Explanation
+    SpatialFactorization
 
     Raises
     ------
@@ -96,10 +96,10 @@ def explain(
     Examples
     --------
     >>> import numpy as np
-    >>> from nmfaudio.nmf.spatial_nmf import explain
+    >>> from nmfaudio.nmf.spatial_nmf import spatial_nmf
     >>> V = np.zeros((2, 4, 30))
     >>> V[0, 0], V[1, 1, ::2] = 1, 2
-    >>> found = explain(V, n_free=2, random_state=1)
+    >>> found = spatial_nmf(V, n_free=2, random_state=1)
     >>> bool(np.abs(sum(found.estimate([k]) for k in range(2)) - V).max() < 0.01)
     True
     """
@@ -131,7 +131,7 @@ def explain(
             updates.update_levels()
 
     objective = descend(telling(step, updates.objective), updates.objective, n_iter, tol)
-    return Explanation(W, H * dtype(level), Q, objective * level)
+    return SpatialFactorization(W, H * dtype(level), Q, objective * level)
 
 
 def _patches(V: np.ndarray, present: np.ndarray, n_taps: int, random_state: int) -> np.ndarray:

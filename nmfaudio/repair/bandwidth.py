@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..audio import as_signal, resample
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import magnitudes
 
 _PENALTY = 0.4
@@ -81,7 +81,7 @@ def extend_band(
     V[:, :first] = magnitudes(Y, first, front_end.exponent)
     certain = np.zeros_like(V)
     certain[:, :first] = 1
-    found = explain(V, W[:, None], penalty=_PENALTY, weights=certain, n_iter=40)
+    found = spatial_nmf(V, W[:, None], penalty=_PENALTY, weights=certain, n_iter=40)
     above = slice(first, len(W))
     S = found.estimate()[:, above] ** (1 / exponent)
     mirror = np.cos(4 * np.pi * cutoff_hz / sr * np.arange(y.shape[-1])).astype(y.dtype)

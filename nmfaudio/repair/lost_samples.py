@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.stft import STFT
 
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S, _WINDOWS_PER_GAP = 0.064, 0.256, 3.2
@@ -91,7 +91,7 @@ def _restored(y: np.ndarray, sr: float, missing: np.ndarray, clipped: bool, n_it
     x = y if clipped else np.where(missing, 0, y)
     magnitudes = np.abs(stft(x)) if clipped else _bridged(x, missing, stft)
     for _ in range(n_iter):
-        variances = explain(magnitudes, n_free=_N_COMPONENTS, penalty=_PENALTY).estimate() ** 2
+        variances = spatial_nmf(magnitudes, n_free=_N_COMPONENTS, penalty=_PENALTY).estimate() ** 2
         least = _LEAST_VARIANCE * variances.mean(axis=-2, keepdims=True) + np.finfo(y.dtype).tiny
         variances = np.maximum(variances, least)
         x = _likeliest(x, missing, variances, stft)

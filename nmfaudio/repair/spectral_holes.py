@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.phase import griffin_lim
 from ..spectra.regions import region
 from ..spectra.stft import STFT
@@ -89,7 +89,7 @@ def fill(Y: np.ndarray, holes: np.ndarray, stft: STFT, length: int, random_state
     dtype = Y.real.dtype
     V = np.where(holes, 0, np.abs(Y)) ** dtype.type(_EXPONENT)
     certain = (~holes).astype(dtype)
-    found = explain(V, n_free=_N_COMPONENTS, penalty=_PENALTY, weights=certain, random_state=random_state)
+    found = spatial_nmf(V, n_free=_N_COMPONENTS, penalty=_PENALTY, weights=certain, random_state=random_state)
     magnitudes = found.estimate() ** dtype.type(1 / _EXPONENT)
     turns = np.exp(2j * np.pi * np.random.default_rng(random_state).random(Y.shape, dtype))
     X = np.where(holes, magnitudes * turns, Y).astype(Y.dtype)

@@ -1,23 +1,5 @@
-"""Separation of mixtures into sources; see docs/separation.md for which of these to take."""
+"""Separation of mixtures into sources; docs/separation.md helps to choose a method."""
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_PUBLIC = {
-    "Separator": "separator",
-    "Components": "components",
-    "harmonic_percussive": "hpss",
-    "multichannel_wiener": "multichannel",
-}
-
-__all__ = list(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.stft import STFT
 from .stems import stems
 
@@ -72,7 +72,9 @@ class Components:
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
         self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
         V = np.abs(self.stft(np.atleast_2d(self.y)))
-        self.explanation = explain(V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state)
+        self.factorization = spatial_nmf(
+            V, n_free=n_components, n_taps=n_taps, n_iter=n_iter, random_state=random_state
+        )
 
     def group(self, n_sources: int) -> dict[str, list[int]]:
         """Group the components into sources by k-means of their `features`, loud components counting more.
@@ -111,7 +113,7 @@ class Components:
         from librosa.feature import mfcc
         from librosa.filters import mel
 
-        W, H = self.explanation.W, self.explanation.H
+        W, H = self.factorization.W, self.factorization.H
         bank = mel(sr=self.sr, n_fft=self.stft.n_fft, n_mels=40, fmax=min(self.sr / 2, 16000.0))
         timbre = mfcc(S=power_to_db(bank @ (W**2).mean(axis=1), top_db=60), n_mfcc=8)[1:].T
         envelope = H / np.maximum(H.max(axis=1, keepdims=True), 1e-12)
@@ -123,14 +125,14 @@ class Components:
         lags = autocorrelate(strikes, axis=1)
         repetition = (lags / np.maximum(lags[:, :1], 1e-12))[:, first : max(last, first + 1)]
         kinds = [(timbre, 1.0), (onset, 1.0), (repetition, 0.5)]
-        if len(self.explanation.Q) > 1:
-            kinds.append((self.explanation.Q.T, 2.0))
+        if len(self.factorization.Q) > 1:
+            kinds.append((self.factorization.Q.T, 2.0))
         return np.hstack([weight * _standardised(values, self.loudness) for values, weight in kinds])
 
     @property
     def loudness(self) -> NDArray[np.floating]:
         """Sum of the magnitudes of each component, shape (K,)."""
-        return self.explanation.W.sum(axis=(0, 1)) * self.explanation.H.sum(axis=1)
+        return self.factorization.W.sum(axis=(0, 1)) * self.factorization.H.sum(axis=1)
 
     def stems(self, groups: Mapping[str, Sequence[int]], phase: str = "mixture") -> dict[str, NDArray[np.floating]]:
         """Signals of groups of components.
@@ -164,7 +166,7 @@ class Components:
         if left:
             groups["rest"] = [*groups.get("rest", []), *left]
         Y = self.stft(np.atleast_2d(self.y))
-        powers = np.stack([self.explanation.estimate(np.array(members, int)) for members in groups.values()]) ** 2
+        powers = np.stack([self.factorization.estimate(np.array(members, int)) for members in groups.values()]) ** 2
         present = np.ones((len(groups), *Y.shape[1:]), bool)
         signals = stems(powers, present, Y, self.stft, self.y.shape[-1], phase)
         return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}

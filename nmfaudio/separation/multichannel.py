@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectra.phase import shares
+from ..spectra.phase import wiener_masks
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
 _PRIOR = 3.0  # what all bins say of a source's place counts as much in a bin as this many frames of the mixture there
@@ -47,7 +47,7 @@ def multichannel_wiener(
     >>> bool(abs(found - images).max() < 0.1 * abs(images).max())
     True
     """
-    out = shares(powers) * Y
+    out = wiener_masks(powers) * Y
     v = powers.mean(axis=1, dtype=np.float64)
     outer = np.einsum("jcfn,jdfn->jfcd", out, out.conj()).astype(np.complex128)  # of the filter of each channel
     mean = outer.sum(axis=1) / np.maximum(v.sum(axis=(1, 2)), np.finfo(np.float64).tiny)[:, None, None]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..nmf.spatial_nmf import explain
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import FrontEnd, magnitudes
 from .guidance import Guidance, presence
 from .stems import stems
@@ -120,7 +120,7 @@ class Separator:
         counts = [*(W.shape[2] for W in self._atoms.values()), *self._n_free.values()]
         owner = np.repeat(np.arange(len(names)), counts)
         present = presence(guidance or {}, names, stft, y.shape[-1], sr)
-        found = explain(
+        found = spatial_nmf(
             V,
             _stacked(list(self._atoms.values()), V.shape[1]),
             n_free=sum(self._n_free.values()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..spectra.phase import shares, signals_of
+from ..spectra.phase import signals_of, wiener_masks
 from ..spectra.stft import STFT
 from .multichannel import multichannel_wiener
 
@@ -28,7 +28,7 @@ def stems(powers: np.ndarray, present: np.ndarray, Y: np.ndarray, stft: STFT, le
     """
     n_bins = powers.shape[2]
     if n_bins < Y.shape[1]:
-        top = shares(powers)[:, :, -(n_bins // 4) :].mean(axis=2, keepdims=True)
+        top = wiener_masks(powers)[:, :, -(n_bins // 4) :].mean(axis=2, keepdims=True)
         powers = np.concatenate([powers, top * np.abs(Y[:, n_bins:]) ** 2], axis=2)
     least = powers.max(initial=0) * powers.dtype.type(1e-12)  # what nobody explains goes to those who may be there
     powers = (powers + least) * present[:, None]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..errors import NmfaudioError
 from .stft import STFT
 
-__all__ = ["METHODS", "griffin_lim", "shares", "signals_of"]
+__all__ = ["METHODS", "griffin_lim", "signals_of", "wiener_masks"]
 
 METHODS = {"mixture": 0, "griffin-lim": 50, "fast-griffin-lim": 50, "misi": 30, "consistent": 20}
 """Name of each method and the iterations that it takes unless told otherwise."""
@@ -83,8 +83,7 @@ def signals_of(
     n_iter = METHODS[method] if n_iter is None else n_iter
     if Y.ndim > powers.ndim - 1:
         powers = powers.reshape(len(powers), *[1] * (Y.ndim + 1 - powers.ndim), *powers.shape[1:])
-    share = shares(powers)
-    X = share * Y
+    X = wiener_masks(powers) * Y
     if method in ("griffin-lim", "fast-griffin-lim"):
         return griffin_lim(np.abs(X), X, stft, length, n_iter, _MOMENTUM if method[0] == "f" else 0.0)
     if method == "misi":
@@ -96,8 +95,8 @@ def signals_of(
     return stft.synthesis(X, length)
 
 
-def shares(powers: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Share of each source, shape (J, ...); they add up to one, and are equal where nothing is estimated."""
+def wiener_masks(powers: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Wiener mask of each source, shape (J, ...): its share of the power. All are equal where nothing is estimated."""
     total = powers.sum(axis=0)
     tiny = np.finfo(powers.dtype).tiny
     return np.where(total > tiny, powers / np.maximum(total, tiny), 1 / len(powers)).astype(powers.dtype)

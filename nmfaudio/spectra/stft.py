@@ -159,7 +159,7 @@ class STFT:
             return np.zeros((*y.shape[:-1], self.n_bins, 0), np.result_type(dtype, np.complex64))
         padded = np.zeros((*y.shape[:-1], n_frames * self.hop_length + self.overlap), dtype)
         padded[..., self.overlap : self.overlap + y.shape[-1]] = y
-        w = (self.analysis_window * self.n_fft).astype(dtype)  # undone by norm="forward": without it NumPy takes float64
+        w = (self.analysis_window * self.n_fft).astype(dtype)  # undone by norm="forward", else NumPy takes float64
         frames = sliding_window_view(padded, len(w), axis=-1)[..., :: self.hop_length, :] * w
         Y = np.empty((*y.shape[:-1], self.n_bins, n_frames), np.result_type(dtype, np.complex64))
         np.fft.rfft(frames, self.n_fft, norm="forward", out=Y.swapaxes(-1, -2))

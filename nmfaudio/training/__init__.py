@@ -1,1 +1,5 @@
-"""From corpora of sound to dictionaries."""
+"""Training of dictionaries from recordings."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -103,13 +103,13 @@ def train_source(
     >>> train_source(blocks, n_atoms=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
-    from ..nmf.spatial_nmf import explain
+    from ..nmf.spatial_nmf import spatial_nmf
 
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")
     V = np.concatenate(levelled, axis=1)[None]
-    W = explain(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=seed).W
+    W = spatial_nmf(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=seed).W
     spectra = W.sum(axis=1)
     W = W[..., np.argsort(np.arange(len(W)) @ spectra / spectra.sum(axis=0))]
     return np.ascontiguousarray(W[:, 0] if n_taps == 1 else W)

@@ -3,7 +3,7 @@ import pytest
 import reference_separation as reference
 
 from nmfaudio.errors import NmfaudioError
-from nmfaudio.nmf.spatial_nmf import SpatialUpdates, explain
+from nmfaudio.nmf.spatial_nmf import SpatialUpdates, spatial_nmf
 
 PLACES = np.array([0, 0, 1, 2])
 
@@ -53,7 +53,7 @@ def test_updates_are_those_of_the_formulas(n_channels, n_taps, mu, dtype, tolera
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_objective_never_rises(dtype):
     V, W, _, _, weights = problem(2, 2, dtype, seed=3)
-    found = explain(
+    found = spatial_nmf(
         V, W[:, :, :2], n_free=2, penalty=0.3, places=PLACES, weights=weights, n_iter=60, tol=0, random_state=1
     )
     rises = np.diff(found.objective) / found.objective[0]
@@ -70,7 +70,7 @@ def test_planted_events_of_several_frames_are_found_again():
     H = np.zeros((2, 60))
     H[0, [3, 20, 41]], H[1, [9, 30, 50]] = 1, 2
     V = reference.model(W, H, np.array([[1.0, 0.2], [0.3, 1.0]]))
-    tries = (explain(V, n_free=2, n_taps=4, n_iter=100, tol=0, random_state=seed) for seed in range(6))
+    tries = (spatial_nmf(V, n_free=2, n_taps=4, n_iter=100, tol=0, random_state=seed) for seed in range(6))
     found = min(tries, key=lambda found: found.objective[-1])
     estimate = sum(found.estimate([k]) for k in range(2))
     assert np.linalg.norm(estimate - V) < 0.1 * np.linalg.norm(V)
@@ -83,14 +83,14 @@ def test_atoms_do_not_begin_where_they_are_not_present():
     V = np.random.default_rng(0).random((1, 5, 30))
     present = np.ones((3, 30), bool)
     present[1, 10:] = False
-    found = explain(V, n_free=3, present=present, n_iter=10)
+    found = spatial_nmf(V, n_free=3, present=present, n_iter=10)
     assert not found.H[1, 10:].any()
     assert found.H[1, :10].any()
 
 
 def test_scaling_the_input_scales_the_estimate():
     V = np.random.default_rng(0).random((1, 6, 20)).astype(np.float32)
-    small, large = (explain(scale * V, n_free=2, penalty=0.5, n_iter=10) for scale in (1e-6, 1e3))
+    small, large = (spatial_nmf(scale * V, n_free=2, penalty=0.5, n_iter=10) for scale in (1e-6, 1e3))
     np.testing.assert_allclose(large.estimate(), 1e9 * small.estimate(), rtol=1e-3)
 
 
@@ -100,11 +100,11 @@ def test_missing_entries_do_not_count():
     weights = np.ones_like(V)
     weights[:, 3:5, 6:9] = 0
     damaged = np.where(weights, V, 100)
-    found = explain(damaged, n_free=1, weights=weights, n_iter=100, tol=0)
+    found = spatial_nmf(damaged, n_free=1, weights=weights, n_iter=100, tol=0)
     np.testing.assert_allclose(found.estimate(), V, rtol=1e-3)
 
 
 def test_silence_and_misfits():
-    assert not explain(np.zeros((1, 4, 6)), n_free=2).estimate().any()
+    assert not spatial_nmf(np.zeros((1, 4, 6)), n_free=2).estimate().any()
     with pytest.raises(NmfaudioError, match="5 bins cannot explain a spectrogram of 4 bins"):
-        explain(np.ones((1, 4, 6)), np.ones((5, 1, 2)))
+        spatial_nmf(np.ones((1, 4, 6)), np.ones((5, 1, 2)))

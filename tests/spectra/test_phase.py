@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from nmfaudio import STFT
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.metrics import si_sdr
-from nmfaudio.spectra.phase import METHODS, griffin_lim, shares, signals_of
+from nmfaudio.spectra.phase import METHODS, griffin_lim, signals_of, wiener_masks
 
 ADDING_UP = ["mixture", "misi", "consistent"]
 
@@ -49,7 +49,7 @@ def test_misi_comes_closer_to_the_magnitudes():
     y = chirps()
     stft = STFT(512, 128)
     powers, Y = np.abs(stft(y)) ** 2, stft(y.sum(axis=0))
-    magnitudes = shares(powers) * np.abs(Y)
+    magnitudes = wiener_masks(powers) * np.abs(Y)
     signals = [signals_of(powers, Y, stft, y.shape[1], "misi", n_iter) for n_iter in (0, 30)]
     before, after = (np.linalg.norm(np.abs(stft(x)) - magnitudes) for x in signals)
     assert after < 0.95 * before
@@ -93,8 +93,8 @@ def test_what_is_fixed_guides_the_rest():
 def test_shares_of_nothing_are_equal():
     powers = np.zeros((4, 3), np.float32)
     powers[1, 0] = 1e-30
-    np.testing.assert_array_equal(shares(powers)[:, 0], [0, 1, 0, 0])
-    np.testing.assert_array_equal(shares(powers)[:, 1:], 0.25)
+    np.testing.assert_array_equal(wiener_masks(powers)[:, 0], [0, 1, 0, 0])
+    np.testing.assert_array_equal(wiener_masks(powers)[:, 1:], 0.25)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,3 @@
+from . import phase, stft
+
+__all__ = ["phase", "stft"]
