@@ -32,8 +32,7 @@ from nmfaudio.training.comparison import MEASURES, compare, mixtures
 from nmfaudio.training.data.augment import loop
 from nmfaudio.training.data.corpus import Corpus, list_files
 from nmfaudio.training.data.corpus_blocks import SoundBlock, corpus_batches
-from nmfaudio.training.sparse import block_sums, train_atoms
-from nmfaudio.training.unfolded.build import build_sparse
+from nmfaudio.training.sparse import block_sums, build_sparse, train_atoms
 
 FRONT_END = FrontEnd(exponent=0.6)
 SR = FRONT_END.sr
@@ -192,7 +191,7 @@ def profiles(speech: str, noise: str, name: str = "speech") -> None:
         for number, (known, met) in enumerate(halves):
             with tempfile.TemporaryDirectory() as other:
                 write(Path(other, "met.wav"), 0.1 * met)
-                pairs = mixtures(voices, Corpus(other, SR), 3, seed=number)
+                pairs = mixtures(voices, Corpus(other, SR), 3, random_state=number)
             denoisers = [Denoiser(dictionary), told(known), *pooled]
             for clean, noisy in pairs:
                 cleaned = [d(noisy, SR) for d in denoisers]

@@ -91,7 +91,7 @@ class Dictionary:
         for name in sorted(self.arrays):
             array = self.arrays[name]
             digest.update(f"{name}{array.shape}".encode())
-            digest.update(memoryview(np.ascontiguousarray(array, "<f4")))
+            digest.update(np.ascontiguousarray(array, "<f4").data)
         return digest.hexdigest()
 
     @property

@@ -42,32 +42,33 @@ def kullback_leibler_single(V, L, R, eps, weights):
     return kullback_leibler(V, L, eps, log_ratio, weights)
 
 
-def explain_block(V, R, tracked, gains, folded, a, weights, n_bins, eps, numerator, denominator):
-    rows = np.arange(len(V))
+def ratio_block(stack, model_then_ratio, tracked, layers, i, a, n_bins, numerator, denominator):
+    rows = np.arange(len(stack))
     rows[n_bins:] = n_bins + (rows[n_bins:] - n_bins) % max(1, tracked.shape[1] - n_bins)
-    A = gains[:, :, None] * tracked[:, rows]
-    R += eps + np.einsum("jn,jdn->dn", a, A)
-    R[:] = weights[:, None] * V / R
-    numerator[:] = np.einsum("dn,jdn->jn", R, A)
-    denominator[:] = np.einsum("jb,jbn->jn", folded, tracked)
+    A = layers.gains[i][:, :, None] * tracked[:, rows]
+    model = model_then_ratio + np.float32(1e-4) + np.einsum("jn,jdn->dn", a, A)
+    model_then_ratio[:] = layers.weights[i][:, None] * stack / model
+    numerator[:] = np.einsum("dn,jdn->jn", model_then_ratio, A)
+    denominator[:] = np.einsum("jb,jbn->jn", layers.folded[i], tracked)
 
 
-def relaxed_update(H, P, denominator, relaxation, least, most):
-    ratio = np.maximum(P / denominator[:, None], least)
+def relaxed_update(H, numerator, denominator, relaxation):
+    ratio = np.maximum(numerator / denominator[:, None], np.float32(1e-8))
+    most = np.float32(18 / np.log(2))
     H *= np.exp2(np.clip(relaxation[:, None] * np.log2(ratio), -most, most))
 
 
-def shares(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
-    atoms = tracked[:, : len(S)]
-    for X, gains in ((S, speech_gains), (N, noise_gains)):
+def estimates_block(speech, noise, tracked, a, sources):
+    atoms, tiny = tracked[:, : len(speech)], np.float32(1e-30)
+    for X, gains in ((speech, sources.speech_gains), (noise, sources.noise_gains)):
         np.maximum(X + np.einsum("jn,jf,jfn->fn", a, gains, atoms), tiny, out=X)
-    total = S + N
-    for X in (S, N):
-        X[:] = np.maximum(X / total, tiny) ** power[:, None]
+    total = speech + noise
+    for X in (speech, noise):
+        X[:] = np.maximum(X / total, tiny) ** sources.power[:, None]
 
 
-def shares_frame(S, N, tracked, a, speech_gains, noise_gains, power, tiny):
-    shares(S[:, None], N[:, None], tracked[:, :, None], a[:, None], speech_gains, noise_gains, power, tiny)
+def estimates_frame(speech, noise, tracked, a, sources):
+    estimates_block(speech[:, None], noise[:, None], tracked[:, :, None], a[:, None], sources)
 
 
 def singles(X):
@@ -78,18 +79,17 @@ def products(X, h, out):
     out[:] = singles(X) @ h
 
 
-def update_frame(
-    W, against, to_model, model, h, v, tracked, gains, folded, a, weights, n_bins, eps,
-    denominator, relaxation, tracked_penalty, least, most,
-):  # fmt: skip
-    W, R, H, num, den = singles(W), model[:, None], h[:, None].copy(), *np.empty((2, len(a), 1), h.dtype)
+def update_frame(layers, i, to_model, stack, tracked, n_bins, model_then_ratio, h, a):
+    W, q, H = singles(layers.atoms[i]), model_then_ratio[:, None], h[:, None].copy()
+    num, den = np.empty((2, len(a), 1), h.dtype)
     if to_model:
-        R += (W @ h)[:, None]
-    explain_block(v[:, None], R, tracked[:, :, None], gains, folded, a[:, None], weights, n_bins, eps, num, den)
-    opposed = (singles(against) * R).sum(axis=(0, 1))
-    relaxed_update(H, W.T @ R, denominator + opposed, relaxation, least, most)
+        q += (W @ h)[:, None]
+    ratio_block(stack[:, None], q, tracked[:, :, None], layers, i, a[:, None], n_bins, num, den)
+    m = layers.against_of[i]
+    opposed = singles(layers.against[m]).T @ model_then_ratio if m >= 0 else 0
+    relaxed_update(H, W.T @ q, layers.denominator[i] + opposed, layers.relaxation[i])
     h[:] = H[:, 0]
-    a *= num[:, 0] / (den[:, 0] + tracked_penalty)
+    a *= num[:, 0] / (den[:, 0] + layers.tracked_penalty[i])
 
 
 def average(bands, edges, x, out):
@@ -135,15 +135,15 @@ def minima_of_past(rows, now, spans, out):
 
 
 RUN_TIME = {
-    "nmfaudio.kernels.unfolded.block.explain_block": explain_block,
-    "nmfaudio.kernels.unfolded.block.relaxed_update": relaxed_update,
-    "nmfaudio.kernels.unfolded.block.shares": shares,
+    "nmfaudio.denoising.unfolded.stage.ratio_block": ratio_block,
+    "nmfaudio.denoising.unfolded.stage.relaxed_update": relaxed_update,
+    "nmfaudio.denoising.unfolded.stage.estimates_block": estimates_block,
     "nmfaudio.kernels.unfolded.frame.update_frame": update_frame,
     "nmfaudio.kernels.unfolded.frame.products": products,
-    "nmfaudio.kernels.unfolded.context.running_sums": running_sums,
-    "nmfaudio.kernels.unfolded.context.means_over": means_over,
-    "nmfaudio.kernels.unfolded.context.minima_over": minima_over,
-    "nmfaudio.kernels.unfolded.frame.shares_frame": shares_frame,
+    "nmfaudio.kernels.unfolded.frame.estimates_frame": estimates_frame,
+    "nmfaudio.denoising.unfolded.context.running_sums": running_sums,
+    "nmfaudio.denoising.unfolded.context.means_over": means_over,
+    "nmfaudio.denoising.unfolded.context.minima_over": minima_over,
     "nmfaudio.kernels.unfolded.frame_context.average": average,
     "nmfaudio.kernels.unfolded.frame_context.means_of_past": means_of_past,
     "nmfaudio.kernels.unfolded.frame_context.minima_of_past": minima_of_past,

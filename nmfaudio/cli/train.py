@@ -212,7 +212,7 @@ def _judge(
         try:
             # what was adapted may have been overwritten since
             known = base if base is not None and rival == args.adapt else Dictionary.load(rival)
-            pairs = pairs or mixtures(held_out["speech"], held_out["noise"], seed=args.seed)
+            pairs = pairs or mixtures(held_out["speech"], held_out["noise"], random_state=args.seed)
             found = compare(known, dictionary, pairs, dictionary.front_end.sr, names=names, each=each)
         except NmfaudioError as error:
             say(f"verdict: none: {error}")
@@ -255,16 +255,17 @@ def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
         n_atoms=args.atoms,
         n_taps=args.taps,
         window_s=args.window,
-        seed=args.seed,
+        random_state=args.seed,
     )
 
 
 def _sparse(
     args: argparse.Namespace, trained: "Corpora", held_out: "Corpora", front_end: "FrontEnd", each: "Map"
 ) -> "Dictionary":
-    from ..training.unfolded.build import build_sparse
+    from ..training.sparse import build_sparse
 
-    build = partial(build_sparse, trained["speech"], trained["noise"], front_end=front_end, seed=args.seed, each=each)
+    corpora = trained["speech"], trained["noise"]
+    build = partial(build_sparse, *corpora, front_end=front_end, random_state=args.seed, each=each)
     options = _tuned(args, build, held_out, each) if args.tune else {}
     with Progress("training", not args.quiet) as progress:
         return build(checkpoint=args.checkpoint, progress=progress, **options)
@@ -276,14 +277,14 @@ def _tuned(
     """Choose options on half of what is held out, which leaves the other half to judge the result on."""
     from ..display import tuningshow
     from ..training.comparison import mixtures
+    from ..training.sparse import LEAST_HEARD_S
     from ..training.tune import tune
-    from ..training.unfolded.build import LEAST_HEARD_S
 
     parts = {name: corpus.split(0.5, np.inf, args.seed) for name, corpus in held_out.items()}
     held_out.update({name: part[0] for name, part in parts.items()})
     speech, noise = (parts[name][1] for name in ("speech", "noise"))
     report = (lambda line: None) if args.quiet else say
-    pairs = mixtures(speech, noise, seed=args.seed)
+    pairs = mixtures(speech, noise, random_state=args.seed)
     found = tune(partial(build, most_s=LEAST_HEARD_S), pairs, speech.sr, each=each, report=report)
     picture = Path(args.output).with_suffix(".png")
     tuningshow(found)[0].figure.savefig(picture, dpi=120)
@@ -299,7 +300,8 @@ def _unfolded(
     from ..denoising.unfolded.decomposition import stages_of
     from ..dictionary import Dictionary
     from ..training.unfolded.build import build_unfolded, mixers
-    from ..training.unfolded.gradient import Objective, coarse_matmul
+    from ..training.unfolded.gradient import coarse_matmul
+    from ..training.unfolded.loss import Objective
     from ..training.unfolded.presets import PRESETS
     from ..training.unfolded.stage import Schedule
 
@@ -333,7 +335,7 @@ def _unfolded(
             objective=Objective(),
             first_stages=stages_of(Dictionary.load(args.first))[:1] if args.first else [],
             start=stages_of(Dictionary.load(args.start)) if args.start else [],
-            seed=args.seed,
+            random_state=args.seed,
             checkpoint=args.checkpoint,
             report=report,
             **({"matmul": coarse_matmul()} if args.bf16 else {}),

@@ -41,7 +41,7 @@ def compile_all() -> str | None:
     from ..denoising.denoiser import Denoiser
     from ..denoising.noise_profile import noise_profile
     from ..denoising.streaming import StreamingDenoiser
-    from ..kernels.unfolded.block import explain_block
+    from ..kernels.unfolded.block import ratio_block
 
     y = np.random.default_rng(0).standard_normal(10_000).astype(np.float32)
     for name in available():
@@ -50,6 +50,4 @@ def compile_all() -> str | None:
         noise_profile(y, SR, denoiser.dictionary)
         with suppress(NmfaudioError):  # not all are for streams
             StreamingDenoiser(denoiser.dictionary, sr=SR)
-    return getattr(
-        getattr(explain_block, "stats", None), "cache_path", None
-    )  # a plain function under NUMBA_DISABLE_JIT
+    return getattr(getattr(ratio_block, "stats", None), "cache_path", None)  # a plain function under NUMBA_DISABLE_JIT

@@ -7,7 +7,8 @@ import numpy as np
 
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
-from .unfolded.decomposition import UnfoldedDecomposition, activations, contributions
+from .unfolded.decomposition import UnfoldedDecomposition
+from .unfolded.updates import activations, contributions
 
 _FRAMES = 512
 _TINY = np.float32(1e-20)
@@ -81,17 +82,19 @@ def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, 
         before = copy(decomposition)
         before.stages = decomposition.stages[:-1]
         mask = before(V)
-    stack, tracked = stage.context.stack(V, mask)
-    P, n_bins = stage.P, V.shape[0]
-    found = {source: _silent(P[source], V.shape[1]) for source in ("speech", "noise")}
+    stack, tracked = stage.context.stack_rows(V, mask)
+    weights, n_bins = stage.weights, V.shape[0]
+    atoms = {"speech": weights.speech, "noise": weights.noise}
+    gains = {"speech": weights.speech_gains, "noise": weights.noise_gains}
+    found = {source: _silent(W, V.shape[1]) for source, W in atoms.items()}
     for start in range(0, V.shape[1], _FRAMES):
         frames = slice(start, start + _FRAMES)
-        h, a, _ = activations(P, stage.order, stack[frames], tracked[frames])
-        S, N = contributions(P, h, a, tracked[frames])
+        h, a, _ = activations(weights, stage.order, stack[frames], tracked[frames])
+        S, N = contributions(weights, h, a, tracked[frames])
         R = V[:, frames].T / (S + N)
         for source, usage in found.items():
-            usage.parts[:, frames] = (h * (R @ P[source])).T
-            spectra = tracked[frames, :, :n_bins] * P[f"{source}_gains"]
+            usage.parts[:, frames] = (h * (R @ atoms[source])).T
+            spectra = tracked[frames, :, :n_bins] * gains[source]
             usage.adaptive[frames] = np.einsum("nj,njf,nf->n", a, spectra, R, optimize=True)
     return found
 

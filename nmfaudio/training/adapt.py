@@ -18,7 +18,7 @@ _VOICE_ATOMS = 64  # measured: 128 bring half as much
 _VOICE_HEARD_S = 600.0  # a minute is heard ten times
 
 
-def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, seed: int = 0) -> Dictionary:
+def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, random_state: int = 0) -> Dictionary:
     """Fit a dictionary to what there is of the user's sound, in the way that helps its kind most.
 
     A sparse dictionary takes over the voice (:func:`with_voice`) and carries a profile of the noise
@@ -30,7 +30,7 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, s
     dictionary : Dictionary
     speech, noise : Corpus or None
         At least one of the two.
-    seed : int
+    random_state : int
         Of all that is drawn.
 
     Returns
@@ -45,20 +45,20 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, s
     decomposition_for(dictionary)  # refuses what does not denoise
     fitted = dictionary
     if dictionary.kind == "sparse" and speech is not None:
-        fitted = with_voice(fitted, speech, seed)
+        fitted = with_voice(fitted, speech, random_state)
     elif speech is not None and noise is not None:
-        fitted = trained_on(fitted, speech, noise, seed)
+        fitted = trained_on(fitted, speech, noise, random_state)
     elif noise is None:
         raise NmfaudioError(f"dictionary {dictionary.name!r} learns from mixtures: give --noise beside --speech")
     if noise is not None and (dictionary.kind == "sparse" or speech is None):
-        fitted = with_noise(fitted, noise, seed)
+        fitted = with_noise(fitted, noise, random_state)
     story = {"adapted_from": dictionary.name, "sha256_of_it": dictionary.sha256}
     if "note" in dictionary.record:
         story["note_of_it"] = dictionary.record["note"]
     return replace(fitted, record=story)
 
 
-def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int = 0) -> Dictionary:
+def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_state: int = 0) -> Dictionary:
     """Unfolded dictionary whose last stage was trained a little more, on mixtures of the user's voice and noise.
 
     Parameters
@@ -67,7 +67,7 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int 
         Of kind "unfolded".
     speech, noise : Corpus
         A minute of each is enough.
-    seed : int
+    random_state : int
         Of what is drawn.
 
     Returns
@@ -76,11 +76,11 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, seed: int 
     """
     from .unfolded.build import mixers, retrain_unfolded
 
-    mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, seed)
-    return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, seed=seed)
+    mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, random_state)
+    return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, random_state=random_state)
 
 
-def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Dictionary:
+def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) -> Dictionary:
     """Sparse dictionary whose speech atoms are those of one voice, in its room and through its microphone.
 
     Atoms of one voice fit it more closely than those of all voices fit anyone, and explain less of the noise. They
@@ -92,7 +92,7 @@ def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Diction
         Of kind "sparse".
     speech : Corpus
         The voice, as clean as can be had; a minute is enough.
-    seed : int
+    random_state : int
         Of what is drawn.
 
     Returns
@@ -104,12 +104,12 @@ def with_voice(dictionary: Dictionary, speech: Corpus, seed: int = 0) -> Diction
 
     if dictionary.kind != "sparse":
         raise NmfaudioError(f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not sparse")
-    batches = corpus_batches(speech, dictionary.front_end, seed, max(speech.hours * 3600, _VOICE_HEARD_S))
-    atoms = train_atoms("speech", batches, _VOICE_ATOMS, rng=np.random.default_rng(seed))
+    batches = corpus_batches(speech, dictionary.front_end, random_state, max(speech.hours * 3600, _VOICE_HEARD_S))
+    atoms = train_atoms("speech", batches, _VOICE_ATOMS, rng=np.random.default_rng(random_state))
     return replace(dictionary, arrays={**dictionary.arrays, "speech": atoms})
 
 
-def with_noise(dictionary: Dictionary, noise: Corpus, seed: int = 0) -> Dictionary:
+def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> Dictionary:
     """Dictionary that carries a profile of a noise: it denoises as if it were told ``noise=`` each time.
 
     Parameters
@@ -118,7 +118,7 @@ def with_noise(dictionary: Dictionary, noise: Corpus, seed: int = 0) -> Dictiona
         Any that denoises.
     noise : Corpus
         The noise alone; pieces of up to a minute in all are heard, drawn at random, each brought to one level.
-    seed : int
+    random_state : int
         Of what is drawn.
 
     Returns
@@ -132,7 +132,7 @@ def with_noise(dictionary: Dictionary, noise: Corpus, seed: int = 0) -> Dictiona
     """
     heard: list[np.ndarray] = []
     left = int(LONGEST_S * noise.sr)
-    for piece in noise.pieces(np.random.default_rng(seed)):
+    for piece in noise.pieces(np.random.default_rng(random_state)):
         y = piece.read(noise.sr)[:left]
         level = np.sqrt(np.mean(y**2)) if len(y) else 0.0
         if level > 0:

@@ -1,6 +1,7 @@
 """State of a training on disk, so that it goes on where it was killed."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ class Checkpoint:
     path : Path
         File to keep them in.
     settings : dict
-        What the training depends on; JSON. A file of a training with others is refused.
+        Settings that the training depends on, plain JSON. A file of a training with others is refused.
 
     Raises
     ------
@@ -28,19 +29,19 @@ class Checkpoint:
         If the file is of another training, or no checkpoint.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]):
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path, self._settings = path, json.loads(json.dumps(settings))
         self._groups: dict[str, Arrays] = {}
         if path.exists():
             self._read(path)
 
     def load(self, group: str) -> Arrays | None:
-        """Arrays of a group, if there are any."""
+        """Return the arrays of a group, or None if the file has none of that name."""
         return self._groups.get(group)
 
-    def save(self, group: str, arrays: Arrays) -> None:
-        """Replace a group; the file is written whole or stays as it was."""
-        self._groups[group] = arrays
+    def save(self, groups: Mapping[str, Arrays]) -> None:
+        """Replace some groups; the file is written whole or stays as it was."""
+        self._groups.update(groups)
         named = {f"{name}/{key}": array for name, part in self._groups.items() for key, array in part.items()}
         with replacing(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, settings=np.array(json.dumps(self._settings)), **named)  # type: ignore[arg-type]

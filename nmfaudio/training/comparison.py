@@ -22,7 +22,7 @@ _SNR_DB = (0.0, 5.0, 10.0)
 _SURE = 2.0  # standard errors that a difference must exceed
 
 
-def mixtures(speech: Corpus, noise: Corpus, n: int = 18, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mix speech and noise of 5 s at 0, 5 and 10 dB by turns.
 
     Parameters
@@ -31,7 +31,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, seed: int = 0) -> list[
         Of one rate; short recordings are looped.
     n : int
         How many mixtures.
-    seed : int
+    random_state : int
         Chooses the pieces.
 
     Returns
@@ -44,7 +44,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, seed: int = 0) -> list[
     NmfaudioError
         If there is nothing but silence in one of the two.
     """
-    rng = np.random.default_rng([seed, 5])
+    rng = np.random.default_rng([random_state, 5])
     n_samples = int(_SECONDS * speech.sr)
     made = []
     voices, noises = (_sounding(corpus, rng, n) for corpus in (speech, noise))

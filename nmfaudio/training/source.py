@@ -19,7 +19,7 @@ def train_dictionary(
     n_taps: int = 1,
     penalty: float = 1.0,
     window_s: float = 0.064,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> Dictionary:
     """Train a dictionary of one source for `nmfaudio.separation.Separator`.
 
@@ -31,7 +31,7 @@ def train_dictionary(
         The source alone; each is brought to one level. Their spectrograms are kept in memory.
     sr : int
         Sampling rate in Hz.
-    n_atoms, n_taps, penalty, seed
+    n_atoms, n_taps, penalty, random_state
         As for `train_source`.
     window_s : float
         Seconds in a frame; frames overlap by three quarters.
@@ -56,7 +56,7 @@ def train_dictionary(
     n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
     front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
     spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
-    atoms = train_source(spectrograms, n_atoms=n_atoms, n_taps=n_taps, penalty=penalty, seed=seed)
+    atoms = train_source(spectrograms, n_atoms=n_atoms, n_taps=n_taps, penalty=penalty, random_state=random_state)
     return Dictionary("sources", {name: atoms}, front_end)
 
 
@@ -67,7 +67,7 @@ def train_source(
     n_taps: int = 1,
     penalty: float = 1.0,
     n_iter: int = 60,
-    seed: int = 0,
+    random_state: int = 0,
 ) -> np.ndarray:
     """Train the atoms of a source, which may last several frames, all at once.
 
@@ -83,7 +83,7 @@ def train_source(
         L1 penalty of the activations.
     n_iter : int
         Largest number of iterations.
-    seed : int
+    random_state : int
         Chooses the patches that the atoms start from.
 
     Returns
@@ -109,7 +109,7 @@ def train_source(
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")
     V = np.concatenate(levelled, axis=1)[None]
-    W = spatial_nmf(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=seed).W
+    W = spatial_nmf(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=random_state).W
     spectra = W.sum(axis=1)
     W = W[..., np.argsort(np.arange(len(W)) @ spectra / spectra.sum(axis=0))]
     return np.ascontiguousarray(W[:, 0] if n_taps == 1 else W)

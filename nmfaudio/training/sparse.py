@@ -6,17 +6,22 @@ order of the blocks, in double precision, so that the atoms do not depend on who
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..compute.processes import Map
+from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..nmf.sparse_nmf import random_atoms
+from ..spectra.front_end import FrontEnd
 from .checkpoint import Checkpoint
+from .data.corpus import Corpus
+from .data.corpus_blocks import corpus_batches
 
 Block = np.ndarray | Callable[[], Sequence[np.ndarray]]
 """Compressed magnitude (F, N), or a function that makes some of them where it is called."""
@@ -26,6 +31,7 @@ Batch = Block | Sequence[Block]
 
 Progress = Callable[[str, int, float], None]
 
+LEAST_HEARD_S = 1800.0
 _QUIETEST = 0.05  # of the mean level of a recording; frames below it are passed over
 _START_BLOCKS = 8  # that the first atoms are drawn from
 
@@ -37,7 +43,7 @@ def train_sparse(
     n_speech: int = 128,
     n_noise: int = 64,
     penalty: float = 0.3,
-    seed: int = 0,
+    random_state: int = 0,
     n_iter: int = 15,
     memory: float = 0.8,
     each: Map = map,
@@ -62,7 +68,7 @@ def train_sparse(
         Number of atoms.
     penalty : float
         L1 penalty of the activations.
-    seed : int
+    random_state : int
         Chooses the frames that the atoms start from.
     n_iter : int
         Updates of the activations in a batch.
@@ -102,9 +108,72 @@ def train_sparse(
         "checkpoint": checkpoint,
         "progress": progress,
     }
-    atoms = train_atoms("speech", speech, n_speech, rng=np.random.default_rng([seed, 0]), **options)
-    others = train_atoms("noise", noise, n_noise, atoms, rng=np.random.default_rng([seed, 1]), **options)
+    atoms = train_atoms("speech", speech, n_speech, rng=np.random.default_rng([random_state, 0]), **options)
+    others = train_atoms("noise", noise, n_noise, atoms, rng=np.random.default_rng([random_state, 1]), **options)
     return {"speech": atoms, "noise": others}
+
+
+def build_sparse(
+    speech: Corpus,
+    noise: Corpus,
+    *,
+    front_end: FrontEnd,
+    random_state: int = 0,
+    most_s: float = np.inf,
+    each: Map = map,
+    checkpoint: Path | None = None,
+    progress: Callable[[float], None] = lambda part: None,
+    **options: Any,
+) -> Dictionary:
+    """Train a sparse dictionary on all of two corpora.
+
+    Parameters
+    ----------
+    speech, noise : Corpus
+    front_end : FrontEnd
+    random_state : int
+    most_s : float
+        Largest part of a corpus that is used, in seconds; a corpus of less than half an hour is used several times.
+    each : callable
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it computes blocks of the corpora.
+    checkpoint : Path, optional
+        File that the state is written to, and read from if it exists.
+    progress : callable
+        Called with the share of the work that is done, from 0 to 1.
+    **options
+        Options of :func:`train_sparse`.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "sparse", with an empty record.
+    """
+    heard_s = {
+        name: min(max(c.hours * 3600, LEAST_HEARD_S), most_s) for name, c in (("speech", speech), ("noise", noise))
+    }
+    total_s = sum(heard_s.values())
+
+    def show(name: str, frames: int, objective: float) -> None:
+        done_s = min(frames * front_end.hop_s, heard_s[name]) + (heard_s["speech"] if name == "noise" else 0)
+        progress(done_s / total_s)
+
+    settings = {
+        "random_state": random_state,
+        "front_end": asdict(front_end),
+        "speech": [len(speech.files), speech.hours, heard_s["speech"]],
+        "noise": [len(noise.files), noise.hours, heard_s["noise"]],
+        **options,
+    }
+    arrays = train_sparse(
+        corpus_batches(speech, front_end, random_state, heard_s["speech"]),
+        corpus_batches(noise, front_end, random_state + 1, heard_s["noise"]),
+        random_state=random_state,
+        each=each,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+        progress=show,
+        **options,
+    )
+    return Dictionary("sparse", arrays, front_end, {"mask_power": 1.6})  # measured best on development mixtures
 
 
 def train_atoms(
@@ -150,7 +219,7 @@ def train_atoms(
             state.update(Q, h, penalty, memory)
         state.n_batches, state.n_frames = np.array(number + 1), state.n_frames + frames
         if checkpoint is not None:
-            checkpoint.save(name, vars(state).copy())
+            checkpoint.save({name: vars(state).copy()})
         if progress is not None:
             progress(name, int(state.n_frames), objective / max(frames, 1))
     if state is None:

@@ -17,7 +17,7 @@ from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
-from nmfaudio.training.unfolded.build import build_sparse
+from nmfaudio.training.sparse import build_sparse
 
 FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
 SMALL = {"n_speech": 6, "n_noise": 4}
@@ -28,7 +28,7 @@ SHIPPED = Dictionary("sparse", {"speech": np.eye(33, 8), "noise": np.eye(33)[:, 
 def short(monkeypatch):
     """Trainings of seconds, at a low rate."""
     monkeypatch.setattr("nmfaudio.dictionary.FrontEnd", partial(FrontEnd, sr=2000, n_bins=33))
-    monkeypatch.setattr("nmfaudio.training.unfolded.build.LEAST_HEARD_S", 10.0)
+    monkeypatch.setattr("nmfaudio.training.sparse.LEAST_HEARD_S", 10.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_UPDATE_S", 2.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_BLOCK_S", 1.0)
 
@@ -120,8 +120,8 @@ def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_pat
     assert all(part > calls[-1] for part in resumed)  # nothing is done twice
     for name in wanted.arrays:
         np.testing.assert_array_equal(found.arrays[name], wanted.arrays[name])
-    with pytest.raises(NmfaudioError, match="another training .seed 0, not 1"):
-        train(checkpoint=checkpoint, seed=1)
+    with pytest.raises(NmfaudioError, match="another training .random_state 0, not 1"):
+        train(checkpoint=checkpoint, random_state=1)
     checkpoint.write_bytes(b"precious")
     with pytest.raises(NmfaudioError, match="not a checkpoint"):
         train(checkpoint=checkpoint)

@@ -31,7 +31,7 @@ def test_kernels_are_compiled_and_their_place_is_named(shipped, capsys):
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("compiled, or found compiled, in ")
     if COMPILES:
-        assert list(Path(second.removeprefix("kept in ")).glob("block.explain_block-*.nbc"))
+        assert list(Path(second.removeprefix("kept in ")).glob("block.ratio_block-*.nbc"))
     else:
         assert second.startswith("kept nowhere")
 
@@ -53,9 +53,9 @@ def test_denoise_works_where_neither_package_nor_home_can_be_written(tmp_path):
     code = """if True:
         import sys
         from nmfaudio.cli.denoise import main
-        from nmfaudio.kernels.unfolded.gradient import explain
+        from nmfaudio.kernels.unfolded.gradient import ratio_forward
         status = main(["in.wav", "out.wav", "-d", "d.npz"])
-        print(getattr(getattr(explain, "stats", None), "cache_path", None))
+        print(getattr(getattr(ratio_forward, "stats", None), "cache_path", None))
         sys.exit(status)
     """
     env = {name: value for name, value in os.environ.items() if name == "NUMBA_DISABLE_JIT"}

@@ -18,24 +18,22 @@ def explain(V, model, tracked, gains, a, weights, n_bins, eps):
     return R, Q, np.einsum("nd,njd->nj", Q, A), np.einsum("d,njd->nj", weights, A)
 
 
-def update(P, layer, stack, tracked, h, a, eps):
-    W, c = P[f"atoms{layer}"], P[f"weights{layer}"]
-    n_bins = P["speech"].shape[0]
-    _, Q, num, den = explain(stack, h @ W.T, tracked, P[f"gains{layer}"], a, c, n_bins, eps)
-    against = P.get(f"against{layer}", np.zeros_like(W))
-    ratio = (Q @ W) / (c @ W + P[f"penalty{layer}"] + Q @ against)
-    return h * ratio ** P[f"relaxation{layer}"], a * num / (den + P[f"tracked_penalty{layer}"])
+def update(weights, layer, stack, tracked, h, a, eps):
+    W, c, penalty, relaxation, gains, tracked_penalty, against = weights.layers[layer]
+    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.speech), eps)
+    ratio = (Q @ W) / (c @ W + penalty + (0 if against is None else Q @ against))
+    return h * ratio**relaxation, a * num / (den + tracked_penalty)
 
 
-def estimates(P, order, stack, tracked, eps):
-    h = np.tile(P["start"], (len(stack), 1))
-    a = np.tile(P["tracked_start"], (len(stack), 1))
+def estimates(weights, order, stack, tracked, eps):
+    h = np.tile(weights.start, (len(stack), 1))
+    a = np.tile(weights.tracked_start, (len(stack), 1))
     for layer in order:
-        h, a = update(P, layer, stack, tracked, h, a, eps)
-    atoms = tracked[:, :, : P["speech"].shape[0]]
-    S = h @ P["speech"].T + np.einsum("nj,jf,njf->nf", a, P["speech_gains"], atoms)
-    N = h @ P["noise"].T + np.einsum("nj,jf,njf->nf", a, P["noise_gains"], atoms)
-    return (S / (S + N)) ** P["power"], (N / (S + N)) ** P["power"]
+        h, a = update(weights, layer, stack, tracked, h, a, eps)
+    atoms = tracked[:, :, : len(weights.speech)]
+    S = h @ weights.speech.T + np.einsum("nj,jf,njf->nf", a, weights.speech_gains, atoms)
+    N = h @ weights.noise.T + np.einsum("nj,jf,njf->nf", a, weights.noise_gains, atoms)
+    return (S / (S + N)) ** weights.power, (N / (S + N)) ** weights.power
 
 
 def stack(context, V, mask=None):

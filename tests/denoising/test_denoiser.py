@@ -16,7 +16,7 @@ from nmfaudio import Denoiser, NmfaudioError, StreamingDenoiser
 from nmfaudio.denoising.decomposition import decomposition_for
 from nmfaudio.denoising.gain import GainRule, power_mask
 from nmfaudio.dictionary import Dictionary, available
-from nmfaudio.kernels.unfolded.frame import explain_frame
+from nmfaudio.kernels.unfolded.frame import decompose_frame
 from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.front_end import FrontEnd
 
@@ -292,7 +292,7 @@ def arrays_size():
 
 def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
     stream = StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=2, noise=PROFILE)
-    compiled = len(getattr(explain_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
+    compiled = len(getattr(decompose_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
     y = noise(800, 2)
     tracemalloc.start()
     try:
@@ -304,7 +304,7 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
         assert arrays_size() - before < 1_000  # what was heard since takes 51 kB
     finally:
         tracemalloc.stop()
-    assert len(getattr(explain_frame, "signatures", ())) == compiled
+    assert len(getattr(decompose_frame, "signatures", ())) == compiled
 
 
 @pytest.mark.parametrize(

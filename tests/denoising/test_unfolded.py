@@ -1,18 +1,24 @@
 import numpy as np
 import pytest
 import reference_unfolded as reference
-from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_arrays, random_dictionary
+from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_dictionary, random_weights
 
 from nmfaudio.denoising.unfolded.context import Context, band_matrix
-from nmfaudio.denoising.unfolded.decomposition import EPS, Stage, UnfoldedDecomposition, activations, estimates
+from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
+from nmfaudio.denoising.unfolded.stage import Stage
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream
+from nmfaudio.denoising.unfolded.updates import activations, estimates
+from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
+from nmfaudio.kernels.unfolded.limits import EPS
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.data.frame_pool import Example
-from nmfaudio.training.unfolded.gradient import Adam, Objective, loss_and_gradient
+from nmfaudio.training.unfolded.adam import Adam
+from nmfaudio.training.unfolded.gradient import loss_and_gradient
+from nmfaudio.training.unfolded.loss import Objective
 
 ORDER = [0, 0, 1]
 
@@ -24,16 +30,16 @@ def example(context, n=9, seed=0, dtype=np.float32):
     return Example(*(rng.random(shape).astype(dtype) for shape in shapes))
 
 
-def as_double(P):
-    return {name: array.astype(float) for name, array in P.items()}
+def as_double(weights):
+    return weights.map(lambda array: array.astype(float))
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_updates_and_estimates_are_those_of_the_formulas(context):
-    P, batch = random_arrays(context), example(context)
-    h, a, traces = activations(P, ORDER, batch.stack, batch.tracked)
-    S, N = estimates(P, h, a, batch.tracked)
-    S_ref, N_ref = reference.estimates(as_double(P), ORDER, batch.stack, batch.tracked, float(EPS))
+    weights, batch = random_weights(context), example(context)
+    h, a, traces = activations(weights, ORDER, batch.stack, batch.tracked)
+    S, N = estimates(weights, h, a, batch.tracked)
+    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, batch.stack, batch.tracked, float(EPS))
     assert S.dtype == np.float32 and len(traces) == len(ORDER)
     np.testing.assert_allclose(S, S_ref, rtol=2e-4)
     np.testing.assert_allclose(N, N_ref, rtol=2e-4)
@@ -42,48 +48,46 @@ def test_updates_and_estimates_are_those_of_the_formulas(context):
 def test_an_update_lowers_the_weighted_divergence_it_descends_from():
     """With no penalty and no relaxation the update is Lee and Seung's, whose objective never rises."""
     context = LOOKING_AHEAD[0]
-    P, batch = as_double(random_arrays(context)), example(context, dtype=np.float64)
-    for name in P:
-        if "penalty" in name:
-            P[name][:] = 0
-        if "relaxation" in name:
-            P[name][:] = 1
+    weights, batch = as_double(random_weights(context)), example(context, dtype=np.float64)
+    layer = weights.layers[0]
+    layer.penalty[:] = layer.tracked_penalty[:] = 0
+    layer.relaxation[:] = 1
     V, losses = batch.stack, []
-    h, a = np.tile(P["start"], (len(V), 1)), np.tile(P["tracked_start"], (len(V), 1))
+    h, a = np.tile(weights.start, (len(V), 1)), np.tile(weights.tracked_start, (len(V), 1))
     for _ in range(15):
-        A = P["gains0"] * reference.rows_of(batch.tracked, V.shape[1], N_BINS)
-        L = h @ P["atoms0"].T + np.einsum("nj,njd->nd", a, A) + float(EPS)
-        losses.append(np.sum(P["weights0"] * (V * np.log(V / L) - V + L)))
-        h, a = reference.update(P, 0, V, batch.tracked, h, a, float(EPS))
+        A = layer.gains * reference.rows_of(batch.tracked, V.shape[1], N_BINS)
+        L = h @ layer.atoms.T + np.einsum("nj,njd->nd", a, A) + float(EPS)
+        losses.append(np.sum(layer.weights * (V * np.log(V / L) - V + L)))
+        h, a = reference.update(weights, 0, V, batch.tracked, h, a, float(EPS))
     assert np.all(np.diff(losses) <= 1e-9 * losses[0])
 
 
 @pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
 def test_gradient_is_the_slope_of_the_loss(context):
-    P = as_double(random_arrays(context))
+    arrays = as_double(random_weights(context)).arrays()
     batch, objective = example(context, dtype=np.float64), Objective()
-    _, gradient = loss_and_gradient(P, ORDER, batch, objective)
+    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), ORDER, batch, objective)
     rng = np.random.default_rng(1)
-    for name, array in P.items():
+    for name, array in arrays.items():
         direction = rng.standard_normal(array.shape)
         step = 1e-6 * direction
         losses = []
         for sign in (1, -1):
-            moved = {**P, name: array + sign * step}
+            moved = Weights.from_arrays({**arrays, name: array + sign * step})
             losses.append(loss_and_gradient(moved, ORDER, batch, objective)[0])
         slope = (losses[0] - losses[1]) / 2e-6
-        assert slope == pytest.approx(np.sum(gradient[name] * direction), rel=1e-4, abs=1e-9), name
+        assert slope == pytest.approx(np.sum(gradient.arrays()[name] * direction), rel=1e-4, abs=1e-9), name
 
 
 def test_adam_is_the_published_one_and_keeps_weights_positive():
     rng = np.random.default_rng(0)
-    P = {"w": rng.random(5).astype(np.float32) + 0.1}
-    start, optimiser = P["w"].astype(float), Adam(P)
+    arrays = {"w": rng.random(5).astype(np.float32) + 0.1}
+    start, optimiser = arrays["w"].astype(float), Adam(arrays)
     gradients = rng.standard_normal((4, 5))
     for gradient in gradients:
-        optimiser.step(P, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
-    np.testing.assert_allclose(P["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
-    assert (P["w"] > 0).all()
+        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
+    np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
+    assert (arrays["w"] > 0).all()
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
@@ -91,7 +95,7 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
     rng = np.random.default_rng(0)
     V = (rng.random((N_BINS, 30)) + 0.01).astype(np.float32)
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
-    got, want = context.stack(V, mask), reference.stack(context, V, mask)
+    got, want = context.stack_rows(V, mask), reference.stack(context, V, mask)
     for x, y in zip(got, want, strict=True):
         np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7 if context.periodic else 0)  # shares of nothing
 
@@ -103,8 +107,8 @@ def test_stack_of_a_frame_depends_on_its_neighbourhood_alone(context):
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
     t = 20
     near = slice(t - context.past, t + context.future + 1)
-    whole = context.stack(V, mask)
-    piece = context.stack(V[:, near], None if mask is None else mask[:, near])
+    whole = context.stack_rows(V, mask)
+    piece = context.stack_rows(V[:, near], None if mask is None else mask[:, near])
     for x, y in zip(whole, piece, strict=True):
         np.testing.assert_allclose(x[t], y[context.past], rtol=1e-5)
 
@@ -142,24 +146,22 @@ def test_bands_are_averages_and_none_is_empty():
     assert (np.diff(B @ np.arange(257)) > 0).all()
 
 
-def test_estimates_do_not_depend_on_how_many_frames_are_done_at_once(monkeypatch):
+def test_the_mask_does_not_depend_on_how_many_frames_are_done_at_once(monkeypatch):
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
     V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
     whole = decomposition(V)
-    monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition._BLOCK", 7)
-    for x, y in zip(whole, decomposition(V), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-4)
+    monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 7)
+    np.testing.assert_allclose(decomposition(V), whole, rtol=1e-4)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
-def test_estimates_do_not_depend_on_the_number_of_cores(n_threads, monkeypatch):
+def test_the_mask_does_not_depend_on_the_number_of_cores(n_threads, monkeypatch):
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
     V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
     whole = decomposition(V)
-    monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition._BLOCK", 16)
+    monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 16)
     monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition.n_cores", lambda: n_threads)
-    for x, y in zip(whole, decomposition(V), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-4)
+    np.testing.assert_allclose(decomposition(V), whole, rtol=1e-4)
 
 
 def test_mask_of_some_frames_is_that_of_the_whole():
@@ -175,19 +177,18 @@ def test_mask_of_some_frames_is_that_of_the_whole():
 def test_running_a_stage_gives_the_numbers_that_training_sees():
     order = [0, 0, 2, 1]
     for context in (*LOOKING_AHEAD, *CAUSAL):
-        P, V = random_arrays(context, n_layers=3), np.random.default_rng(0).random((N_BINS, 20)).astype(np.float32)
+        weights, V = random_weights(context, n_layers=3), np.random.default_rng(0).random((N_BINS, 20), np.float32)
         mask = V / 2 if context.needs_mask else None
-        stack, tracked = context.stack(V, mask)
-        h, a, _ = activations(P, order, stack, tracked)
-        for x, y in zip(Stage(P, order, context)(V, mask), estimates(P, h, a, tracked), strict=True):
-            np.testing.assert_allclose(x, y.T, rtol=5e-5)
+        stack, tracked = context.stack_rows(V, mask)
+        h, a, _ = activations(weights, order, stack, tracked)
+        S, N = estimates(weights, h, a, tracked)
+        np.testing.assert_allclose(Stage(weights, order, context)(V, mask), (S / (S + N)).T, rtol=5e-5)
 
 
-def test_silent_frames_give_finite_estimates():
+def test_silent_frames_give_a_finite_mask():
     V = np.zeros((N_BINS, 20), np.float32)
     V[:, 10] = 1
-    for x in UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))(V):
-        assert np.isfinite(x).all()
+    assert np.isfinite(UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))(V)).all()
 
 
 def test_stream_of_frames_gives_the_numbers_of_the_whole():
@@ -208,7 +209,7 @@ def test_context_of_one_frame_is_that_of_the_whole(stage, level):
     V = np.float32(level) * rng.random((N_BINS, 30)).astype(np.float32)
     V[:, :3] = V[2, 5:8] = 0
     mask = rng.integers(0, 3, V.shape).astype(np.float32) / 2 if stage else None
-    whole = context.stack(V, mask)
+    whole = context.stack_rows(V, mask)
     stream = ContextStream(context)
     for t in range(30):
         frame = stream.push(V[:, t]) if mask is None else stream.push(V[:, t], mask[:, t])
@@ -228,8 +229,7 @@ def test_dictionary_file_keeps_stages_and_contexts(tmp_path):
     dictionary.save(tmp_path / "d.npz")
     V = np.random.default_rng(0).random((N_BINS, 12)).astype(np.float32)
     loaded = UnfoldedDecomposition(Dictionary.load(tmp_path / "d.npz"))
-    for x, y in zip(UnfoldedDecomposition(dictionary)(V), loaded(V), strict=True):
-        np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(UnfoldedDecomposition(dictionary)(V), loaded(V))
     assert isinstance(loaded.stages[0], Stage) and loaded.stages[1].context == CAUSAL[1]
     assert isinstance(loaded.stages[0].context, Context)
     assert isinstance(Dictionary.load(tmp_path / "d.npz").front_end, FrontEnd)

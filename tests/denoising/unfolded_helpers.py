@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.denoising.unfolded.weights import Weights, named_arrays
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.spectra.front_end import FrontEnd
 
@@ -36,7 +37,7 @@ CAUSAL = (
 )
 
 
-def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
+def random_weights(context, n_atoms=5, n_layers=2, seed=0):
     rng = np.random.default_rng(seed)
     D, J, F = context.n_rows, context.n_tracked, context.n_bins
     shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
@@ -46,16 +47,12 @@ def random_arrays(context, n_atoms=5, n_layers=2, seed=0):
         shapes |= {f"relaxation{i}": (n_atoms,)}
         shapes |= {f"gains{i}": (J, D), f"tracked_penalty{i}": (J,)}
         shapes |= {f"against{i}": (D, n_atoms)} if i > 0 else {}  # a layer without it, and others with it
-    return {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
+    return Weights.from_arrays({name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()})
 
 
 def random_dictionary(contexts, front_end=None, n_atoms=5):
     """A dictionary that separates nothing but runs through every path; by default for 500 Hz in 9 bins."""
     front_end = front_end or FrontEnd(sr=500, window_s=0.032, hop_s=0.016, n_bins=N_BINS, exponent=0.6)
-    arrays = {
-        f"{i}/{name}": array
-        for i, c in enumerate(contexts)
-        for name, array in random_arrays(c, n_atoms, 3, seed=i).items()
-    }
+    arrays = named_arrays([random_weights(c, n_atoms, 3, seed=i) for i, c in enumerate(contexts)])
     stages = [{"order": [0, 2, 1], "context": asdict(c)} for c in contexts]
     return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})

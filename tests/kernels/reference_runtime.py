@@ -40,7 +40,7 @@ def update(
     return h * factor, a * (A @ q) / (A @ weights + tracked_penalty)
 
 
-def shares(S, N, tracked, a, speech_gains, noise_gains, power):
+def estimates(S, N, tracked, a, speech_gains, noise_gains, power):
     atoms = tracked[:, : len(S)]
     S = S + np.einsum("jt,jf,jft->ft", a, speech_gains, atoms)
     N = N + np.einsum("jt,jf,jft->ft", a, noise_gains, atoms)

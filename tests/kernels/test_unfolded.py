@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import reference_runtime as reference
 
+from nmfaudio.denoising.unfolded.weights import Layers, Sources
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.nmf.extrapolation import extrapolate
 from nmfaudio.kernels.unfolded.bfloat16 import halved
-from nmfaudio.kernels.unfolded.block import explain_block, relaxed_update, shares
+from nmfaudio.kernels.unfolded.block import estimates_block, ratio_block, relaxed_update
 from nmfaudio.kernels.unfolded.clean_odds import raise_odds
 from nmfaudio.kernels.unfolded.context import (
     means_of_past,
@@ -17,11 +18,11 @@ from nmfaudio.kernels.unfolded.context import (
     minima_over,
     running_sums,
 )
-from nmfaudio.kernels.unfolded.frame import products, shares_frame, update_frame
+from nmfaudio.kernels.unfolded.frame import estimates_frame, products, update_frame
+from nmfaudio.kernels.unfolded.limits import EPS, LEAST, MOST
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 SPANS = np.array([(-3, -1), (0, 0), (-2, 4), (1, 6), (-1, -1)])
-LEAST, MOST = np.float32(1e-8), 18.0
 
 
 def single(function, values):
@@ -121,19 +122,29 @@ def wanted(p, n_bins, eps, t, against=None):
     q = {name: p[name].astype(float) for name in names}
     return reference.update(
         q["W"], q["h"][:, t], q["v"][:, t], q["tracked"][:, :, t], q["gains"], q["a"][:, t], q["weights"], n_bins, eps,
-        q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), MOST, against,
+        q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), float(MOST), against,
     )  # fmt: skip
 
 
-EPS, MOST_LOG2 = np.float32(1e-4), np.float32(MOST / np.log(2))
+def layers_of(p, against=None):
+    """One layer as the loops take it."""
+    alone = {name: p[name][None] for name in ("weights", "gains", "folded", "relaxation", "tracked_penalty")}
+    return Layers(
+        order=np.zeros(1, np.int64),
+        atoms=halved(p["W"])[None],
+        denominator=(p["weights"] @ p["W"] + p["penalty"])[None],
+        against=np.empty((0, *p["W"].shape), np.float32) if against is None else halved(against)[None],
+        against_of=np.array([-1 if against is None else 0]),
+        **alone,
+    )
 
 
 @pytest.mark.parametrize("n_tracked", [1, 2, 3, 4])
 def test_an_update_of_a_block_is_that_of_the_formulas(n_tracked):
     p, n_bins = problem(4, n_tracked)
     H, a, R, num, den = p["h"].copy(), p["a"].copy(), p["W"] @ p["h"], *(np.empty_like(p["a"]) for _ in range(2))
-    explain_block(p["v"], R, p["tracked"], p["gains"], p["folded"], a, p["weights"], n_bins, EPS, num, den)
-    relaxed_update(H, p["W"].T @ R, p["denominator"], p["relaxation"], LEAST, MOST_LOG2)
+    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, a, n_bins, num, den)
+    relaxed_update(H, p["W"].T @ R, p["denominator"], p["relaxation"])
     a *= num / (den + p["tracked_penalty"][:, None])
     for t in range(4):
         want_h, want_a = wanted(p, n_bins, float(EPS), t)
@@ -149,21 +160,19 @@ def exact_in_halves(X):
 @pytest.mark.parametrize("in_halves", [False, True])
 def test_an_update_of_a_frame_is_that_of_the_formulas(in_halves, n_tracked, n_parts, opposed):
     p, n_bins = problem(4, n_tracked, n_parts=n_parts)
-    against = exact_in_halves(np.random.default_rng(1).random((int(opposed), *p["W"].shape)).astype(np.float32))
+    against = np.random.default_rng(1).random(p["W"].shape, np.float32) if opposed else None
     if in_halves:
         p["W"] = exact_in_halves(p["W"])
-    W = halved(p["W"])
-    assert W.dtype == (np.uint16 if in_halves else np.float32)
+        against = exact_in_halves(against) if opposed else None
+    layers = layers_of(p, against)
+    assert layers.atoms.dtype == (np.uint16 if in_halves else np.float32)
     for t in range(4):
-        want_h, want_a = wanted(p, n_bins, float(EPS), t, against[0] if opposed else None)
+        want_h, want_a = wanted(p, n_bins, float(EPS), t, against)
         for modelled in (False, True):  # before the call
             h, a = p["h"][:, t].copy(), p["a"][:, t].copy()
-            model = p["W"] @ h if modelled else np.zeros(len(W), np.float32)
-            update_frame(
-                W, halved(against) if in_halves else against, not modelled, model, h, p["v"][:, t].copy(),
-                p["tracked"][:, :, t].copy(), p["gains"], p["folded"], a, p["weights"], n_bins, EPS,
-                p["weights"] @ p["W"] + p["penalty"], p["relaxation"], p["tracked_penalty"], LEAST, MOST_LOG2,
-            )  # fmt: skip
+            model = p["W"] @ h if modelled else np.zeros(len(p["W"]), np.float32)
+            v, tracked = p["v"][:, t].copy(), p["tracked"][:, :, t].copy()
+            update_frame(layers, 0, not modelled, v, tracked, n_bins, model, h, a)
             np.testing.assert_allclose(h, want_h, rtol=2e-5)
             np.testing.assert_allclose(a, want_a, rtol=2e-5)
 
@@ -205,27 +214,26 @@ def test_a_nan_in_a_frame_stays_in_it():
     p, n_bins = problem(3)
     p["v"][2, 1] = np.nan
     R, num, den = p["W"] @ p["h"], *(np.empty_like(p["a"]) for _ in range(2))
-    explain_block(
-        p["v"], R, p["tracked"], p["gains"], p["folded"], p["a"], p["weights"], n_bins, np.float32(1e-4), num, den
-    )
+    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, p["a"], n_bins, num, den)
     P = p["W"].T @ R
     H = np.ones_like(p["h"])
-    relaxed_update(H, P, p["denominator"], p["relaxation"], LEAST, np.float32(20))
+    relaxed_update(H, P, p["denominator"], p["relaxation"])
     assert np.isnan(H[:, 1]).all() and np.isfinite(H[:, [0, 2]]).all()
 
 
-def test_shares_are_powers_of_what_each_source_has():
+def test_estimates_are_powers_of_the_shares_of_each_source():
     rng = np.random.default_rng(0)
     S, N, tracked, a = (rng.random(shape).astype(np.float32) for shape in ((5, 4), (5, 4), (2, 8, 4), (2, 4)))
     gains, power = rng.random((2, 2, 5)).astype(np.float32), (2 * rng.random(5)).astype(np.float32)
     S[0, 0], N[1, 1] = np.float32(1e-25), np.float32(1e20)
-    want = reference.shares(*(x.astype(float) for x in (S, N, tracked, a, *gains, power)))
+    want = reference.estimates(*(x.astype(float) for x in (S, N, tracked, a, *gains, power)))
+    sources = Sources(np.empty((10, 0), np.float32), *gains, power)
     for t in range(S.shape[1]):
         of_one = S[:, t].copy(), N[:, t].copy()
-        shares_frame(*of_one, tracked[:, :, t].copy(), a[:, t].copy(), *gains, power, np.float32(1e-30))
+        estimates_frame(*of_one, tracked[:, :, t].copy(), a[:, t].copy(), sources)
         for x, y in zip(of_one, want, strict=True):
             np.testing.assert_allclose(x, y[:, t], rtol=2e-5)
-    shares(S, N, tracked, a, *gains, power, np.float32(1e-30))
+    estimates_block(S, N, tracked, a, sources)
     np.testing.assert_allclose(S, want[0], rtol=2e-5)
     np.testing.assert_allclose(N, want[1], rtol=2e-5)
 

@@ -272,7 +272,7 @@ def test_parts_are_shares_of_the_estimates():
     V = np.random.default_rng(4).random((9, 60)).astype(np.float32)
     decomposition = decomposition_for(random_dictionary(LOOKING_AHEAD[:1]))
     for stage in decomposition.stages:
-        stage.P["power"] = np.ones_like(stage.P["power"])
+        stage.weights = stage.weights._replace(power=np.ones_like(stage.weights.power))
     S = V * decomposition(V)
     found = atom_usage(decomposition, V)
     assert np.allclose(found["speech"].parts.sum(axis=0) + found["speech"].adaptive, S.sum(axis=0), rtol=1e-4)

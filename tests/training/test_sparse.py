@@ -48,7 +48,7 @@ def test_the_objective_falls_and_is_reported():
 
 def test_the_seed_decides_and_the_level_does_not():
     one, same, other, loud = (
-        train(blocks(SPEECH, 8, 0, level), blocks(NOISE, 8, 1), seed=seed)["speech"]
+        train(blocks(SPEECH, 8, 0, level), blocks(NOISE, 8, 1), random_state=seed)["speech"]
         for seed, level in ((0, 1), (0, 1), (1, 1), (0, 1024))
     )
     np.testing.assert_array_equal(one, same)

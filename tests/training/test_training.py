@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 import soundfile as sf
 from signals import voice_in_noise
-from unfolded_helpers import N_BINS, random_arrays
+from unfolded_helpers import N_BINS, random_weights
 
 from nmfaudio import Denoiser, Dictionary, NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.denoising.unfolded.decomposition import Stage
+from nmfaudio.denoising.unfolded.stage import Stage
 from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.checkpoint import Checkpoint
 from nmfaudio.training.data.augment import (
     active_rms,
     another_voice,
@@ -25,7 +26,7 @@ from nmfaudio.training.data.corpus import Corpus, list_files
 from nmfaudio.training.data.frame_pool import Example, Pool
 from nmfaudio.training.data.mixing import ADDED, WILD, Mixer
 from nmfaudio.training.unfolded import build, presets
-from nmfaudio.training.unfolded.gradient import Objective
+from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
 
@@ -72,9 +73,9 @@ def test_corpus_resamples_and_streams_all_of_it(sounds):
 
 
 def test_mixture_depends_on_seed_and_number_alone(sounds):
-    def mixer(seed):
+    def mixer(random_state):
         corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
-        return Mixer(*corpora, STFT.for_rate(16000), seed, seconds=1.0)
+        return Mixer(*corpora, STFT.for_rate(16000), random_state, seconds=1.0)
 
     first = mixer(3)
     first(11)
@@ -185,21 +186,23 @@ SCHEDULE = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=8, pool_items=4, ne
 
 def train(schedule=SCHEDULE, checkpoint=None, report=lambda entry: None):
     dev = random_example(10**6, n=40)
-    P = random_arrays(CONTEXT)
+    weights = random_weights(CONTEXT)
+    if checkpoint is not None:
+        checkpoint = Checkpoint(checkpoint, {"n_components": len(weights.start)})
     options = {"schedule": schedule, "objective": Objective(), "checkpoint": checkpoint, "report": report}
-    return P, dev, train_stage(P, [0, 1], random_example, dev, **options)
+    return dev, train_stage(weights, [0, 1], random_example, dev, **options)
 
 
 def test_training_lowers_the_loss_on_what_it_does_not_see():
-    P, dev, (best, curve) = train()
-    before = mean_loss(random_arrays(CONTEXT), [0, 1], dev, Objective())
+    dev, (best, curve) = train()
+    before = mean_loss(random_weights(CONTEXT), [0, 1], dev, Objective())
     assert mean_loss(best, [0, 1], dev, Objective()) == pytest.approx(min(entry["dev"] for entry in curve), rel=1e-5)
     assert curve[-1]["dev"] < before
-    assert all((array >= 0).all() for array in best.values())
+    assert all((array >= 0).all() for array in best.arrays().values())
 
 
 def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
-    _, _, (want, _) = train()
+    _, (want, _) = train()
 
     def kill(entry):
         if entry["step"] == 8:
@@ -209,24 +212,24 @@ def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint=checkpoint, report=kill)
     assert checkpoint.exists()
-    _, _, (got, curve) = train(checkpoint=checkpoint)
+    _, (got, curve) = train(checkpoint=checkpoint)
     assert [entry["step"] for entry in curve] == [4, 8, 12]
-    for name in want:
-        np.testing.assert_allclose(got[name], want[name], rtol=1e-5)
+    for name, array in want.arrays().items():
+        np.testing.assert_allclose(got.arrays()[name], array, rtol=1e-5)
 
 
 def test_what_single_batches_push_to_and_fro_is_averaged_away():
     still = dict(steps=12, rate=0.05, warm_up=1, decay=1e-9, n_frames=16, pool_items=3, new_items=1, check_every=12)
-    ends = [train(schedule=Schedule(**still, averaged=n))[2][0] for n in (1, 3, 100)]
-    start = random_arrays(CONTEXT)["speech"]
-    far = [np.abs(end["speech"] - start).mean() for end in ends]
+    ends = [train(schedule=Schedule(**still, averaged=n))[1][0] for n in (1, 3, 100)]
+    start = random_weights(CONTEXT).speech
+    far = [np.abs(end.speech - start).mean() for end in ends]
     assert far[0] > far[2] > 0  # the mean of the way is nearer to its beginning than its end is
     assert len({round(float(x), 9) for x in far}) == 3
 
 
 def test_checkpoint_of_another_model_is_refused(tmp_path):
-    np.savez(tmp_path / "state.npz", step=np.array(1), curve=np.array("[]"))
-    with pytest.raises(NmfaudioError, match="another model"):
+    Checkpoint(tmp_path / "state.npz", {"n_components": 6}).save({})
+    with pytest.raises(NmfaudioError, match="another training .n_components 6, not 5"):
         train(checkpoint=tmp_path / "state.npz")
     (tmp_path / "state.npz").write_bytes(b"precious")
     with pytest.raises(NmfaudioError, match="state.npz: not a checkpoint"):
@@ -245,7 +248,7 @@ def test_presets_look_where_they_say(name):
 
 
 def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("nmfaudio.training.unfolded.build.LEAST_HEARD_S", 40.0)
+    monkeypatch.setattr("nmfaudio.training.sparse.LEAST_HEARD_S", 40.0)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
     assert main(["train", *paths, "-o", str(out)]) == 0
@@ -266,7 +269,7 @@ def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch
     corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
     mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
     context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
-    larger = initial_weights(context, mixer, 0.6, presets.Size(3, 2, (0, 1)), seed=5)
+    larger = initial_weights(context, mixer, 0.6, presets.Size(3, 2, (0, 1)), random_state=5)
     trained = build.build_unfolded(
         mixer,
         mixer,
@@ -278,7 +281,7 @@ def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch
         start=[Stage(larger, [0, 1], context)],
     )
     assert "0/atoms1" not in trained.arrays
-    np.testing.assert_allclose(trained.arrays["0/atoms0"], larger["atoms0"], rtol=1e-5)
+    np.testing.assert_allclose(trained.arrays["0/atoms0"], larger.layers[0].atoms, rtol=1e-5)
 
 
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):

@@ -1,1 +1,1 @@
-"""Unfolded NMF at run time."""
+"""Unfolded NMF: a fixed number of multiplicative updates whose atoms were trained for the mask."""

@@ -1,23 +1,65 @@
-"""Long memory for a frame: what was, and what comes, stacked below it as non-negative rows."""
+"""Neighbourhood of a frame: averages, minima and pitch of the frames around it, stacked below it.
 
+The stack of a frame is what its atoms describe. Beside it stand tracked atoms, spectra of the recording itself that
+change with every frame. :attr:`Context.layout` says which parts both have and where; everything that builds or reads
+them goes by it: :class:`Neighbourhood` for blocks of frames, :class:`.stream.ContextStream` for single frames, and the
+start of training.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ...kernels.unfolded.context import means_over, minima_over, running_sums
+from ...kernels.unfolded.limits import LEAST_MEAN, LEAST_SHARE
 from .pitch import periodic_parts
 
 Span = tuple[int, int]
+_NOW = ((0, 0),)
+_SMOOTHED = ("minima", "floors")
 
-LEAST_SHARE = np.float32(1e-2)  # of noise in a span, below which its spectrum fades out
-LEAST_MEAN = np.float32(np.finfo(np.float32).tiny * 1e6)  # of a stack
+
+class Part(NamedTuple):
+    """One part of the stack or of the tracked atoms.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"bins", "bands", "atoms"}
+        Rows of the stack for each bin or for each band, or tracked atoms.
+    spans : tuple of (int, int)
+        First and last frame, relative to the current one, of each piece of the part; none if the context lacks it.
+    rows : slice
+        Rows of the stack, or numbers of the tracked atoms.
+    """
+
+    name: str
+    kind: str
+    spans: tuple[Span, ...]
+    rows: slice
 
 
 def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
-    """Triangular mel bands as averages over bins, shape (n_bands, n_bins), rows sum to one.
+    """Compute triangular mel bands as averages over bins.
 
-    Mel scale of O'Shaughnessy (1987): ``2595 log10(1 + f / 700)``; a band is at least one bin wide.
+    The mel scale is O'Shaughnessy's (1987), ``2595 log10(1 + f / 700)``; a band is at least one bin wide.
+
+    Parameters
+    ----------
+    n_bands : int
+        Number of bands, B.
+    n_bins : int
+        Number of bins, F.
+    max_hz : float
+        Frequency of the last bin.
+
+    Returns
+    -------
+    ndarray, shape (B, F), float32
+        Rows sum to one.
     """
     top = 2595 * np.log10(1 + max_hz / 700)
     hz = 700 * (10 ** (np.linspace(0, top, n_bands + 2) / 2595) - 1)
@@ -33,38 +75,38 @@ def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Context:
-    """Which parts of a frame's neighbourhood enter the fit; all spans are in frames relative to it.
+    """Parts of a frame's neighbourhood that enter a stage; all spans are in frames relative to the current one.
 
-    A first stage knows the noisy spectrogram alone: its averages, and its minima as noise floor. A second stage
-    knows the first one's mask too, and so speech and noise apart.
+    A first stage has the noisy spectrogram alone: averages of it, and its minima as noise floor. A second stage also
+    has the mask of the first, and so speech and noise separately.
 
     Parameters
     ----------
     n_bins : int
-        Bins of the frame itself.
+        Number of bins of the frame itself, F.
     n_bands : int
-        Mel bands that each part of the neighbourhood is summed into.
+        Number of mel bands that each part of the neighbourhood is averaged into, B.
     max_hz : float
         Frequency of the last bin.
     means : tuple of (int, int)
         Averages over the frames ``t + first .. t + last``; a single frame where both are equal.
     minima : tuple of (int, int)
-        Minima over a span of bands smoothed over the `smooth` frames before: the noise floor
-        (Martin, "Noise power spectral density estimation based on optimal smoothing and minimum
-        statistics", 2001, without its bias correction, which training learns).
+        Minima over a span of bands that are smoothed over the last `smooth` frames: the noise floor (Martin, "Noise
+        power spectral density estimation based on optimal smoothing and minimum statistics", 2001, without its bias
+        correction, which training learns).
     speech_means, noise_means : tuple of (int, int)
-        Averages of what the stage before took for speech and for noise.
+        Averages of the speech and of the noise that the stage before estimates.
     floors : tuple of (int, int)
-        Minima at full resolution: noise atoms that change with every frame.
+        Minima at full resolution, as tracked atoms.
     noise_spectra : tuple of (int, int)
-        Averages of the spectrum where the stage before heard noise, at full resolution: atoms of the same kind.
+        Averages of the noise that the stage before estimates, at full resolution, as tracked atoms.
     periodic : bool
-        Whether what of the frame repeats with the pitch is a part of the stack and, on the partials, an atom; see
-        :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. The pitch is known with the frame after.
+        If true, add the pitch-periodic part of each frame to the stack, and its energy on the harmonics as a tracked
+        atom, see :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. The pitch needs one frame to both sides.
     estimates : bool
-        Whether the estimates of the stage before are atoms too, of speech and of noise, in this order.
+        If true, the estimates of the stage before are tracked atoms too, of speech and of noise.
     smooth : int
-        Frames of the smoothing before a minimum.
+        Frames that are averaged before a minimum.
     """
 
     n_bins: int
@@ -82,155 +124,167 @@ class Context:
 
     @classmethod
     def from_json(cls, settings: dict[str, Any]) -> "Context":
-        """Context that ``dataclasses.asdict`` and JSON made lists of."""
+        """Rebuild a context after ``dataclasses.asdict`` and JSON, which turns tuples into lists."""
         spans = {k: tuple((int(a), int(b)) for a, b in v) for k, v in settings.items() if isinstance(v, (list, tuple))}
         return cls(**{**settings, **spans})
 
     @cached_property
+    def layout(self) -> tuple[Part, ...]:
+        """All parts in their order, those that this context lacks with no spans."""
+        pitch = ((-1, 1),) if self.periodic else ()
+        estimate = _NOW if self.estimates else ()
+        parts = [
+            ("bins", "bins", _NOW),
+            ("means", "bands", self.means),
+            ("minima", "bands", self.minima),
+            ("speech_means", "bands", self.speech_means),
+            ("noise_means", "bands", self.noise_means),
+            ("periodic", "bands", pitch),
+            ("floors", "atoms", self.floors),
+            ("noise_spectra", "atoms", self.noise_spectra),
+            ("harmonic", "atoms", pitch),
+            ("speech_estimate", "atoms", estimate),
+            ("noise_estimate", "atoms", estimate),
+        ]
+        height = {"bins": self.n_bins, "bands": self.n_bands, "atoms": 1}
+        layout, ends = [], {"stack": 0, "atoms": 0}
+        for name, kind, spans in parts:
+            array = "atoms" if kind == "atoms" else "stack"
+            start = ends[array]
+            ends[array] += len(spans) * height[kind]
+            layout.append(Part(name, kind, spans, slice(start, ends[array])))
+        return tuple(layout)
+
+    @cached_property
     def bands(self) -> np.ndarray:
-        """Matrix from bins to bands, shape (n_bands, n_bins)."""
+        """Matrix from bins to bands, shape (B, F)."""
         return band_matrix(self.n_bands, self.n_bins, self.max_hz)
 
     @property
     def n_rows(self) -> int:
-        """Height D of the stack: bins of the frame and bands of every part of its neighbourhood."""
-        parts = self.means + self.minima + self.speech_means + self.noise_means
-        return self.n_bins + self.n_bands * (len(parts) + self.periodic)
+        """Height D of the stack."""
+        return max(part.rows.stop for part in self.layout if part.kind != "atoms")
 
     @property
     def n_tracked(self) -> int:
-        """Number J of atoms that change with every frame."""
-        return len(self.floors) + len(self.noise_spectra) + self.periodic + 2 * self.estimates
+        """Number J of tracked atoms."""
+        return max(part.rows.stop for part in self.layout if part.kind == "atoms")
 
     @property
     def needs_mask(self) -> bool:
-        """Whether this is the context of a second stage."""
+        """True for the context of a second stage, which takes the mask of the stage before."""
         return bool(self.speech_means or self.noise_means or self.noise_spectra or self.estimates)
 
     @property
     def past(self) -> int:
         """Frames before the current one that the stack depends on."""
-        plain = self.means + self.speech_means + self.noise_means + self.noise_spectra
-        first = [a for a, _ in plain] + [a - self.smooth + 1 for a, _ in self.minima + self.floors]
-        return max(int(self.periodic), -min(first, default=0))
+        first = [a - (self.smooth - 1 if part.name in _SMOOTHED else 0) for part in self.layout for a, _ in part.spans]
+        return -min(first)
 
     @property
     def future(self) -> int:
         """Frames after the current one that the stack depends on."""
-        spans = self.means + self.speech_means + self.noise_means + self.noise_spectra + self.minima + self.floors
-        return max(int(self.periodic), max((b for _, b in spans), default=0))
+        return max(b for part in self.layout for _, b in part.spans)
 
-    def stack(
+    def stack_rows(
         self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice | np.ndarray = slice(None)
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Frames with their neighbourhood.
+        """Stack frames with their neighbourhood, frames as rows.
 
         Parameters
         ----------
-        V : ndarray, shape (F, N)
-            Compressed magnitude. Outside of it averages find silence, which tells a frame how near the edge is,
-            and minima find nothing.
-        mask : ndarray, shape (F, N), optional
-            Share of speech by the stage before.
+        V : ndarray, shape (F, T)
+            Compressed magnitude. Averages take silence outside of it, so that a frame at the edge can be recognised;
+            minima leave out what is outside.
+        mask : ndarray, shape (F, T), optional
+            Share of speech by the stage before; see `needs_mask`.
         frames : slice or ndarray of int
-            Frames that are asked for; all by default.
+            Frames to stack; all by default.
 
         Returns
         -------
-        stack : ndarray, shape (N, D)
-            Each row divided by its mean, so that the level of the recording is gone.
-        tracked : ndarray, shape (N, J, F + n_bands)
-            Atoms of each frame, in bins and in bands, on the scale of the stack.
+        stack : ndarray, shape (T, D)
+            Each row is divided by its mean, so that the level of the recording does not matter.
+        tracked : ndarray, shape (T, J, F + B)
+            Tracked atoms of each frame, in bins and in bands, on the scale of the stack.
         """
-        stack, tracked = Neighbourhood(self, V, mask).stack(0, V.shape[1])
+        stack, tracked = Neighbourhood(self, V, mask).stack_columns(0, V.shape[1])
         return np.ascontiguousarray(stack.T[frames]), np.ascontiguousarray(tracked.transpose(2, 0, 1)[frames])
-
-    @staticmethod
-    def scale(stack: np.ndarray) -> np.ndarray:
-        """Factor for each frame of a stack (D, N) that takes the level of the recording away, shape (N,)."""
-        return 1 / np.maximum(stack.mean(axis=0), LEAST_MEAN)
 
 
 class Neighbourhood:
-    """What the frames of a spectrogram have around them, ready to be stacked, a block of frames at a time.
+    """Surroundings of all frames of a spectrogram, from which blocks of frames are stacked.
 
     Parameters
     ----------
     context : Context
-    V, mask : ndarray, shape (F, N)
-        As in :meth:`Context.stack`.
+    V, mask : ndarray, shape (F, T)
+        As in :meth:`Context.stack_rows`.
     """
 
     def __init__(self, context: Context, V: np.ndarray, mask: np.ndarray | None = None) -> None:
-        self.context, self.V = context, V
         c, V_bands = context, context.bands @ V
-        # in the order of the rows
-        self._parts: list[_Means | _Minima] = [_Means(V_bands, c.means)]
-        self._atoms: list[_Means | _Minima] = []
-        self._noise: np.ndarray | None = None
+        parts: dict[str, _Source] = {"bins": _Frames(V), "means": _Means(V_bands, c.means)}
         if c.minima or c.floors:
-            P = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
-            smooth = np.empty_like(P)
-            _Means(P, ((1 - c.smooth, 0),)).write(0, smooth[None])
-            self._parts.append(_Minima(c.bands @ smooth, c.minima, c.past))
-            self._atoms.append(_Minima(smooth, c.floors, c.past))
+            padded = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
+            smooth = np.empty_like(padded)
+            _Means(padded, ((1 - c.smooth, 0),)).write(0, smooth[None])
+            parts["minima"] = _Minima(c.bands @ smooth, c.minima, c.past)
+            parts["floors"] = _Minima(smooth, c.floors, c.past)
         if mask is not None:
             share = 1 - mask
-            self._noise = V * share
-            noise_bands = c.bands @ self._noise
-            self._parts += [
-                _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means),
-                _Means(noise_bands, c.noise_means),
-            ]
-            self._shares = _Means(share, c.noise_spectra)
-            self._atoms.append(_Means(self._noise, c.noise_spectra))
+            noise = V * share
+            noise_bands = c.bands @ noise
+            parts["speech_means"] = _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means)
+            parts["noise_means"] = _Means(noise_bands, c.noise_means)
+            parts["noise_spectra"] = _Spectra(_Means(noise, c.noise_spectra), _Means(share, c.noise_spectra))
+            parts |= {"speech_estimate": _Frames(V - noise), "noise_estimate": _Frames(noise)}
         if c.periodic:
-            periodic, self._harmonic = periodic_parts(V, c.max_hz, mask)
-            self._parts.append(_Means(c.bands @ periodic, ((0, 0),)))
+            periodic, harmonic = periodic_parts(V, c.max_hz, mask)
+            parts |= {"periodic": _Frames(c.bands @ periodic), "harmonic": _Frames(harmonic)}
+        self.context, self._dtype = context, V.dtype
+        self._parts = [(part, parts[part.name]) for part in c.layout if part.spans]
 
-    def stack(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Stack (D, n) and tracked atoms (J, F + n_bands, n) of the frames from start to stop."""
-        c, n = self.context, stop - start
-        V = self.V[:, start:stop]
-        stack = np.empty((c.n_rows, n), V.dtype)
-        stack[: c.n_bins] = V
-        bands = stack[c.n_bins :].reshape(-1, c.n_bands, n)
-        at = 0
-        for part in self._parts:
-            part.write(start, bands[at : at + len(part)])
-            at += len(part)
-        scale = self.context.scale(stack)
-        stack *= scale
-
-        tracked = np.empty((c.n_tracked, c.n_bins + c.n_bands, n), V.dtype)
+    def stack_columns(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Stack (D, T) and tracked atoms (J, F + B, T) of the frames from start to stop, frames as columns."""
+        c, n_frames, dtype = self.context, stop - start, self._dtype
+        stack = np.empty((c.n_rows, n_frames), dtype)
+        tracked = np.empty((c.n_tracked, c.n_bins + c.n_bands, n_frames), dtype)
         spectra = tracked[:, : c.n_bins]
-        at = 0
-        for atoms in self._atoms:
-            atoms.write(start, spectra[at : at + len(atoms)])
-            at += len(atoms)
-        if self._noise is not None:
-            shares = np.empty((len(self._shares), c.n_bins, n), V.dtype)
-            self._shares.write(start, shares)
-            shares += LEAST_SHARE
-            spectra[at - len(shares) : at] /= shares
-            if c.estimates:
-                noise = self._noise[:, start:stop]
-                np.subtract(V, noise, out=spectra[-2])
-                spectra[-1] = noise
-        if c.periodic:
-            spectra[at] = self._harmonic[:, start:stop]
+        for part, source in self._parts:
+            if part.kind == "atoms":
+                source.write(start, spectra[part.rows])
+            else:
+                source.write(start, stack[part.rows].reshape(len(part.spans), -1, n_frames))
+        scale = 1 / np.maximum(stack.mean(axis=0), LEAST_MEAN)
+        stack *= scale
         for atom in tracked:
             atom[: c.n_bins] *= scale
             np.dot(c.bands, atom[: c.n_bins], out=atom[c.n_bins :])
         return stack, tracked
 
 
+class _Source(Protocol):
+    """Rows of a part for all frames of a spectrogram."""
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        """Write the frames from start on, shape (spans, rows, frames)."""
+
+
+class _Frames:
+    """Rows of X as they are."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self._X = X
+
+    def write(self, start: int, out: np.ndarray) -> None:
+        out[0] = self._X[:, start : start + out.shape[2]]
+
+
 class _Means:
-    """Averages of the rows of X over spans around every frame; there is silence outside."""
+    """Averages of the rows of X over spans around each frame; outside is silence."""
 
-    def __init__(self, X: np.ndarray, spans: tuple[Span, ...]) -> None:
-        from ...kernels.unfolded.context import running_sums
-
+    def __init__(self, X: np.ndarray, spans: Sequence[Span]) -> None:
         self._spans = np.array(spans, np.int64).reshape(-1, 2)
         self._before = max(0, -self._spans.min(initial=0))
         if spans:
@@ -238,32 +292,32 @@ class _Means:
             self._sums = np.empty((len(X), self._before + 1 + X.shape[1] + after))
             running_sums(np.ascontiguousarray(X), self._before, self._sums)
 
-    def __len__(self) -> int:
-        return len(self._spans)
+    def write(self, start: int, out: np.ndarray) -> None:
+        means_over(self._sums, self._before + start, self._spans, out)
+
+
+class _Spectra:
+    """Average spectra of the noise, where there is some: averages of the noise over those of its share."""
+
+    def __init__(self, noise: _Means, share: _Means) -> None:
+        self._noise, self._share = noise, share
 
     def write(self, start: int, out: np.ndarray) -> None:
-        """Those of the frames from start on, shape (spans, rows, frames)."""
-        from ...kernels.unfolded.context import means_over
-
-        if len(self):
-            means_over(self._sums, self._before + start, self._spans, out)
+        shares = np.empty(out.shape, out.dtype)
+        self._noise.write(start, out)
+        self._share.write(start, shares)
+        out /= shares + LEAST_SHARE
 
 
 class _Minima:
-    """Minima of the rows of X over spans around every frame; X begins `past` frames before the first of them."""
+    """Minima of the rows of X over spans around each frame; X begins `past` frames before the first of them."""
 
-    def __init__(self, X: np.ndarray, spans: tuple[Span, ...], past: int) -> None:
-        from ...kernels.unfolded.context import minima_over
-
+    def __init__(self, X: np.ndarray, spans: Sequence[Span], past: int) -> None:
         widths = sorted({last - first + 1 for first, last in spans})
         self._minima = np.empty((len(widths), *X.shape), X.dtype)
         minima_over(X, np.array(widths, np.int64), self._minima)
         self._windows = [(widths.index(last - first + 1), past + first) for first, last in spans]
 
-    def __len__(self) -> int:
-        return len(self._windows)
-
     def write(self, start: int, out: np.ndarray) -> None:
-        """Those of the frames from start on, shape (spans, rows, frames)."""
         for (which, first), minima in zip(self._windows, out, strict=True):
             minima[:] = self._minima[which, :, first + start : first + start + out.shape[2]]

@@ -1,13 +1,15 @@
-"""What of a frame repeats with the pitch of a voice, told from its spectrum alone."""
+"""Split a spectrum into a pitch-periodic (voiced) part and the rest."""
 
 from functools import cache
 
 import numpy as np
 
+from ...kernels.unfolded.context import means_over_bins
+
 _LOWEST_HZ, _HIGHEST_HZ, _N_PITCHES = 76.0, 421.0, 110
-_HEARD_HZ = 90.0, 4000.0  # where a pitch is looked for
-_RIPPLE_HZ, _SHARE_HZ = 500.0, 375.0  # half the width that a bin is compared with, and that a share is taken over
-_MOST = 2.0  # of a ripple: a single loud partial, or a tone, must not decide
+_SEARCHED_HZ = 90.0, 4000.0  # bins that the pitch is estimated from
+_RIPPLE_HZ, _SHARE_HZ = 500.0, 375.0  # half the widths of the two averages over bins
+_MOST = 2.0  # largest ripple: a single loud harmonic, or a tone, must not decide
 
 
 @cache
@@ -18,11 +20,11 @@ def _waves(n_bins: int, max_hz: float) -> np.ndarray:
 
 
 def periodic_parts(V: np.ndarray, max_hz: float, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Part of each bin that ripples along frequency at the pitch, and what of it lies on the partials.
+    """Compute the voiced part of each bin, and the part of it that lies on the harmonics.
 
-    The cosine transform of a spectrum along frequency is an autocorrelation (Wiener and Khinchin), whose largest value
-    tells the pitch; taken over a few bins it tells how voiced a band is, which RNNoise hears too (Valin, "A hybrid
-    DSP/deep learning approach to real-time full-band speech enhancement", 2018, section 3)::
+    The cosine transform of a spectrum along frequency is an autocorrelation (Wiener and Khinchin). Its largest value
+    gives the pitch; over a few bins it measures how voiced a band is. RNNoise uses that as a feature too (Valin, "A
+    hybrid DSP/deep learning approach to real-time full-band speech enhancement", 2018, section 3)::
 
         u = min(V / mean(V) - 1, 2), mean over 500 Hz to both sides
         c = cos(2 pi f / f0), f0 with the largest sum of u c, or of mask u c, from 90 to 4000 Hz
@@ -30,25 +32,25 @@ def periodic_parts(V: np.ndarray, max_hz: float, mask: np.ndarray | None = None)
 
     Parameters
     ----------
-    V : ndarray, shape (F, N)
+    V : ndarray, shape (F, T)
         Compressed magnitude.
     max_hz : float
         Frequency of the last bin.
-    mask : ndarray, shape (F, N), optional
-        Share of speech by the stage before: what is noise says nothing about the pitch.
+    mask : ndarray, shape (F, T), optional
+        Share of speech by the stage before: bins of noise do not count for the pitch.
 
     Returns
     -------
-    periodic, harmonic : ndarray, shape (F, N)
+    periodic, harmonic : ndarray, shape (F, T)
         ``V share`` and ``V share (1 + c) / 2``. The pitch is that of a frame and its two neighbours.
     """
     waves = _waves(len(V), max_hz)
     hz_per_bin = max_hz / (len(V) - 1)
     tiny = np.finfo(V.dtype).tiny * 1e6
     u = np.minimum(V / np.maximum(_near(V, _RIPPLE_HZ / hz_per_bin), tiny) - 1, _MOST)
-    first, last = (round(hz / hz_per_bin) for hz in _HEARD_HZ)
-    heard = (u if mask is None else u * mask)[first:last]
-    likeness = waves[first:last].T @ heard
+    first, last = (round(hz / hz_per_bin) for hz in _SEARCHED_HZ)
+    ripple = (u if mask is None else u * mask)[first:last]
+    likeness = waves[first:last].T @ ripple
     total = likeness.copy()
     total[:, 1:] += likeness[:, :-1]
     total[:, :-1] += likeness[:, 1:]
@@ -59,8 +61,7 @@ def periodic_parts(V: np.ndarray, max_hz: float, mask: np.ndarray | None = None)
 
 
 def _near(X: np.ndarray, reach: float) -> np.ndarray:
-    from ...kernels.unfolded.context import means_over_bins
-
+    """Average over bins, `reach` bins to both sides."""
     out = np.empty_like(X)
     means_over_bins(np.ascontiguousarray(X), max(1, round(reach)), out)
     return out

@@ -1,4 +1,4 @@
-"""Matrices in bfloat16, the upper halves of single-precision numbers, for kernels that wait for memory."""
+"""Matrices in bfloat16, the upper halves of single-precision numbers: half the memory traffic of float32."""
 
 import numpy as np
 from numba import types
@@ -8,7 +8,7 @@ _HALF = np.uint32(16)
 
 
 def halved(X: np.ndarray) -> np.ndarray:
-    """Matrix as uint16 where bfloat16 holds all its values exactly, as it does those of a compact dictionary.
+    """Store a matrix in bfloat16, as uint16, if that is exact; it is for the arrays of a compact dictionary.
 
     Parameters
     ----------
@@ -17,14 +17,14 @@ def halved(X: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape of X
-        uint16, or X itself if it would be rounded.
+        uint16, or X itself if a value would be rounded.
     """
     bits = X.view(np.uint32)
     return X if (bits & 0xFFFF).any() else (bits >> _HALF).astype(np.uint16)
 
 
 def single(x):
-    """Number in single precision, from a matrix that :func:`halved` gave."""
+    """Convert a number of a matrix from :func:`halved` to single precision."""
     return x if isinstance(x, np.float32) else np.uint32(np.uint32(x) << _HALF).view(np.float32)
 
 

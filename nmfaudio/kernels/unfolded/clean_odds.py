@@ -1,4 +1,4 @@
-"""Mask of one frame of a stream whose odds of speech rise where the seconds before it were clean."""
+"""Raise the odds of speech in one frame of a stream if the seconds before it were clean."""
 
 import numpy as np
 
@@ -10,16 +10,19 @@ _TINY = np.finfo(np.float32).tiny
 
 @jit
 def raise_odds(mask, power, past, at, clean_snr, most_snr):
-    """See :class:`nmfaudio.denoising.full_band.LongTerm`.
+    """Raise the odds of speech; the equation is that of :class:`nmfaudio.denoising.full_band.LongTerm`.
 
     Parameters
     ----------
     mask, power : ndarray, shape (F,), float32
         Share of speech, changed in place, and squared magnitudes.
     past : ndarray, shape (2, n), float32
-        Powers of speech and noise in the last n frames; those of this one are written to column `at`.
+        Powers of speech and noise in the last n frames; those of this frame are written to column `at`.
     at : int
-    clean_snr, most_snr : float
+    clean_snr : float
+        Power ratio of speech to noise at which the odds double.
+    most_snr : float
+        Largest power ratio that counts.
     """
     speech = noise = np.float32(0)
     for f in range(len(mask)):

@@ -1,4 +1,4 @@
-"""Averages and minima over spans of the time around each frame."""
+"""Averages and minima over spans of frames around each frame, and averages over neighbouring bins."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from .._jit import jit
 
 @jit
 def running_sums(X: np.ndarray, before: int, sums: np.ndarray) -> None:
-    """Sums of each row up to every frame, in double precision, for :func:`means_over`.
+    """Add up each row frame by frame, in double precision, for :func:`means_over`.
 
     Parameters
     ----------
-    X : ndarray, shape (R, N)
+    X : ndarray, shape (R, T)
     before : int
         Frames of silence before the first one.
-    sums : ndarray, shape (R, before + 1 + N + after), float64
+    sums : ndarray, shape (R, before + 1 + T + after), float64
         Output: column ``before + t`` holds the sum of the frames before t.
     """
     n_frames = X.shape[1]
@@ -29,18 +29,18 @@ def running_sums(X: np.ndarray, before: int, sums: np.ndarray) -> None:
 
 @jit
 def means_over(sums: np.ndarray, start: int, spans: np.ndarray, out: np.ndarray) -> None:
-    """Averages of non-negative rows over spans of the time around some frames.
+    """Average non-negative rows over spans of frames around each frame.
 
     Parameters
     ----------
     sums : ndarray, shape (R, M), float64
         From :func:`running_sums`.
     start : int
-        Column that belongs to the first frame.
+        Column of the first frame.
     spans : ndarray, shape (S, 2), int64
         First and last frame of each span, relative to the current one.
-    out : ndarray, shape (S, R, N)
-        Output for N frames.
+    out : ndarray, shape (S, R, T)
+        Output for T frames.
     """
     kind = out.dtype.type
     for s in range(len(spans)):
@@ -54,7 +54,15 @@ def means_over(sums: np.ndarray, start: int, spans: np.ndarray, out: np.ndarray)
 
 @jit
 def means_over_bins(X: np.ndarray, reach: int, out: np.ndarray) -> None:
-    """Averages over each row and the `reach` rows above and below it, as far as there are any; all of shape (F, N)."""
+    """Average each row and up to `reach` rows above and below it.
+
+    Parameters
+    ----------
+    X : ndarray, shape (F, T)
+    reach : int
+    out : ndarray, shape (F, T)
+        Output.
+    """
     n_bins, n_frames = X.shape
     total = np.zeros(n_frames)
     first, last = 0, 0  # rows in the total, the last not
@@ -74,15 +82,15 @@ def means_over_bins(X: np.ndarray, reach: int, out: np.ndarray) -> None:
 
 @jit
 def minima_over(X: np.ndarray, widths: np.ndarray, out: np.ndarray) -> None:
-    """Minima over the windows of some widths that begin at each frame, by windows of half the width, and so on.
+    """Find the minima over windows that begin at each frame, from windows of half the width, and so on.
 
     Parameters
     ----------
-    X : ndarray, shape (R, N)
+    X : ndarray, shape (R, T)
     widths : ndarray, shape (S,), int64
-        Rising.
-    out : ndarray, shape (S, R, N)
-        Output; where a window ends behind the last frame, undefined.
+        Widths in frames, ascending.
+    out : ndarray, shape (S, R, T)
+        Output; undefined where a window ends after the last frame.
     """
     n_frames = X.shape[1]
     row, wider = np.empty(n_frames, X.dtype), np.empty(n_frames, X.dtype)
@@ -104,7 +112,19 @@ def minima_over(X: np.ndarray, widths: np.ndarray, out: np.ndarray) -> None:
 
 @jit
 def means_of_past(rows: np.ndarray, now: int, spans: np.ndarray, out: np.ndarray) -> None:
-    """Averages over spans of time where frames are rows and one of them is `now`; `out` has shape (S, R)."""
+    """Average the rows of past frames over spans.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, R)
+        Frames as rows.
+    now : int
+        Row of the current frame.
+    spans : ndarray, shape (S, 2), int64
+        First and last frame of each span, relative to the current one.
+    out : ndarray, shape (S, R)
+        Output.
+    """
     for s in range(len(spans)):
         first, last = now + spans[s, 0], now + spans[s, 1]
         mean = out[s]
@@ -121,7 +141,19 @@ def means_of_past(rows: np.ndarray, now: int, spans: np.ndarray, out: np.ndarray
 
 @jit
 def minima_of_past(rows: np.ndarray, now: int, spans: np.ndarray, out: np.ndarray) -> None:
-    """Minima over spans of time where frames are rows and one of them is `now`; `out` has shape (S, R)."""
+    """Find the minima of the rows of past frames over spans.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, R)
+        Frames as rows.
+    now : int
+        Row of the current frame.
+    spans : ndarray, shape (S, 2), int64
+        First and last frame of each span, relative to the current one.
+    out : ndarray, shape (S, R)
+        Output.
+    """
     for s in range(len(spans)):
         least = out[s]
         least[:] = rows[now + spans[s, 0]]

@@ -1,85 +1,113 @@
-"""One frame of a stream: its stack and tracked atoms from what was heard before.
+"""Stack and tracked atoms of one frame of a stream, computed from the frames before it.
 
-What was heard is kept as rows, twice, so that any span that ends now is one piece of memory: `at` is the row of the
-frame in the first half.
+Each past frame is a row, and is stored twice, so that any span that ends now is one piece of memory: `at` is the row
+of the current frame in the first half.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .._jit import jit
 from .context import means_of_past, minima_of_past
+from .limits import LEAST_MEAN, LEAST_SHARE
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
+class History(NamedTuple):
+    """Last n frames, each stored twice: arrays of shape (2 n, F) or (2 n, B); those of a mask are empty without one."""
+
+    noisy: np.ndarray
+    noisy_bands: np.ndarray
+    smooth: np.ndarray
+    smooth_bands: np.ndarray
+    noise: np.ndarray
+    noise_share: np.ndarray
+    noise_bands: np.ndarray
+    speech_bands: np.ndarray
+
+
+class Place(NamedTuple):
+    """Spans of a part, shape (S, 2), int64, and its first row in the stack or among the tracked atoms."""
+
+    start: int
+    spans: np.ndarray
+
+
+class Layout(NamedTuple):
+    """Place of each part that a causal context can have; see :class:`nmfaudio.denoising.unfolded.context.Part`."""
+
+    means: Place
+    minima: Place
+    speech_means: Place
+    noise_means: Place
+    floors: Place
+    noise_spectra: Place
+    speech_estimate: Place
+    noise_estimate: Place
+
+
 @jit
-def stack_frame(v, mask, bands, edges, heard, masked, at, spans, estimates, least_share, least_mean, stack, tracked):
-    """Stack and tracked atoms of a frame, see `nmfaudio.denoising.unfolded.context`.
+def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, tracked):
+    """Compute the stack and the tracked atoms of a frame, see :mod:`nmfaudio.denoising.unfolded.context`.
 
     Parameters
     ----------
     v : ndarray, shape (F,)
-    mask : ndarray, shape (F,) or (0,)
-        By the stage before, if there is one.
+    mask : ndarray, shape (F,), or None
+        Share of speech by the stage before; None in a first stage.
     bands : ndarray, shape (B, F)
     edges : ndarray, shape (B, 2), int64
-        First bin of each band, and the one behind its last.
-    heard : tuple of ndarray, shapes (2 n, F), (2 n, B), (2 n, F), (2 n, B)
-        Last n frames, in bins and in bands, and both smoothed; this one is added.
-    masked : tuple of ndarray, shapes (2 n, F), (2 n, F), (2 n, B), (2 n, B)
-        Noise and its share by the stage before, and noise and speech in bands; this one is added if there is a mask.
+        First bin of each band, and the one after its last.
+    smooth_span : ndarray, shape (1, 2), int64
+        Frames to average before a minimum.
+    layout : Layout
+    history : History
+        This frame is added.
     at : int
-    spans : tuple of ndarray, shape (S, 2), int64
-        To smooth, and of means, minima, speech_means, noise_means, floors and noise_spectra.
-    estimates : bool
-    least_share, least_mean : float
+        Row of this frame.
     stack : ndarray, shape (D,)
         Output.
     tracked : ndarray, shape (J, F + B)
         Output.
     """
-    V, V_bands, smooth, smooth_bands = heard
-    newest, means, minima, speech_means, noise_means, floors, noise_spectra = spans
-    n_bins, now = len(v), at + len(V) // 2
-    v_bands = np.empty(len(bands), v.dtype)
+    n_bins, n_bands, now = len(v), len(bands), at + len(history.noisy) // 2
+    v_bands, in_bands = np.empty(n_bands, v.dtype), np.empty(n_bands, v.dtype)
     average(bands, edges, v, v_bands)
-    _keep(V, at, v)
-    _keep(V_bands, at, v_bands)
-    smoothed, in_bands = np.empty((1, n_bins), v.dtype), np.empty(len(bands), v.dtype)
-    means_of_past(V, now, newest, smoothed)
+    _keep(history.noisy, at, v)
+    _keep(history.noisy_bands, at, v_bands)
+    smoothed = np.empty((1, n_bins), v.dtype)
+    means_of_past(history.noisy, now, smooth_span, smoothed)
     average(bands, edges, smoothed[0], in_bands)
-    _keep(smooth, at, smoothed[0])
-    _keep(smooth_bands, at, in_bands)
+    _keep(history.smooth, at, smoothed[0])
+    _keep(history.smooth_bands, at, in_bands)
 
-    parts = stack[n_bins:].reshape(-1, len(bands))
     atoms = np.empty((len(tracked), n_bins), v.dtype)
-    i, j = len(means), len(floors)
     stack[:n_bins] = v
-    means_of_past(V_bands, now, means, parts[:i])
-    minima_of_past(smooth_bands, now, minima, parts[i : i + len(minima)])
-    minima_of_past(smooth, now, floors, atoms[:j])
-    i += len(minima)
-    if len(mask):
-        noise, shares, noise_bands, speech_bands = masked
+    means_of_past(history.noisy_bands, now, layout.means.spans, _bands(stack, layout.means, n_bands))
+    minima_of_past(history.smooth_bands, now, layout.minima.spans, _bands(stack, layout.minima, n_bands))
+    minima_of_past(history.smooth, now, layout.floors.spans, _atoms(atoms, layout.floors))
+    if mask is not None:
         share = _ONE - mask
         v_noise = v * share
         average(bands, edges, v_noise, in_bands)
-        _keep(noise, at, v_noise)
-        _keep(shares, at, share)
-        _keep(noise_bands, at, in_bands)
-        _keep(speech_bands, at, np.maximum(v_bands - in_bands, _ZERO))
-        means_of_past(speech_bands, now, speech_means, parts[i : i + len(speech_means)])
-        means_of_past(noise_bands, now, noise_means, parts[i + len(speech_means) :])
-        spectra = atoms[j : j + len(noise_spectra)]
-        amounts = np.empty_like(spectra)
-        means_of_past(noise, now, noise_spectra, spectra)
-        means_of_past(shares, now, noise_spectra, amounts)
-        spectra /= amounts + least_share
-        if estimates:
-            atoms[-2] = v * mask
-            atoms[-1] = v_noise
+        _keep(history.noise, at, v_noise)
+        _keep(history.noise_share, at, share)
+        _keep(history.noise_bands, at, in_bands)
+        _keep(history.speech_bands, at, np.maximum(v_bands - in_bands, _ZERO))
+        speech_means, noise_means = layout.speech_means, layout.noise_means
+        means_of_past(history.speech_bands, now, speech_means.spans, _bands(stack, speech_means, n_bands))
+        means_of_past(history.noise_bands, now, noise_means.spans, _bands(stack, noise_means, n_bands))
+        spectra = _atoms(atoms, layout.noise_spectra)
+        shares = np.empty_like(spectra)
+        means_of_past(history.noise, now, layout.noise_spectra.spans, spectra)
+        means_of_past(history.noise_share, now, layout.noise_spectra.spans, shares)
+        spectra /= shares + LEAST_SHARE
+        _atoms(atoms, layout.speech_estimate)[:] = v * mask
+        _atoms(atoms, layout.noise_estimate)[:] = v_noise
 
-    scale = _ONE / max(stack.sum() / v.dtype.type(len(stack)), least_mean)
+    scale = _ONE / max(stack.sum() / v.dtype.type(len(stack)), LEAST_MEAN)
     stack *= scale
     for j in range(len(atoms)):
         atoms[j] *= scale
@@ -89,12 +117,24 @@ def stack_frame(v, mask, bands, edges, heard, masked, at, spans, estimates, leas
 
 @jit
 def average(bands, edges, x, out):
-    """``bands @ x``; arguments as in :func:`stack_frame`."""
+    """Write ``bands @ x`` to `out`; the parameters are those of :func:`stack_frame`."""
     for b in range(len(out)):
         total = _ZERO
         for f in range(edges[b, 0], edges[b, 1]):
             total += bands[b, f] * x[f]
         out[b] = total
+
+
+@jit
+def _bands(stack, place, n_bands):
+    """Return the rows of a part, shape (S, B), as a view."""
+    return stack[place.start : place.start + len(place.spans) * n_bands].reshape(len(place.spans), n_bands)
+
+
+@jit
+def _atoms(atoms, place):
+    """Return the tracked atoms of a part as a view."""
+    return atoms[place.start : place.start + len(place.spans)]
 
 
 @jit

@@ -1,97 +1,104 @@
-"""Elementwise halves of an unfolded update in training, forward and backward; matrix products stand between them.
+"""Loops of an unfolded update in training, forward and backward; matrix products stand between them.
 
-Frames are rows here, so that one frame is contiguous. The stack of a frame is its ``F`` bins and below them parts of
-``B`` bands each. Noise atoms that change with every frame are given once in bins and once in bands, shape
-(N, J, F + B), and repeated down the stack; loops run over slices, which the compiler turns into vector code.
-:mod:`nmfaudio.kernels.unfolded.block` is the same without a gradient.
+Frames are rows, so that one frame is contiguous. A stacked frame has its ``F`` bins and below them parts of ``B``
+bands each. The tracked atoms are stored once in bins and once in bands, shape (T, J, F + B), and the bands repeat down
+the stack; loops run over slices, which the compiler turns into vector code. The equations (1) to (4) are those of
+:mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` does the same without a gradient.
 """
 
-import numpy as np
-
 from .._jit import jit
+from .limits import EPS
 
 
 @jit
-def explain(V, R, Q, tracked, gains, a, weights, n_bins, eps, numerator, denominator):
-    """Add what the tracked atoms explain to R, then Q = weights * V / R, and the tracked atoms' own update terms.
+def ratio_forward(stack, model, ratio, tracked, gains, a, weights, n_bins, numerator, denominator):
+    """Compute the model r and the ratio q of equations (1) and (2), and the two sums of equation (4).
 
     Parameters
     ----------
-    V, R, Q : ndarray, shape (N, D)
-        Stack; on entry ``H @ W.T``, on return the whole model plus `eps`; output ratio.
-    tracked : ndarray, shape (N, J, F + B)
+    stack : ndarray, shape (T, D)
+    model : ndarray, shape (T, D)
+        On entry ``W h``, on return r.
+    ratio : ndarray, shape (T, D)
+        Output: q.
+    tracked : ndarray, shape (T, J, F + B)
+        Atoms A of each frame.
     gains : ndarray, shape (J, D)
-    a : ndarray, shape (N, J)
+        G.
+    a : ndarray, shape (T, J)
         Activations of the tracked atoms.
     weights : ndarray, shape (D,)
-    numerator, denominator : ndarray, shape (N, J)
-        Outputs: ``sum_d Q G A`` and ``sum_d weights G A``.
+        c.
+    n_bins : int
+        Number of bins, F.
+    numerator, denominator : ndarray, shape (T, J)
+        Outputs: ``(G * A)' q`` and ``(G * A)' c``.
     """
-    n_frames, n_rows = V.shape
+    n_frames, n_rows = stack.shape
     n_tracked = tracked.shape[1]
     n_bands = tracked.shape[2] - n_bins
-    for n in range(n_frames):
+    for t in range(n_frames):
         start, size = 0, n_bins
         for j in range(n_tracked):
-            numerator[n, j] = 0
-            denominator[n, j] = 0
+            numerator[t, j] = 0
+            denominator[t, j] = 0
         while start < n_rows:
             stop = start + size
-            v, r, q, c = V[n, start:stop], R[n, start:stop], Q[n, start:stop], weights[start:stop]
+            v, r, q, c = stack[t, start:stop], model[t, start:stop], ratio[t, start:stop], weights[start:stop]
             for d in range(size):
-                r[d] += eps
+                r[d] += EPS
             for j in range(n_tracked):
-                atom = tracked[n, j, :n_bins] if start == 0 else tracked[n, j, n_bins:]
-                g, scale = gains[j, start:stop], a[n, j]
+                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                g, scale = gains[j, start:stop], a[t, j]
                 for d in range(size):
                     r[d] += scale * g[d] * atom[d]
             for d in range(size):
                 q[d] = c[d] * v[d] / r[d]
             for j in range(n_tracked):
-                atom = tracked[n, j, :n_bins] if start == 0 else tracked[n, j, n_bins:]
+                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
                 g = gains[j, start:stop]
-                num = numerator[n, j]
-                den = denominator[n, j]
+                num = numerator[t, j]
+                den = denominator[t, j]
                 for d in range(size):
                     x = g[d] * atom[d]
                     num += q[d] * x
                     den += c[d] * x
-                numerator[n, j] = num
-                denominator[n, j] = den
+                numerator[t, j] = num
+                denominator[t, j] = den
             start, size = stop, n_bands
 
 
 @jit
-def explain_backward(V, R, Q, tracked, gains, a, weights, n_bins, dnum, dden, dQ, dgains, dweights, da):
-    """Gradients through :func:`explain`; `dQ` becomes the gradient of R, the others are added to or filled.
+def ratio_backward(stack, model, ratio, tracked, gains, a, weights, n_bins, dnum, dden, dratio, dgains, dweights, da):
+    """Differentiate equations (1) and (2), and the two sums of equation (4).
 
     Parameters
     ----------
-    V, R, Q, tracked, gains, a, weights, n_bins
-        As :func:`explain` left them.
-    dnum, dden : ndarray, shape (N, J)
-        Gradients of its outputs.
-    dQ : ndarray, shape (N, D)
-        Gradient of Q by the matrix product; overwritten.
+    stack, model, ratio, tracked, gains, a, weights, n_bins
+        As :func:`ratio_forward` left them.
+    dnum, dden : ndarray, shape (T, J)
+        Gradients of its last two outputs.
+    dratio : ndarray, shape (T, D)
+        On entry the gradient of the ratio by equation (3), on return that of the model.
     dgains, dweights : ndarray, shape (J, D), (D,)
-        Added to.
-    da : ndarray, shape (N, J)
-        Filled.
+        Gradients of gains and weights, added to.
+    da : ndarray, shape (T, J)
+        Output: gradient of `a` by the model.
     """
-    n_frames, n_rows = V.shape
+    n_frames, n_rows = stack.shape
     n_tracked = tracked.shape[1]
     n_bands = tracked.shape[2] - n_bins
-    for n in range(n_frames):
+    for t in range(n_frames):
         start, size = 0, n_bins
         for j in range(n_tracked):
-            da[n, j] = 0
+            da[t, j] = 0
         while start < n_rows:
             stop = start + size
-            v, r, q, c = V[n, start:stop], R[n, start:stop], Q[n, start:stop], weights[start:stop]
-            dq, dc = dQ[n, start:stop], dweights[start:stop]
+            v, r, q, c = stack[t, start:stop], model[t, start:stop], ratio[t, start:stop], weights[start:stop]
+            dq, dc = dratio[t, start:stop], dweights[start:stop]
             for j in range(n_tracked):
-                atom = tracked[n, j, :n_bins] if start == 0 else tracked[n, j, n_bins:]
-                g, dn, dd = gains[j, start:stop], dnum[n, j], dden[n, j]
+                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                g, dn, dd = gains[j, start:stop], dnum[t, j], dden[t, j]
                 for d in range(size):
                     dq[d] += dn * g[d] * atom[d]
                 for d in range(size):
@@ -101,32 +108,12 @@ def explain_backward(V, R, Q, tracked, gains, a, weights, n_bins, dnum, dden, dQ
             for d in range(size):
                 dq[d] *= -q[d] / r[d]
             for j in range(n_tracked):
-                atom = tracked[n, j, :n_bins] if start == 0 else tracked[n, j, n_bins:]
-                g, dg, dn, dd, scale = gains[j, start:stop], dgains[j, start:stop], dnum[n, j], dden[n, j], a[n, j]
-                total = da[n, j]
+                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                g, dg, dn, dd, scale = gains[j, start:stop], dgains[j, start:stop], dnum[t, j], dden[t, j], a[t, j]
+                total = da[t, j]
                 for d in range(size):
                     total += dq[d] * g[d] * atom[d]
-                da[n, j] = total
+                da[t, j] = total
                 for d in range(size):
                     dg[d] += (dn * q[d] + dd * c[d] + scale * dq[d]) * atom[d]
             start, size = stop, n_bands
-
-
-@jit
-def adam_square(theta, weight, gradient, mean, square, rate, beta1, beta2, correction1, correction2, least):
-    """One step of Adam (Kingma and Ba 2015, algorithm 1) on the square root of a non-negative weight, arrays flat.
-
-    The gradient of the root is ``2 * theta * gradient``; it stays above `least`, so that no weight is lost for good,
-    and `weight` is renewed as ``theta ** 2``.
-    """
-    one = theta.dtype.type(1)
-    two = theta.dtype.type(2)
-    tiny = theta.dtype.type(1e-20)
-    for i in range(theta.size):
-        g = two * theta[i] * gradient[i]
-        m = beta1 * mean[i] + (one - beta1) * g
-        s = beta2 * square[i] + (one - beta2) * g * g
-        mean[i] = m
-        square[i] = s
-        theta[i] = max(theta[i] - rate * (m / correction1) / (np.sqrt(s / correction2) + tiny), least)
-        weight[i] = theta[i] * theta[i]

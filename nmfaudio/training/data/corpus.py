@@ -123,14 +123,14 @@ class Corpus:
         """Duration of all files in hours."""
         return float(self.durations_s.sum() / 3600)
 
-    def split(self, share: float, most_s: float, seed: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
+    def split(self, share: float, most_s: float, random_state: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
         """Part the corpus in two: the rest, and about `share` of it, at most `most_s` seconds.
 
         Whole files are drawn at random where there are some that are short enough; otherwise, or `in_time`, it is the
         last part of each file.
         """
         wanted_s = min(share * self.durations_s.sum(), most_s)
-        order = np.random.default_rng(seed).permutation(len(self.files))
+        order = np.random.default_rng(random_state).permutation(len(self.files))
         order = order[self.durations_s[order] <= wanted_s]
         n_out = int(np.searchsorted(np.cumsum(self.durations_s[order]), wanted_s * 0.999)) + 1
         rest, out = copy(self), copy(self)

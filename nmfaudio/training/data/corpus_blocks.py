@@ -31,7 +31,9 @@ class SoundBlock:
         return [self.front_end.spectrogram(piece.read(sr), sr) for piece in self.pieces]
 
 
-def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float) -> Iterator[list[SoundBlock]]:
+def corpus_batches(
+    corpus: Corpus, front_end: FrontEnd, random_state: int, seconds: float
+) -> Iterator[list[SoundBlock]]:
     """A corpus in random order, again and again until `seconds` were given: the blocks of each update of the atoms.
 
     There are about 300 updates, or fewer where they would hear less than 20 s each. How many blocks one has, and
@@ -42,7 +44,7 @@ def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: floa
     block_s = min(max(update_s / _BLOCKS, _LEAST_BLOCK_S), _LARGEST_BLOCK_S)
     batch: list[SoundBlock] = []
     heard_s = 0.0
-    for block in _blocks(corpus, front_end, seed, seconds, block_s):
+    for block in _blocks(corpus, front_end, random_state, seconds, block_s):
         batch.append(block)
         heard_s += block.seconds
         if heard_s + block_s / 2 > update_s:
@@ -52,12 +54,14 @@ def corpus_batches(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: floa
         yield batch
 
 
-def _blocks(corpus: Corpus, front_end: FrontEnd, seed: int, seconds: float, block_s: float) -> Iterator[SoundBlock]:
+def _blocks(
+    corpus: Corpus, front_end: FrontEnd, random_state: int, seconds: float, block_s: float
+) -> Iterator[SoundBlock]:
     heard_s, n_passes = 0.0, 0
     while heard_s < seconds - 1e-3:  # what is left is rounding
         pieces: list[Piece] = []
         length_s = 0.0
-        for piece in corpus.pieces(np.random.default_rng([seed, n_passes]), min(block_s, _PIECE_S)):
+        for piece in corpus.pieces(np.random.default_rng([random_state, n_passes]), min(block_s, _PIECE_S)):
             piece_s = piece.stop_s - piece.start_s
             if pieces and length_s + piece_s > block_s:
                 yield SoundBlock(tuple(pieces), front_end)

@@ -120,8 +120,8 @@ class Mixer:
         Where the voices and the noises come from; some noises are synthesised besides.
     stft : STFT
         Front end of the dictionary that is trained.
-    seed : int
-        Mixture `i` depends on `seed` and `i` alone.
+    random_state : int
+        Mixture `i` depends on `random_state` and `i` alone.
     seconds : float
         Duration of a mixture.
     variations : dict of Variation to float
@@ -133,11 +133,11 @@ class Mixer:
         speech: Corpus,
         noise: Corpus,
         stft: STFT,
-        seed: int = 0,
+        random_state: int = 0,
         seconds: float = 6.0,
         variations: Mapping[Variation, float] = MOSTLY_NATURAL,
     ):
-        self.speech, self.noise, self.stft, self.seed = speech, noise, stft, seed
+        self.speech, self.noise, self.stft, self.random_state = speech, noise, stft, random_state
         self._variations = variations
         self.sr = speech.sr
         self.n = int(seconds * self.sr)
@@ -145,7 +145,7 @@ class Mixer:
 
     def __call__(self, index: int) -> Mixture:
         """Mixture number `index`."""
-        rng = np.random.default_rng([self.seed, index])
+        rng = np.random.default_rng([self.random_state, index])
         variation = rng.choice(np.array(list(self._variations)), p=list(self._variations.values()))
         kind = rng.random()
         S = np.zeros(self._shape, np.complex64) if kind < 0.06 else self._latest(rng, index, "speech", variation)
@@ -170,7 +170,7 @@ class Mixer:
 
     def _track(self, kind: str, variation: Variation, number: int) -> np.ndarray:
         """Spectrum of a track of speech at an active level of 1, or of a noise of root mean square 1."""
-        rng = np.random.default_rng([self.seed, number, kind == "noise"])
+        rng = np.random.default_rng([self.random_state, number, kind == "noise"])
         y = self._speech_track(rng, variation) if kind == "speech" else self._noise_track(rng, variation)
         level = active_rms(y, self.sr) if kind == "speech" else float(np.sqrt(np.mean(y**2)))
         track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))

@@ -1,1 +1,1 @@
-"""Training of unfolded NMF."""
+"""Training of unfolded NMF on mixtures, stage after stage."""

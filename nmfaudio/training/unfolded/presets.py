@@ -1,11 +1,11 @@
-"""What the shipped unfolded dictionaries look at and how large they are; found by measurement, see benchmarks/."""
+"""Contexts and sizes of the shipped unfolded dictionaries, chosen by measurement, see benchmarks/."""
 
 from dataclasses import dataclass
 
 from ...denoising.unfolded.context import Context, Span
 
 N_BINS, MAX_HZ = 257, 8000.0
-COARSE, FINE = 40, 64  # mel bands; the finer ones keep low partials of a voice apart
+COARSE, FINE = 40, 64  # mel bands; the finer ones resolve the low harmonics of a voice
 
 
 def _spans(*spans: int | Span) -> tuple[Span, ...]:
@@ -14,7 +14,17 @@ def _spans(*spans: int | Span) -> tuple[Span, ...]:
 
 @dataclass(frozen=True)
 class Size:
-    """Atoms of speech and of noise, the layer that each update uses, and the layers where rows speak against atoms."""
+    """Size of a stage.
+
+    Parameters
+    ----------
+    n_speech, n_noise : int
+        Number of atoms of speech and of noise.
+    order : tuple of int
+        Layer of each update.
+    against : tuple of int
+        Layers with a learnt frame-dependent penalty.
+    """
 
     n_speech: int
     n_noise: int
@@ -24,7 +34,15 @@ class Size:
 
 @dataclass(frozen=True)
 class Preset:
-    """A first stage that hears noisy frames and, unless it is a fast variant, a second that hears the first's mask."""
+    """Contexts and sizes of the stages.
+
+    The first stage has the noisy spectrogram alone. The second has the mask of the first too; fast variants do without.
+
+    Parameters
+    ----------
+    contexts : tuple of Context
+    sizes : tuple of Size
+    """
 
     contexts: tuple[Context, ...]
     sizes: tuple[Size, ...]

@@ -1,36 +1,36 @@
-"""Where the training of unfolded NMF starts: sparse NMF of clean speech and of noise alone."""
+"""Start of the training of unfolded NMF: sparse NMF of clean speech and of noise alone."""
 
 import numpy as np
 
 from ...denoising.unfolded.context import Context
+from ...denoising.unfolded.weights import Layer, Weights
 from ..data.mixing import Mixer
 from .presets import Size
 
-Arrays = dict[str, np.ndarray]
-_ELSEWHERE = 0.01  # weight of an atom in the estimate of the other source, and of a tracked atom in foreign rows
-_AGAINST = 0.02  # of a row against an atom, where the atom's own rows have a mean of one
+_ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a tracked atom in rows of the other
+_AGAINST = 0.02  # frame-dependent penalty by each row, relative to atoms of unit mean
 _N_FRAMES = 12_000
 
 
 def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Stacked frames of clean speech and of noise alone, each of shape (about _N_FRAMES, D)."""
+    """Stack frames of clean speech and of noise alone, each of shape (about _N_FRAMES, D)."""
     speech: list[np.ndarray] = []
     noise: list[np.ndarray] = []
     number = 2**40  # mixtures that training itself does not reach
     while sum(map(len, speech)) < _N_FRAMES:
         mix = mixer(number)
         number += 1
-        for spectrum, share, found in ((mix.speech, 0.98, speech), (mix.mixture - mix.speech, 0.05, noise)):
+        for spectrum, share, stacks in ((mix.speech, 0.98, speech), (mix.mixture - mix.speech, 0.05, noise)):
             V = np.abs(spectrum) ** np.float32(exponent)
-            stack, _ = context.stack(V, np.full_like(V, share) if context.estimates else None)
+            stack, _ = context.stack_rows(V, np.full_like(V, share) if context.needs_mask else None)
             level = V.mean(axis=0)
             loud = np.flatnonzero(level > 0.1 * np.percentile(level, 95))
-            found.append(stack[rng.permutation(loud)[:80]])
+            stacks.append(stack[rng.permutation(loud)[:80]])
     return np.concatenate(speech), np.concatenate(noise)
 
 
 def _atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
-    """KL-NMF of frames in rows from exemplars, shape (D, n_atoms), columns of unit mean."""
+    """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, n_atoms), mean one."""
     W = V[rng.permutation(len(V))[:n_atoms]].T + np.float32(1e-2)
     W /= W.mean(axis=0)
     H = np.full((len(V), n_atoms), 1 / n_atoms, np.float32)
@@ -44,41 +44,71 @@ def _atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator, n_iter: int = 
     return W
 
 
-def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size, seed: int) -> Arrays:
-    """Arrays of one stage before discriminative training; see :mod:`nmfaudio.denoising.unfolded.decomposition`."""
-    n_speech, n_noise = size.n_speech, size.n_noise
-    rng = np.random.default_rng([seed, 1])
+def _gains(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute the first gains of the tracked atoms, shape (J, D), and those for speech and for noise, shape (J, F)."""
+    J, F = context.n_tracked, context.n_bins
+    rows = {part.name: part.rows for part in context.layout}
+    gains = np.ones((J, context.n_rows), np.float32)
+    speech_gains, noise_gains = np.full((J, F), _ELSEWHERE), np.ones((J, F), np.float32)
+    speech, harmonic = rows["speech_estimate"], rows["harmonic"]  # all other tracked atoms are of noise
+    if context.estimates:
+        gains[:, rows["speech_means"]] = _ELSEWHERE
+        gains[speech, rows["noise_means"].start :] = _ELSEWHERE
+        gains[speech, rows["speech_means"]] = 1
+    gains[harmonic, F : rows["periodic"].start] = _ELSEWHERE
+    for atom in (speech, harmonic):
+        speech_gains[atom], noise_gains[atom] = 1, _ELSEWHERE
+    return gains, speech_gains, noise_gains
+
+
+def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size, random_state: int) -> Weights:
+    """Make the weights of a stage that its training starts from.
+
+    Parameters
+    ----------
+    context : Context
+    mixer : Mixer
+        Mixtures whose speech and noise the atoms are trained on.
+    exponent : float
+        Compression of the spectrograms.
+    size : Size
+    random_state : int
+
+    Returns
+    -------
+    Weights
+    """
+    rng = np.random.default_rng([random_state, 1])
     speech, noise = _stacks(context, mixer, exponent, rng)
-    W = np.concatenate([_atoms(speech, n_speech, rng), _atoms(noise, n_noise, rng)], axis=1)
+    W = np.concatenate([_atoms(speech, size.n_speech, rng), _atoms(noise, size.n_noise, rng)], axis=1)
     (D, K), J, F = W.shape, context.n_tracked, context.n_bins
-    gains = np.ones((J, D), np.float32)
-    speech_gains, noise_gains = np.full((J, F), _ELSEWHERE, np.float32), np.ones((J, F), np.float32)
-    if context.estimates:  # the atom before the last is the first stage's speech
-        first = F + context.n_bands * (len(context.means) + len(context.minima))
-        last = first + context.n_bands * len(context.speech_means)
-        gains[:, first:last], gains[-2, last:] = _ELSEWHERE, _ELSEWHERE
-        gains[-2, first:last] = 1
-        speech_gains[-2], noise_gains[-2] = 1, _ELSEWHERE
-    if context.periodic:  # so is what lies on the partials
-        j = J - 1 - 2 * context.estimates
-        gains[j, F : D - context.n_bands] = _ELSEWHERE
-        speech_gains[j], noise_gains[j] = 1, _ELSEWHERE
-    P: Arrays = {}
+    gains, speech_gains, noise_gains = _gains(context)
+    layers = []
     for i in range(max(size.order) + 1):
-        P[f"atoms{i}"] = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
-        P[f"weights{i}"] = np.ones(D, np.float32)
-        P[f"relaxation{i}"] = np.ones(K, np.float32)
-        P[f"penalty{i}"] = np.full(K, 0.01 * D, np.float32)
-        P[f"gains{i}"] = gains.copy()
-        P[f"tracked_penalty{i}"] = np.full(J, 0.01 * D, np.float32)
+        atoms = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
+        against = None
         if i in size.against:
-            P[f"against{i}"] = (_AGAINST * np.exp(0.5 * rng.standard_normal(W.shape))).astype(np.float32)
-    own, other = np.ones(K, np.float32), np.full(K, _ELSEWHERE, np.float32)
-    is_speech = np.arange(K) < n_speech
-    P["start"] = np.full(K, 1 / K, np.float32)
-    P["tracked_start"] = np.full(J, 0.3 / J, np.float32)
-    P["speech"] = W[:F] * np.where(is_speech, own, other)
-    P["noise"] = W[:F] * np.where(is_speech, other, own)
-    P["power"] = np.full(F, 2.0, np.float32)
-    P["speech_gains"], P["noise_gains"] = speech_gains, noise_gains
-    return P
+            against = (_AGAINST * np.exp(0.5 * rng.standard_normal(W.shape))).astype(np.float32)
+        layers.append(
+            Layer(
+                atoms=atoms,
+                weights=np.ones(D, np.float32),
+                penalty=np.full(K, 0.01 * D, np.float32),
+                relaxation=np.ones(K, np.float32),
+                gains=gains.copy(),
+                tracked_penalty=np.full(J, 0.01 * D, np.float32),
+                against=against,
+            )
+        )
+    own = np.where(np.arange(K) < size.n_speech, np.float32(1), _ELSEWHERE)
+    other = np.where(np.arange(K) < size.n_speech, _ELSEWHERE, np.float32(1))
+    return Weights(
+        layers=tuple(layers),
+        start=np.full(K, 1 / K, np.float32),
+        tracked_start=np.full(J, 0.3 / J, np.float32),
+        speech=W[:F] * own,
+        noise=W[:F] * other,
+        speech_gains=speech_gains,
+        noise_gains=noise_gains,
+        power=np.full(F, 2.0, np.float32),
+    )

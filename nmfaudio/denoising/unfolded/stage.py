@@ -1,0 +1,111 @@
+"""One stage of unfolded NMF, in blocks of frames. The equations are those of :mod:`.updates`."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from ...kernels.unfolded.bfloat16 import halved
+from ...kernels.unfolded.block import estimates_block, ratio_block, relaxed_update
+from ..gain import power_mask
+from .context import Context, Neighbourhood
+from .weights import Layers, Sources, Start, Weights
+
+
+class Stage:
+    """Share of speech in each bin, given the mask of the stage before.
+
+    Parameters
+    ----------
+    weights : Weights
+    order : sequence of int
+        Layer of each update.
+    context : Context
+        Frames around a frame that enter its stack.
+
+    Attributes
+    ----------
+    block_frames : int
+        Frames computed at once: matrix products reach their full speed.
+    """
+
+    block_frames = 512
+
+    def __init__(self, weights: Weights, order: Sequence[int], context: Context) -> None:
+        self.weights, self.order, self.context = weights, list(order), context
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Layers as the loops take them."""
+        return Layers.of(self.weights, self.order, self.context)
+
+    @cached_property
+    def start(self) -> Start:
+        """State of all frames before the first update."""
+        h, a = (np.ascontiguousarray(x, np.float32) for x in (self.weights.start, self.weights.tracked_start))
+        return Start(h, a, self.layers.atoms[self.order[0]] @ h)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Arrays that turn activations into estimates."""
+        w = self.weights
+        arrays = np.concatenate([w.speech, w.noise]), w.speech_gains, w.noise_gains, w.power
+        return Sources(*(np.ascontiguousarray(array, np.float32) for array in arrays))
+
+    @cached_property
+    def halved_layers(self) -> Layers:
+        """Layers with their matrices in bfloat16 where that is exact."""
+        return self.layers._replace(atoms=halved(self.layers.atoms), against=halved(self.layers.against))
+
+    @cached_property
+    def halved_sources(self) -> Sources:
+        """Sources with their matrix in bfloat16 where that is exact."""
+        return self.sources._replace(atoms=halved(self.sources.atoms))
+
+    def __call__(self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice = slice(None)) -> np.ndarray:
+        """Return the mask of some frames: equations (1) to (7).
+
+        Parameters
+        ----------
+        V : ndarray, shape (F, T), float32
+            Compressed magnitude.
+        mask : ndarray, shape (F, T), optional
+            Share of speech by the stage before; only a first stage goes without.
+        frames : slice
+            Frames that the mask is wanted for; all by default.
+
+        Returns
+        -------
+        ndarray, shape (F, T of `frames`)
+        """
+        start, stop, _ = frames.indices(V.shape[1])
+        first = max(0, start - self.context.past)
+        near = slice(first, stop + self.context.future)
+        around = Neighbourhood(self.context, V[:, near], None if mask is None else mask[:, near])
+        out = np.empty((len(V), stop - start), V.dtype)
+        for begin in range(start, stop, self.block_frames):
+            end = min(begin + self.block_frames, stop)
+            block = around.stack_columns(begin - first, end - first)
+            out[:, begin - start : end - start] = power_mask(*self._estimates(*block))
+        return out
+
+    def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Estimate speech and noise from a stack (D, T) and tracked atoms (J, F + B, T)."""
+        layers, n_bins, n_frames = self.layers, self.context.n_bins, stack.shape[1]
+        H, a, model = (np.repeat(x[:, None], n_frames, axis=1) for x in self.start)
+        p, numerator, denominator = np.empty_like(H), np.empty_like(a), np.empty_like(a)
+        for number, i in enumerate(layers.order):
+            W, m = layers.atoms[i], layers.against_of[i]
+            if number > 0:
+                np.dot(W, H, out=model)
+            ratio_block(stack, model, tracked, layers, i, a, n_bins, numerator, denominator)
+            ratio = model
+            np.dot(W.T, ratio, out=p)
+            if m >= 0:
+                p /= 1 + (layers.against[m].T @ ratio) / layers.denominator[i][:, None]
+            relaxed_update(H, p, layers.denominator[i], layers.relaxation[i])
+            a *= numerator / (denominator + layers.tracked_penalty[i][:, None])
+        both = self.sources.atoms @ H
+        speech, noise = both[:n_bins], both[n_bins:]
+        estimates_block(speech, noise, tracked, a, self.sources)
+        return speech, noise

@@ -1,0 +1,145 @@
+"""Equations of unfolded NMF, as training differentiates them: each update leaves a trace for its gradient.
+
+A stage looks at stacked frames ``v`` (:mod:`nmfaudio.denoising.unfolded.context`). It has atoms ``W``, row weights
+``c``, penalties ``mu`` and ``nu``, relaxation ``g``, and atoms ``A`` that are tracked in the recording itself, scaled
+by gains ``G``. Each update of the activations ``h`` of the atoms and ``a`` of the tracked atoms is (Lee and Seung 2001,
+eq. 5, with a penalty; Le Roux, Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9)::
+
+    (1)  r = W h + (G * A) a
+    (2)  q = c v / r
+    (3)  h <- h * ((W' q) / (W' c + mu + M' q))^g
+    (4)  a <- a * ((G * A)' q) / ((G * A)' c + nu)
+
+``M`` is there in some layers. It makes the penalty of an atom depend on the frame: rows that the model explains too
+little of raise the penalty through M as they raise the atom through W. After the last update the parts of speech and
+of noise in each bin, the estimates up to a common factor, and the mask are::
+
+    (5)  s = W_s h + (G_s * A) a        n = W_n h + (G_n * A) a
+    (6)  S = (s / (s + n))^p            N = (n / (s + n))^p
+    (7)  m = S / (S + N)
+
+The power p of each bin makes up for the fact that sums of non-negative parts cannot cancel. All weights are
+non-negative; :class:`nmfaudio.denoising.unfolded.weights.Weights` names them.
+
+Frames are rows here. :mod:`.stage` runs the same equations on blocks of frames, :mod:`.stream` on single frames.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...kernels.unfolded.gradient import ratio_forward
+from ...kernels.unfolded.limits import LEAST, MOST, TINY
+from .weights import Weights
+
+Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Trace(NamedTuple):
+    """State of one update, for its gradient.
+
+    Attributes
+    ----------
+    layer : int
+    h, a : ndarray, shape (T, K), (T, J)
+        Activations before the update.
+    r, q : ndarray, shape (T, D)
+        Of equations (1) and (2).
+    quotient, denominator, factor : ndarray, shape (T, K)
+        Of equation (3): the quotient, its denominator, and its power g.
+    tracked_numerator, tracked_denominator : ndarray, shape (T, J)
+        Of equation (4).
+    """
+
+    layer: int
+    h: np.ndarray
+    a: np.ndarray
+    r: np.ndarray
+    q: np.ndarray
+    quotient: np.ndarray
+    denominator: np.ndarray
+    factor: np.ndarray
+    tracked_numerator: np.ndarray
+    tracked_denominator: np.ndarray
+
+
+def update(
+    weights: Weights,
+    layer: int,
+    stack: np.ndarray,
+    tracked: np.ndarray,
+    h: np.ndarray,
+    a: np.ndarray,
+    matmul: Matmul = np.matmul,
+) -> tuple[np.ndarray, np.ndarray, Trace]:
+    """Update the activations once; the shapes are those of :func:`activations`."""
+    W, c, penalty, relaxation, gains, tracked_penalty, against = weights.layers[layer]
+    r = matmul(h, W.T)
+    q = np.empty_like(r)
+    tracked_numerator, tracked_denominator = np.empty_like(a), np.empty_like(a)
+    ratio_forward(
+        stack, r, q, tracked, gains, a, c, len(weights.speech), tracked_numerator, tracked_denominator
+    )  # (1), (2)
+    tracked_denominator += tracked_penalty + LEAST  # a silent frame has silent tracked atoms
+    denominator = c @ W + penalty + LEAST
+    if against is not None:
+        denominator = denominator + matmul(q, against)
+    quotient = np.maximum(matmul(q, W) / denominator, LEAST)
+    factor = np.exp(np.clip(relaxation * np.log(quotient), -MOST, MOST))
+    trace = Trace(layer, h, a, r, q, quotient, denominator, factor, tracked_numerator, tracked_denominator)
+    return h * factor, a * tracked_numerator / tracked_denominator, trace  # (3), (4)
+
+
+def activations(
+    weights: Weights,
+    order: Sequence[int],
+    stack: np.ndarray,
+    tracked: np.ndarray,
+    matmul: Matmul = np.matmul,
+) -> tuple[np.ndarray, np.ndarray, list[Trace]]:
+    """Compute the activations after all updates: equations (1) to (4).
+
+    Parameters
+    ----------
+    weights : Weights
+    order : sequence of int
+        Layer of each update.
+    stack : ndarray, shape (T, D)
+        From :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
+    tracked : ndarray, shape (T, J, F + B)
+        From the same.
+    matmul : callable
+        Product of two matrices; training may use a faster, coarser one.
+
+    Returns
+    -------
+    h : ndarray, shape (T, K)
+    a : ndarray, shape (T, J)
+    traces : list of Trace
+        One for each update.
+    """
+    h, a = np.tile(weights.start, (len(stack), 1)), np.tile(weights.tracked_start, (len(stack), 1))
+    traces = []
+    for layer in order:
+        h, a, trace = update(weights, layer, stack, tracked, h, a, matmul)
+        traces.append(trace)
+    return h, a, traces
+
+
+def contributions(weights: Weights, h: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the parts of speech and of noise in each bin, both of shape (T, F): equation (5)."""
+    speech, noise = h @ weights.speech.T, h @ weights.noise.T
+    n_bins = speech.shape[1]
+    for j in range(a.shape[1]):
+        atom = a[:, j, None] * tracked[:, j, :n_bins]
+        speech += atom * weights.speech_gains[j]
+        noise += atom * weights.noise_gains[j]
+    return np.maximum(speech, TINY), np.maximum(noise, TINY)
+
+
+def estimates(weights: Weights, h: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the estimates of speech and of noise, both of shape (T, F): equations (5) and (6)."""
+    speech, noise = contributions(weights, h, a, tracked)
+    total = speech + noise
+    return (speech / total) ** weights.power, (noise / total) ** weights.power

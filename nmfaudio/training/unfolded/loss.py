@@ -1,0 +1,80 @@
+"""Loss of a mask on mixtures whose speech is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.mixing import Mixture
+
+_NEIGHBOURHOOD = (9, 25)  # bins, frames: 0.3 kHz and 0.4 s
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss on the compressed masked spectrum, so that quiet speech counts.
+
+    The error of a bin is ``((m + floor)^c |X|^c - t)^2`` with ``t = |S|^c (p cos(phase) + 1 - p)``, for the mask m,
+    the mixture X and the speech S in it. It counts relative to the local energy of speech and mixture, so that quiet
+    syllables and high bands count too.
+
+    Parameters
+    ----------
+    compression : float
+        c.
+    phase_share : float
+        p, the share of the error that is measured on complex spectra, and not on magnitudes.
+    mel_share : float
+        Share of the weight that is spread evenly over mel, and not over hertz.
+    max_hz : float
+        Frequency of the last bin.
+    floor : float
+        Added to the mask.
+    levelling : float
+        Power of the local energy that errors are divided by.
+    """
+
+    compression: float = 0.7
+    phase_share: float = 0.3
+    mel_share: float = 1.0
+    max_hz: float = 8000.0
+    floor: float = 1e-3
+    levelling: float = 0.5
+
+    def bin_weights(self, n_bins: int) -> np.ndarray:
+        """Weight of the error in each bin, shape (n_bins,), mean 1."""
+        density = 1 / (700 + np.linspace(0, self.max_hz, n_bins))
+        return (1 - self.mel_share + self.mel_share * density / density.mean()).astype(np.float32)
+
+    def spectra(self, mix: Mixture, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Compress and weight some frames of a mixture, and the target that its masked spectrum should meet.
+
+        Parameters
+        ----------
+        mix : Mixture
+        frames : slice or ndarray of int
+
+        Returns
+        -------
+        mixture, target : ndarray, shape (T, F)
+        """
+        from scipy.ndimage import uniform_filter
+
+        X, S = np.abs(mix.mixture), np.abs(mix.speech)
+        x, t = X**self.compression, S**self.compression
+        power = 0.5 * x**2 + 0.5 * t**2
+        mean = power.mean() + 1e-12
+        x, t, X, S = x[:, frames], t[:, frames], X[:, frames], S[:, frames]
+        cosine = np.real(mix.mixture[:, frames] * mix.speech[:, frames].conj()) / np.maximum(X * S, 1e-20)
+        t = t * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
+        weight = (uniform_filter(power / mean, _NEIGHBOURHOOD, mode="nearest") + 0.01) ** -self.levelling
+        weight *= mean / (np.mean(weight * power) + 1e-12)
+        scale = np.sqrt(self.bin_weights(len(X))[:, None] * weight[:, frames] / mean)
+        return np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T)
+
+    def __call__(self, mask: np.ndarray, mixture: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+        """Compute the mean error of a mask (T, F), and its gradient by the mask; see :meth:`spectra`."""
+        m = mask + np.float32(self.floor)
+        u = m**self.compression
+        error = u * mixture - target
+        loss = float(np.mean(error**2))
+        return loss, (2 * self.compression / error.size) * error * mixture * u / m
