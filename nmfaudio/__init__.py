@@ -16,8 +16,8 @@ Factorisation of any non-negative matrix
 Dictionaries
     `Dictionary` holds trained atoms; `dictionary.available` lists those that are shipped; `training` makes new ones.
 Sound
-    `audio` reads and writes files in blocks; `STFT` turns signals into spectra and back; `spectra.phase` estimates
-    phases.
+    `audio` reads and writes files in blocks; `STFT` turns signals into spectra and back, `FrontEnd` into the
+    spectrograms that atoms describe; `spectra.phase` estimates phases.
 Scores and pictures
     `metrics` (SNR, SI-SDR, PESQ, STOI, BSS Eval); `display` draws spectrograms, gains and atoms with matplotlib;
     `report` makes a page to listen to and look at.
