@@ -135,8 +135,11 @@ class Dictionary:
             )
         except (TypeError, ValueError) as error:
             raise DictionaryError(f"{path}: settings and record must be plain JSON: {error}") from None
-        with replacing(path, DictionaryError) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
+        with replacing(path, kind=DictionaryError) as temporary:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
+            if _read(temporary).sha256 != rounded.sha256:
+                raise DictionaryError(f"{path}: cannot be written (what was written is read back as something else)")
 
     @classmethod
     def load(cls, name_or_path: "DictionaryLike") -> "Dictionary":

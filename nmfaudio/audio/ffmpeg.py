@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -46,6 +50,9 @@ PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mt
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
 _BARE = {"aac", "ac3", "amr", "eac3", "mp3"}  # ffprobe guesses length and bit rate from the first frames of these
+# What it says of a place that cannot be written, or not to the end.
+_FULL = re.compile("|".join(re.escape(os.strerror(number)) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
+_WRITING = re.compile(rf"{_FULL.pattern}|{re.escape(os.strerror(errno.EIO))}|Error (writing|muxing)|_write_frame")
 _QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]
 
 
@@ -139,7 +146,9 @@ class Decoder:
         assert self._process.stdout is not None
         data = self._process.stdout.read(4 * self.channels * frames)
         if len(data) < 4 * self.channels * frames and self._process.wait():
-            raise AudioError(f"{self.path}: damaged, or not to be read by ffmpeg ({_last_line(self._errors)})")
+            raise AudioError(
+                f"{self.path}: damaged, or not to be read by ffmpeg ({_reason(self._errors, self._process.returncode)})"
+            )
         whole = len(data) // (4 * self.channels)
         return np.frombuffer(data, "<f4", whole * self.channels).reshape(whole, self.channels).astype(np.float32)
 
@@ -214,13 +223,15 @@ class Encoder:
             if kind is not None:
                 self._process.kill()
             self._process.communicate()
-            if kind is None and self._process.returncode:
-                raise self._failure()
+            if kind is None and (self._process.returncode or _WRITING.search(_text(self._errors))):
+                raise self._failure()  # it ends with 0 if only the last bytes have no room
         finally:
             self._errors.close()
 
     def _failure(self) -> AudioError:
-        return AudioError(f"{self.path}: cannot be written by ffmpeg ({_last_line(self._errors)})")
+        return AudioError(
+            f"{self.path}: cannot be written by ffmpeg ({_reason(self._errors, self._process.returncode)})"
+        )
 
 
 def _is_cover(stream: dict[str, Any]) -> bool:
@@ -235,7 +246,17 @@ def _known_encoders() -> set[str]:
     return {line.split()[1] for line in listing.splitlines() if line.startswith(" A")}
 
 
-def _last_line(errors: IO[bytes]) -> str:
+def _text(errors: IO[bytes]) -> str:
     errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it did not say why"
+    return errors.read().decode(errors="replace")
+
+
+def _reason(errors: IO[bytes], returncode: int) -> str:
+    """Give the cause among what ffmpeg says: no room on the disk, or else its first line."""
+    text = _text(errors)
+    if full := _FULL.search(text):
+        return full.group()
+    lines = [re.sub(r"^\[[^]]*\] *", "", line) for line in text.splitlines() if line.strip()]
+    if not lines and returncode < 0:
+        return f"it was stopped by {signal.Signals(-returncode).name}"
+    return lines[0] if lines else "it did not say why"

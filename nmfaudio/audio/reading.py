@@ -126,6 +126,12 @@ def read(
     return np.concatenate(parts, axis=1) if parts else np.zeros((header.channels, 0), np.float32), header.sr
 
 
+def decoded_frames(path: Path) -> int:
+    """Read a sound file to its end, whatever its header says, and count the samples of a channel."""
+    with _opened(path) as source:
+        return sum(iter(lambda: len(source.read(2**16)), 0))
+
+
 class _Source:
     """Open sound file.
 
@@ -159,7 +165,7 @@ class _Source:
 class _Libsndfile(_Source):
     def __init__(self, path: Path) -> None:
         self._files = ExitStack()
-        place = sf_name(path) if isinstance(path, Path) else self._files.enter_context(path.open("rb"))
+        place = _name(path) if isinstance(path, Path) else self._files.enter_context(path.open("rb"))
         f = self._files.enter_context(sf.SoundFile(place))
         self.exact = f.frames < _ENDLESS
         if f.format == "MP3":
@@ -250,7 +256,7 @@ class _Endless:
         raise OSError("opened for reading")
 
 
-def sf_name(path: Path) -> Path | bytes:
+def _name(path: Path) -> Path | bytes:
     """Name by which soundfile opens a file; it would refuse one that is not Unicode, as old disks have them."""
     return path if os.name == "nt" else os.fsencode(path)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
@@ -15,18 +17,28 @@ from ..errors import AudioError
 from ..files import replacing
 from . import ffmpeg
 from .formats import AudioInfo
-from .reading import sf_name
+from .reading import decoded_frames
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
+_DELAY_S = 0.1  # ffmpeg's encoders may lose that much at the ends, and libsndfile nothing
 
 
 class Writer:
-    """Open sound file; see `open_like`."""
+    """Open sound file; see `open_like`.
+
+    Attributes
+    ----------
+    frames : int
+        Samples of each channel so far.
+    clipped : int
+        Samples beyond full scale, which were clipped.
+    """
 
     def __init__(self, sink: Callable[[NDArray[np.float32]], object], subtype: str) -> None:
         self._sink = sink
         self._clips = subtype not in ("FLOAT", "DOUBLE")
         self._full_scale = 2.0 ** (_BITS[subtype] - 1) if subtype in _BITS else None
+        self.frames = 0
         self.clipped = 0
 
     def write(self, y: NDArray[np.float32]) -> None:
@@ -37,25 +49,33 @@ class Writer:
         if self._full_scale:  # libsndfile cuts fractions off, which adds noise and DC
             y = np.rint(y * np.float32(self._full_scale)) / np.float32(self._full_scale)
         self._sink(y.T)
+        self.frames += y.shape[1]
 
 
 @contextmanager
-def open_like(path: str | os.PathLike[str], info: AudioInfo) -> Iterator[Writer]:
+def open_like(path: str | os.PathLike[str], info: AudioInfo, *, overwrite: bool = True) -> Iterator[Writer]:
     """Write a sound file of the same format, rate, channels and tags as another.
 
-    The file appears whole or not at all. Sample formats of limited range clip at full scale, float ones do not.
+    The file appears whole or not at all: it is read back before it takes its place. Sample formats of limited range
+    clip at full scale, float ones do not.
 
     Parameters
     ----------
-    path
-        File to write; one that exists is replaced.
-    info
+    path : path
+        File to write.
+    info : AudioInfo
         What to write: see `AudioInfo.written_to` for formats of choice.
+    overwrite : bool
+        Replace a file that exists.
+
+    Yields
+    ------
+    out : Writer
 
     Raises
     ------
     AudioError
-        If the file cannot be written.
+        If the file exists and is not to be replaced, or cannot be written.
 
     Examples
     --------
@@ -65,10 +85,12 @@ def open_like(path: str | os.PathLike[str], info: AudioInfo) -> Iterator[Writer]
     ...         for block in audio.blocks(source):
     ...             out.write(0.5 * block)
     """
-    with replacing(path, AudioError) as temporary:
+    with replacing(path, overwrite=overwrite, kind=AudioError) as temporary:
         try:
-            with _writable(temporary, info) as f:
-                yield Writer(f.write, info.subtype)
+            with (_encoder if info.format.lower() in ffmpeg.MUXERS else _soundfile)(temporary, info) as sink:
+                writer = Writer(sink, info.subtype)
+                yield writer
+            _check_written(temporary, info, writer.frames)
         except sf.LibsndfileError as error:
             raise AudioError(
                 f"{path}: cannot be written as {info.format} {info.subtype} of {info.channels} channels "
@@ -78,13 +100,60 @@ def open_like(path: str | os.PathLike[str], info: AudioInfo) -> Iterator[Writer]
             raise AudioError(str(error).replace(str(temporary), str(path))) from error
 
 
-def _writable(path: Path, info: AudioInfo) -> sf.SoundFile | ffmpeg.Encoder:
-    if info.format.lower() in ffmpeg.MUXERS:
-        if not ffmpeg.installed():
-            raise AudioError(f"{path}: {info.format} needs ffmpeg, which is not installed: install it, or write WAV")
-        return ffmpeg.Encoder(path, info.format.lower(), info.subtype, info.sr, info.channels, info.tags, info.path)
-    f = sf.SoundFile(sf_name(path), "w", info.sr, info.channels, info.subtype, info.endian, info.format)
-    for name, value in info.tags.items():
-        with suppress(sf.LibsndfileError):  # some formats have no place for tags
-            setattr(f, name, value)
-    return f
+@contextmanager
+def _encoder(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float32]], object]]:
+    if not ffmpeg.installed():
+        raise AudioError(f"{path}: {info.format} needs ffmpeg, which is not installed: install it, or write WAV")
+    with ffmpeg.Encoder(
+        path, info.format.lower(), info.subtype, info.sr, info.channels, info.tags, info.path
+    ) as encoder:
+        yield encoder.write
+
+
+@contextmanager
+def _soundfile(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float32]], object]]:
+    with _Disk(path, "r+") as disk:
+        with sf.SoundFile(disk, "w", info.sr, info.channels, info.subtype, info.endian, info.format) as f:
+            for name, value in info.tags.items():
+                with suppress(sf.LibsndfileError):  # some formats have no place for tags
+                    setattr(f, name, value)
+
+            def write(y: NDArray[np.float32]) -> None:
+                f.write(y)
+                disk.check()
+
+            yield write
+        disk.check()
+
+
+class _Disk(io.FileIO):
+    """File for libsndfile to write to, which says nothing of errors in the last bytes of most formats."""
+
+    _error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or keep the error for `check`: libsndfile would make another of it, or none."""
+        done = 0
+        try:
+            while done < len(data):  # a disk that becomes full takes a part, then nothing
+                done += super().write(data[done:]) or 0
+        except OSError as error:
+            self._error = self._error or error
+        return len(data)
+
+    def check(self) -> None:
+        """Raise the first error there was."""
+        if self._error:
+            raise self._error
+
+
+def _check_written(path: Path, info: AudioInfo, frames: int) -> None:
+    """Read a new file back, and refuse it if it is not all there."""
+    missing_s = _DELAY_S if info.format.lower() in ffmpeg.MUXERS else 0
+    try:
+        got = decoded_frames(path) if frames else 0  # not every format can be opened without any sound
+    except AudioError as error:
+        raise AudioError(f"{path}: cannot be written (what was written cannot be read back: {error})") from error
+    if got < frames - missing_s * info.sr:
+        read_s, written_s = got / info.sr, frames / info.sr
+        raise AudioError(f"{path}: cannot be written ({read_s:.3f} s of {written_s:.3f} s can be read back)")
