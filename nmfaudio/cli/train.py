@@ -252,7 +252,7 @@ def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
         args.name,
         recordings,
         corpus.sr,
-        n_atoms=args.atoms,
+        n_components=args.atoms,
         n_taps=args.taps,
         window_s=args.window,
         random_state=args.seed,

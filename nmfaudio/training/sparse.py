@@ -179,7 +179,7 @@ def build_sparse(
 def train_atoms(
     name: str,
     batches: Iterable[Batch],
-    n_atoms: int,
+    n_components: int,
     fixed: np.ndarray | None = None,
     *,
     rng: np.random.Generator,
@@ -202,14 +202,14 @@ def train_atoms(
             start = _first_frames(name, batch)
             if start is None:
                 continue
-            state = _State.begin(random_atoms(start, n_atoms, rng))
+            state = _State.begin(random_atoms(start, n_components, rng))
         if fixed is None:
             fixed = np.empty((len(state.atoms), 0), np.float32)
         if len(state.atoms) != len(fixed):
             raise NmfaudioError(f"{name}: blocks of {len(state.atoms)} bins, but speech atoms of {len(fixed)}")
         learn = partial(block_sums, name, np.hstack([fixed, state.atoms]), fixed.shape[1], penalty, n_iter)
         frames, objective = 0, 0.0
-        Q, h = np.zeros(state.A.shape), np.zeros(n_atoms)
+        Q, h = np.zeros(state.A.shape), np.zeros(n_components)
         for sums in each(learn, batch):
             frames += sums.frames
             objective += sums.objective
