@@ -30,7 +30,7 @@ def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Gene
 
 
 def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
-    """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, n_components), mean one."""
+    """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, K), of mean one."""
     W = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
     W /= W.mean(axis=0)
     H = np.full((len(V), n_components), 1 / n_components, np.float32)
