@@ -1,4 +1,4 @@
-"""Training of the atoms of one source from recordings of it alone."""
+"""Training of the atoms of one source on recordings of it alone."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import FrontEnd
 from ..spectra.stft import STFT
 
@@ -28,13 +29,13 @@ def train_dictionary(
     name : str
         Name of the source.
     recordings : iterable of ndarray, shape (samples,)
-        The source alone; each is brought to one level. Their spectrograms are kept in memory.
+        Recordings of the source alone; each is brought to one level. Their spectrograms are kept in memory.
     sr : int
         Sampling rate in Hz.
     n_components, n_taps, penalty, random_state
         As for `train_source`.
     window_s : float
-        Seconds in a frame; frames overlap by three quarters.
+        Duration of a frame in seconds; frames overlap by three quarters.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def train_dictionary(
     Raises
     ------
     NmfaudioError
-        If there is nothing but silence.
+        If all recordings are silent.
 
     Examples
     --------
@@ -71,22 +72,22 @@ def train_source(
     n_iter: int = 60,
     random_state: int = 0,
 ) -> np.ndarray:
-    """Train the atoms of a source, which may last several frames, all at once.
+    """Train the atoms of a source on all spectrograms at once; an atom may last several frames.
 
     Parameters
     ----------
-    blocks : iterable of ndarray, shape (F, N)
+    blocks : iterable of ndarray, shape (F, n)
         Compressed magnitudes; each block is brought to one level. They are kept in memory.
     n_components : int
-        Atoms, K.
+        Number of atoms, K.
     n_taps : int
-        Frames that an atom lasts, T; more than 1 suits what always sounds the same, as drums do.
+        Frames of an atom, T; more than 1 suits sounds that are always the same, such as drums.
     penalty : float
         L1 penalty of the activations.
     n_iter : int
         Largest number of iterations.
     random_state : int
-        Chooses the patches that the atoms start from.
+        Seed of the patches that the atoms start from.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def train_source(
     Raises
     ------
     NmfaudioError
-        If there is nothing but silence.
+        If all recordings are silent.
 
     Examples
     --------
@@ -105,8 +106,6 @@ def train_source(
     >>> train_source(blocks, n_components=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
-    from ..nmf.spatial_nmf import spatial_nmf
-
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")

@@ -64,13 +64,13 @@ def corpus_batches(
     update_s = max(_LEAST_UPDATE_S, seconds / _UPDATES)
     block_s = min(max(update_s / _BLOCKS, _LEAST_BLOCK_S), _LARGEST_BLOCK_S)
     batch: list[SoundBlock] = []
-    heard_s = 0.0
+    given_s = 0.0
     for block in _blocks(corpus, front_end, random_state, seconds, block_s):
         batch.append(block)
-        heard_s += block.seconds
-        if heard_s + block_s / 2 > update_s:
+        given_s += block.seconds
+        if given_s + block_s / 2 > update_s:
             yield batch
-            batch, heard_s = [], 0.0
+            batch, given_s = [], 0.0
     if batch:
         yield batch
 
@@ -78,8 +78,8 @@ def corpus_batches(
 def _blocks(
     corpus: Corpus, front_end: FrontEnd, random_state: int, seconds: float, block_s: float
 ) -> Iterator[SoundBlock]:
-    heard_s, n_passes = 0.0, 0
-    while heard_s < seconds - 1e-3:  # what is left is rounding
+    given_s, n_passes = 0.0, 0
+    while given_s < seconds - 1e-3:  # what is left is rounding
         pieces: list[Piece] = []
         length_s = 0.0
         for piece in corpus.pieces(np.random.default_rng([random_state, n_passes]), min(block_s, _PIECE_S)):
@@ -89,8 +89,8 @@ def _blocks(
                 pieces, length_s = [], 0.0
             pieces.append(piece)
             length_s += piece_s
-            heard_s += piece_s
-            if heard_s >= seconds:
+            given_s += piece_s
+            if given_s >= seconds:
                 break
         yield SoundBlock(tuple(pieces), front_end)
         n_passes += 1
