@@ -133,14 +133,14 @@ def peers(speech: str, noise: str) -> None:
     from sklearn.decomposition import MiniBatchNMF
 
     from nmfaudio.factorize import sparse_nmf
-    from nmfaudio.training.sparse import _heard
+    from nmfaudio.training.sparse import _sounding
 
     train, test = Corpus(speech, SR).split(0.1, 60, 0)
     batches = list(corpus_batches(train, FRONT_END, 0, MINUTES * 60))
-    batches = [[_heard("speech", block) for block in batch] for batch in batches]
+    batches = [[_sounding("speech", block) for block in batch] for batch in batches]
     V = np.concatenate([V for batch in batches for V in batch], axis=1)
     held_out = np.concatenate(
-        [_heard("speech", block) for batch in corpus_batches(test, FRONT_END, 0, 60) for block in batch], axis=1
+        [_sounding("speech", block) for batch in corpus_batches(test, FRONT_END, 0, 60) for block in batch], axis=1
     )
 
     def divergence(W: np.ndarray) -> float:

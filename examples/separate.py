@@ -27,7 +27,7 @@ def tune(seed: int) -> np.ndarray:
 
 known = {
     "voice": train_dictionary("voice", [y[0, :half]], sr),
-    "tune": train_dictionary("tune", [tune(seed) for seed in (1, 2, 3)], sr, n_atoms=20),
+    "tune": train_dictionary("tune", [tune(seed) for seed in (1, 2, 3)], sr, n_components=20),
 }
 sources = {"voice": y[0, half : 2 * half], "tune": tune(4)}
 mixture = sum(sources.values())

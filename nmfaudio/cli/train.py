@@ -252,7 +252,7 @@ def _source(args: argparse.Namespace, corpus: "Corpus") -> "Dictionary":
         args.name,
         recordings,
         corpus.sr,
-        n_atoms=args.atoms,
+        n_components=args.atoms,
         n_taps=args.taps,
         window_s=args.window,
         random_state=args.seed,
@@ -277,7 +277,7 @@ def _tuned(
     """Choose options on half of what is held out, which leaves the other half to judge the result on."""
     from ..display import tuningshow
     from ..training.comparison import mixtures
-    from ..training.sparse import LEAST_HEARD_S
+    from ..training.sparse import LEAST_CORPUS_S
     from ..training.tune import tune
 
     parts = {name: corpus.split(0.5, np.inf, args.seed) for name, corpus in held_out.items()}
@@ -285,7 +285,7 @@ def _tuned(
     speech, noise = (parts[name][1] for name in ("speech", "noise"))
     report = (lambda line: None) if args.quiet else say
     pairs = mixtures(speech, noise, random_state=args.seed)
-    found = tune(partial(build, most_s=LEAST_HEARD_S), pairs, speech.sr, each=each, report=report)
+    found = tune(partial(build, most_s=LEAST_CORPUS_S), pairs, speech.sr, each=each, report=report)
     picture = Path(args.output).with_suffix(".png")
     tuningshow(found)[0].figure.savefig(picture, dpi=120)
     report(f"{picture}: shows it")

@@ -1,4 +1,4 @@
-"""A shipped dictionary and a minute of the user's own sound."""
+"""Adaptation of a dictionary to a minute of the user's own sound."""
 
 from dataclasses import replace
 
@@ -9,21 +9,24 @@ from ..denoising.noise_profile import LONGEST_S, noise_profile
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from .data.corpus import Corpus
+from .data.corpus_blocks import corpus_batches
+from .sparse import train_atoms
+from .unfolded.build import mixers, retrain_unfolded
 from .unfolded.stage import Schedule
 
 # no averaging: the mean over so few steps would stay close to where they began
 _SCHEDULE = Schedule(steps=150, rate=0.002, warm_up=10, pool_items=60, new_items=1, check_every=150, averaged=1)
 _N_DEV = 2
 _VOICE_ATOMS = 64  # measured: 128 bring half as much
-_VOICE_HEARD_S = 600.0  # a minute is heard ten times
+_VOICE_S = 600.0  # a minute is repeated ten times
 
 
 def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, random_state: int = 0) -> Dictionary:
-    """Fit a dictionary to what there is of the user's sound, in the way that helps its kind most.
+    """Fit a dictionary to the user's voice, noise or both, in the way that helps its kind most.
 
-    A sparse dictionary takes over the voice (:func:`with_voice`) and carries a profile of the noise
-    (:func:`with_noise`). One of another kind is trained on, where there is speech and noise (:func:`trained_on`);
-    with noise alone it carries a profile.
+    A sparse dictionary gets atoms of the voice (:func:`with_voice`) and a profile of the noise (:func:`with_noise`). An
+    unfolded one is trained further if there is speech and noise (:func:`trained_on`); with noise alone it gets a
+    profile.
 
     Parameters
     ----------
@@ -31,7 +34,7 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, r
     speech, noise : Corpus or None
         At least one of the two.
     random_state : int
-        Of all that is drawn.
+        Seed of all random choices.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, r
 
 
 def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_state: int = 0) -> Dictionary:
-    """Unfolded dictionary whose last stage was trained a little more, on mixtures of the user's voice and noise.
+    """Train the last stage of an unfolded dictionary further, on mixtures of the user's voice and noise.
 
     Parameters
     ----------
@@ -68,23 +71,21 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_sta
     speech, noise : Corpus
         A minute of each is enough.
     random_state : int
-        Of what is drawn.
+        Seed of all random choices.
 
     Returns
     -------
     Dictionary
     """
-    from .unfolded.build import mixers, retrain_unfolded
-
     mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, random_state)
     return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, random_state=random_state)
 
 
 def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) -> Dictionary:
-    """Sparse dictionary whose speech atoms are those of one voice, in its room and through its microphone.
+    """Replace the speech atoms of a sparse dictionary by those of one voice, in its room and through its microphone.
 
-    Atoms of one voice fit it more closely than those of all voices fit anyone, and explain less of the noise. They
-    take the place of the shipped ones: beside them they would leave everything as it was, or make it worse.
+    Atoms of one voice fit it more closely than atoms of many voices do, and explain less of the noise. Added to the
+    shipped atoms instead, they would change nothing or make the result worse.
 
     Parameters
     ----------
@@ -93,33 +94,30 @@ def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) ->
     speech : Corpus
         The voice, as clean as can be had; a minute is enough.
     random_state : int
-        Of what is drawn.
+        Seed of all random choices.
 
     Returns
     -------
     Dictionary
     """
-    from .data.corpus_blocks import corpus_batches
-    from .sparse import train_atoms
-
     if dictionary.kind != "sparse":
         raise NmfaudioError(f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not sparse")
-    batches = corpus_batches(speech, dictionary.front_end, random_state, max(speech.hours * 3600, _VOICE_HEARD_S))
+    batches = corpus_batches(speech, dictionary.front_end, random_state, max(speech.hours * 3600, _VOICE_S))
     atoms = train_atoms("speech", batches, _VOICE_ATOMS, rng=np.random.default_rng(random_state))
     return replace(dictionary, arrays={**dictionary.arrays, "speech": atoms})
 
 
 def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> Dictionary:
-    """Dictionary that carries a profile of a noise: it denoises as if it were told ``noise=`` each time.
+    """Add the profile of a noise to a dictionary, which then denoises as with ``noise=`` each time.
 
     Parameters
     ----------
     dictionary : Dictionary
         Any that denoises.
     noise : Corpus
-        The noise alone; pieces of up to a minute in all are heard, drawn at random, each brought to one level.
+        The noise alone. Random pieces of up to a minute in all are used, each brought to one level.
     random_state : int
-        Of what is drawn.
+        Seed of all random choices.
 
     Returns
     -------
@@ -130,17 +128,17 @@ def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> 
     NmfaudioError
         If there is no sound, or too little.
     """
-    heard: list[np.ndarray] = []
+    sounding: list[np.ndarray] = []
     left = int(LONGEST_S * noise.sr)
     for piece in noise.pieces(np.random.default_rng(random_state)):
         y = piece.read(noise.sr)[:left]
         level = np.sqrt(np.mean(y**2)) if len(y) else 0.0
         if level > 0:
-            heard.append(y / level)
+            sounding.append(y / level)
             left -= len(y)
         if left <= 0:
             break
-    if not heard:
+    if not sounding:
         raise NmfaudioError(f"{noise.source}: the noise is silence")
-    profile = noise_profile(np.concatenate(heard), noise.sr, dictionary)
+    profile = noise_profile(np.concatenate(sounding), noise.sr, dictionary)
     return replace(dictionary, arrays={**dictionary.arrays, "profile": profile.arrays["noise"]})

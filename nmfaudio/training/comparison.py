@@ -1,4 +1,4 @@
-"""Is a new dictionary better than the shipped one? Asked of recordings that it was not trained on."""
+"""Comparison of two dictionaries on recordings that neither was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     Parameters
     ----------
     speech, noise : Corpus
-        Of one rate; short recordings are looped.
+        Corpora of one rate; short recordings are looped.
     n : int
-        How many mixtures.
+        Number of mixtures.
     random_state : int
-        Chooses the pieces.
+        Seed of the pieces.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     Raises
     ------
     NmfaudioError
-        If there is nothing but silence in one of the two.
+        If one of the two is silent.
     """
     rng = np.random.default_rng([random_state, 5])
     n_samples = int(_SECONDS * speech.sr)
@@ -57,7 +57,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
 
 
 def _sounding(corpus: Corpus, rng: np.random.Generator, n: int) -> list[np.ndarray]:
-    """Draw pieces that are not silent, a different one each time while there are some."""
+    """Draw pieces that are not silent, each once before any is drawn again."""
     found: list[np.ndarray] = []
     while len(found) < n:
         before = len(found)
@@ -79,11 +79,11 @@ class Comparison:
     Parameters
     ----------
     measures : tuple of str
-        Their names.
+        Names of the measures.
     noisy, base, new : ndarray, shape (mixtures, measures)
-        Scores of the mixtures as they are, and cleaned with the dictionary to beat and the new one.
+        Scores of the noisy mixtures, and of those that the old and the new dictionary cleaned.
     names : tuple of str
-        What the two are called.
+        Names of the old and of the new dictionary.
     """
 
     measures: tuple[str, ...]
@@ -94,19 +94,19 @@ class Comparison:
 
     @property
     def signs(self) -> list[int]:
-        """For each measure 1 where the new one is better, -1 where it is worse, 0 where chance can explain it."""
+        """For each measure 1 if the new one is better, -1 if it is worse, 0 if chance can explain the difference."""
         change = self.new - self.base
         mean, error = change.mean(axis=0), change.std(axis=0, ddof=1) / np.sqrt(len(change))
         return [int(np.sign(m)) if abs(m) > _SURE * e else 0 for m, e in zip(mean, error, strict=True)]
 
     @property
     def is_worse(self) -> bool:
-        """Whether the new one is worse by any measure."""
+        """True if the new one is worse by any measure."""
         return -1 in self.signs
 
     @property
     def verdict(self) -> str:
-        """One sentence: better, worse, both, or no clear difference."""
+        """Sentence that says better, worse, both, or no clear difference."""
         base, new = self.names
         better, worse = (
             " and ".join(name for name, sign in zip(self.measures, self.signs, strict=True) if sign == wanted)
@@ -119,7 +119,7 @@ class Comparison:
         return f"no clear difference between {new} and {base}"
 
     def table(self) -> list[dict[str, str]]:
-        """Rows of means, and of the change with twice its standard error."""
+        """Return rows of means, and one of the change with twice its standard error."""
         change = self.new - self.base
         error = 2 * change.std(axis=0, ddof=1) / np.sqrt(len(change))
         rows = [
@@ -130,7 +130,7 @@ class Comparison:
         return [*rows, {"": "change", **dict(zip(self.measures, cells, strict=True))}]
 
     def text(self) -> str:
-        """The table in columns."""
+        """Return the table in columns."""
         rows = self.table()
         width = max(len(row[""]) for row in rows)
         head = " " * width + "".join(f"{name:>18}" for name in self.measures)
@@ -153,7 +153,7 @@ def compare(
 ) -> Comparison:
     """Score two dictionaries on the same pairs of clean and noisy signals.
 
-    PESQ and ESTOI are left out where the libraries of the extra `eval` are missing.
+    PESQ and ESTOI are left out if the libraries of the extra `eval` are not installed.
 
     Parameters
     ----------
@@ -161,11 +161,11 @@ def compare(
     pairs : list of (clean, noisy)
         Signals of shape (samples,).
     sr : int
-        Their rate.
+        Their sampling rate in Hz.
     names : tuple of str
-        What the two are to be called.
+        Names of the two in the result.
     each : callable
-        From :func:`nmfaudio.compute.processes.workers`.
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it scores the pairs.
 
     Returns
     -------

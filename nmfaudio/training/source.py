@@ -1,4 +1,4 @@
-"""Training of the atoms of one source from recordings of it alone."""
+"""Training of the atoms of one source on recordings of it alone."""
 
 from collections.abc import Iterable
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import FrontEnd
 from ..spectra.stft import STFT
 
@@ -15,7 +16,7 @@ def train_dictionary(
     recordings: Iterable[np.ndarray],
     sr: int,
     *,
-    n_atoms: int = 80,
+    n_components: int = 80,
     n_taps: int = 1,
     penalty: float = 1.0,
     window_s: float = 0.064,
@@ -28,13 +29,13 @@ def train_dictionary(
     name : str
         Name of the source.
     recordings : iterable of ndarray, shape (samples,)
-        The source alone; each is brought to one level. Their spectrograms are kept in memory.
+        Recordings of the source alone; each is brought to one level. Their spectrograms are kept in memory.
     sr : int
         Sampling rate in Hz.
-    n_atoms, n_taps, penalty, random_state
+    n_components, n_taps, penalty, random_state
         As for `train_source`.
     window_s : float
-        Seconds in a frame; frames overlap by three quarters.
+        Duration of a frame in seconds; frames overlap by three quarters.
 
     Returns
     -------
@@ -44,47 +45,49 @@ def train_dictionary(
     Raises
     ------
     NmfaudioError
-        If there is nothing but silence.
+        If all recordings are silent.
 
     Examples
     --------
     >>> import numpy as np
     >>> solo = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
-    >>> train_dictionary("hiss", [solo], 8000, n_atoms=2).arrays["hiss"].shape
+    >>> train_dictionary("hiss", [solo], 8000, n_components=2).arrays["hiss"].shape
     (257, 2)
     """
     n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
     front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
     spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
-    atoms = train_source(spectrograms, n_atoms=n_atoms, n_taps=n_taps, penalty=penalty, random_state=random_state)
+    atoms = train_source(
+        spectrograms, n_components=n_components, n_taps=n_taps, penalty=penalty, random_state=random_state
+    )
     return Dictionary("sources", {name: atoms}, front_end)
 
 
 def train_source(
     blocks: Iterable[np.ndarray],
     *,
-    n_atoms: int = 80,
+    n_components: int = 80,
     n_taps: int = 1,
     penalty: float = 1.0,
     n_iter: int = 60,
     random_state: int = 0,
 ) -> np.ndarray:
-    """Train the atoms of a source, which may last several frames, all at once.
+    """Train the atoms of a source on all spectrograms at once; an atom may last several frames.
 
     Parameters
     ----------
-    blocks : iterable of ndarray, shape (F, N)
+    blocks : iterable of ndarray, shape (F, n)
         Compressed magnitudes; each block is brought to one level. They are kept in memory.
-    n_atoms : int
-        Atoms, K.
+    n_components : int
+        Number of atoms, K.
     n_taps : int
-        Frames that an atom lasts, T; more than 1 suits what always sounds the same, as drums do.
+        Frames of an atom, T; more than 1 suits sounds that are always the same, such as drums.
     penalty : float
         L1 penalty of the activations.
     n_iter : int
         Largest number of iterations.
     random_state : int
-        Chooses the patches that the atoms start from.
+        Seed of the patches that the atoms start from.
 
     Returns
     -------
@@ -94,22 +97,20 @@ def train_source(
     Raises
     ------
     NmfaudioError
-        If there is nothing but silence.
+        If all recordings are silent.
 
     Examples
     --------
     >>> import numpy as np
     >>> blocks = [np.random.default_rng(0).random((20, 100), np.float32)]
-    >>> train_source(blocks, n_atoms=3, n_taps=4, n_iter=2).shape
+    >>> train_source(blocks, n_components=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
-    from ..nmf.spatial_nmf import spatial_nmf
-
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")
     V = np.concatenate(levelled, axis=1)[None]
-    W = spatial_nmf(V, n_free=n_atoms, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=random_state).W
+    W = spatial_nmf(V, n_free=n_components, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=random_state).W
     spectra = W.sum(axis=1)
     W = W[..., np.argsort(np.arange(len(W)) @ spectra / spectra.sum(axis=0))]
     return np.ascontiguousarray(W[:, 0] if n_taps == 1 else W)

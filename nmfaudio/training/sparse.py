@@ -1,8 +1,8 @@
 """Training of sparse dictionaries: atoms of speech, then atoms of the noise that speech cannot explain.
 
-The corpus comes in numbered blocks of frames. What an update of the atoms needs to know of a block are sums over its
-frames, which depend on the block and the present atoms alone: any worker can compute them. They are added up in the
-order of the blocks, in double precision, so that the atoms do not depend on who computed what.
+The corpus comes in numbered blocks of frames. An update of the atoms needs sums over the frames of each block, which
+depend on the block and the present atoms alone: any worker can compute them. They are added up in the order of the
+blocks, in double precision, so that the atoms do not depend on the number of workers.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,16 +24,18 @@ from .data.corpus import Corpus
 from .data.corpus_blocks import corpus_batches
 
 Block = np.ndarray | Callable[[], Sequence[np.ndarray]]
-"""Compressed magnitude (F, N), or a function that makes some of them where it is called."""
+"""Compressed magnitude (F, T), or a function that makes a list of them where it is called."""
 
 Batch = Block | Sequence[Block]
-"""What is heard between one update of the atoms and the next; no more workers than blocks have something to do."""
+"""Blocks between one update of the atoms and the next; their number limits how many workers can share the work."""
 
 Progress = Callable[[str, int, float], None]
 
-LEAST_HEARD_S = 1800.0
-_QUIETEST = 0.05  # of the mean level of a recording; frames below it are passed over
-_START_BLOCKS = 8  # that the first atoms are drawn from
+LEAST_CORPUS_S = 1800.0
+"""Duration that a shorter corpus is repeated to."""
+
+_QUIETEST = 0.05  # of the mean level of a recording; quieter frames are left out
+_START_BLOCKS = 8  # blocks that the first atoms are drawn from
 
 
 def train_sparse(
@@ -53,34 +55,34 @@ def train_sparse(
     """Train atoms of speech and noise from streams of spectrograms.
 
     Sparse NMF under the Kullback-Leibler divergence with L2-normalised atoms (Le Roux, Weninger and Hershey 2015), by
-    mini-batches: the activations of the blocks of a batch are found from scratch, and the statistics that the atoms are
-    updated from are kept with a forgetting factor (Lefèvre, Bach and Févotte, "Online algorithms for nonnegative matrix
+    mini-batches: the activations of the blocks of a batch are computed from scratch, and the statistics that the atoms
+    are updated from have a forgetting factor (Lefèvre, Bach and Févotte, "Online algorithms for nonnegative matrix
     factorization with the Itakura-Saito divergence", 2011). Memory does not grow with the streams. The noise atoms are
-    trained beside the speech atoms, which stay as they are.
+    trained together with the speech atoms, which are kept fixed.
 
     Parameters
     ----------
     speech, noise : iterable of blocks or of lists of blocks
-        A block is a compressed magnitude, shape (F, N), or a function without arguments that makes a list of them,
+        A block is a compressed magnitude, shape (F, T), or a function without arguments that makes a list of them,
         wherever it is called; each magnitude is brought to one level. The atoms are updated after each block or list.
-        Training ends with the stream, so several rounds over a corpus, in random order, are the caller's.
+        Training ends with the stream: for several rounds over a corpus, the stream has to repeat it.
     n_speech, n_noise : int
         Number of atoms.
     penalty : float
         L1 penalty of the activations.
     random_state : int
-        Chooses the frames that the atoms start from.
+        Seed of the frames that the atoms start from.
     n_iter : int
         Updates of the activations in a batch.
     memory : float
         Weight of the past at every batch, from 0 to 1.
     each : callable
-        Like the built-in `map`; from :func:`nmfaudio.compute.processes.workers`, to compute blocks in many places.
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it computes the blocks.
     checkpoint : Checkpoint, optional
-        The state is kept there after every batch, and taken from there: training that was killed goes on, with the
-        result that it would have had, if it is given the same streams again.
+        The state is written to it after every batch, and read from it if there is one: training that was killed goes
+        on with the result that it would have had, given the same streams again.
     progress : callable, optional
-        Called after every batch with "speech" or "noise", the frames seen so far, and the objective a frame.
+        Called after every batch with "speech" or "noise", the frames so far, and the objective per frame.
 
     Returns
     -------
@@ -132,6 +134,7 @@ def build_sparse(
     speech, noise : Corpus
     front_end : FrontEnd
     random_state : int
+        Seed of the order of the corpora and of the first atoms.
     most_s : float
         Largest part of a corpus that is used, in seconds; a corpus of less than half an hour is used several times.
     each : callable
@@ -148,25 +151,25 @@ def build_sparse(
     Dictionary
         Of kind "sparse", with an empty record.
     """
-    heard_s = {
-        name: min(max(c.hours * 3600, LEAST_HEARD_S), most_s) for name, c in (("speech", speech), ("noise", noise))
+    used_s = {
+        name: min(max(c.hours * 3600, LEAST_CORPUS_S), most_s) for name, c in (("speech", speech), ("noise", noise))
     }
-    total_s = sum(heard_s.values())
+    total_s = sum(used_s.values())
 
     def show(name: str, frames: int, objective: float) -> None:
-        done_s = min(frames * front_end.hop_s, heard_s[name]) + (heard_s["speech"] if name == "noise" else 0)
+        done_s = min(frames * front_end.hop_s, used_s[name]) + (used_s["speech"] if name == "noise" else 0)
         progress(done_s / total_s)
 
     settings = {
         "random_state": random_state,
         "front_end": asdict(front_end),
-        "speech": [len(speech.files), speech.hours, heard_s["speech"]],
-        "noise": [len(noise.files), noise.hours, heard_s["noise"]],
+        "speech": [len(speech.files), speech.hours, used_s["speech"]],
+        "noise": [len(noise.files), noise.hours, used_s["noise"]],
         **options,
     }
     arrays = train_sparse(
-        corpus_batches(speech, front_end, random_state, heard_s["speech"]),
-        corpus_batches(noise, front_end, random_state + 1, heard_s["noise"]),
+        corpus_batches(speech, front_end, random_state, used_s["speech"]),
+        corpus_batches(noise, front_end, random_state + 1, used_s["noise"]),
         random_state=random_state,
         each=each,
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
@@ -179,7 +182,7 @@ def build_sparse(
 def train_atoms(
     name: str,
     batches: Iterable[Batch],
-    n_atoms: int,
+    n_components: int,
     fixed: np.ndarray | None = None,
     *,
     rng: np.random.Generator,
@@ -190,7 +193,7 @@ def train_atoms(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Train the atoms of one source, beside atoms that stay as they are; see :func:`train_sparse`."""
+    """Train the atoms of one source, together with `fixed` atoms if there are any; see :func:`train_sparse`."""
     saved = None if checkpoint is None else checkpoint.load(name)
     state = None if saved is None else _State(**saved)
     n_done = 0 if state is None else int(state.n_batches)
@@ -202,14 +205,14 @@ def train_atoms(
             start = _first_frames(name, batch)
             if start is None:
                 continue
-            state = _State.begin(random_atoms(start, n_atoms, rng))
+            state = _State.begin(random_atoms(start, n_components, rng))
         if fixed is None:
             fixed = np.empty((len(state.atoms), 0), np.float32)
         if len(state.atoms) != len(fixed):
             raise NmfaudioError(f"{name}: blocks of {len(state.atoms)} bins, but speech atoms of {len(fixed)}")
         learn = partial(block_sums, name, np.hstack([fixed, state.atoms]), fixed.shape[1], penalty, n_iter)
         frames, objective = 0, 0.0
-        Q, h = np.zeros(state.A.shape), np.zeros(n_atoms)
+        Q, h = np.zeros(state.A.shape), np.zeros(n_components)
         for sums in each(learn, batch):
             frames += sums.frames
             objective += sums.objective
@@ -229,7 +232,15 @@ def train_atoms(
 
 @dataclass(frozen=True)
 class BlockSums:
-    """What an update of the atoms needs to know of a block."""
+    """Sums over the frames of a block, from which the atoms are updated.
+
+    Attributes
+    ----------
+    frames : int
+    objective : float
+    Q : ndarray, shape (F, K)
+    h : ndarray, shape (K,)
+    """
 
     frames: int
     objective: float
@@ -238,13 +249,33 @@ class BlockSums:
 
 
 def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: int, block: Block) -> BlockSums:
-    """Sums over the frames of a block: ``Q = (V / WH) H'``, shape (F, K), and ``h = H 1``, shape (K,), of free atoms.
+    """Compute ``Q = (V / WH) H'`` and ``h = H 1`` of the free atoms over the frames of a block.
 
     See `nmfaudio.kernels.nmf.multiplicative`; for the Kullback-Leibler divergence all rows of its P are h.
+
+    Parameters
+    ----------
+    name : str
+        Source, for errors.
+    W : ndarray, shape (F, n_fixed + K), float32
+        Fixed and free atoms.
+    n_fixed : int
+    penalty : float
+    n_iter : int
+    block : Block
+
+    Returns
+    -------
+    BlockSums
+
+    Raises
+    ------
+    NmfaudioError
+        If the block holds NaN, infinity or negative values, or has another number of bins than the atoms.
     """
     from ..kernels.nmf.multiplicative import MultiplicativeUpdates
 
-    V = _heard(name, block)
+    V = _sounding(name, block)
     if V.shape[1] == 0:
         return BlockSums(0, 0.0, np.zeros_like(W[:, n_fixed:]), np.zeros_like(W[0, n_fixed:]))
     if len(V) != len(W):
@@ -272,7 +303,7 @@ class _State:
         return cls(atoms, np.zeros(atoms.shape), np.zeros(atoms.shape[1]), np.array(0), np.array(0))
 
     def update(self, Q: np.ndarray, h: np.ndarray, penalty: float, memory: float) -> None:
-        """Minimise the majoriser of all batches so far, ``h w - A log w + penalty h w^2 / 2`` for each atom w."""
+        """Minimise the majoriser over all batches so far, ``h w - A log w + penalty h w^2 / 2`` for each atom w."""
         from ..kernels.nmf.multiplicative import update_atoms
 
         floor = np.float32(np.finfo(np.float32).tiny ** 0.5)
@@ -287,9 +318,9 @@ class _State:
         self.atoms, self.h = W, self.h * scale[:, 0]
 
 
-def _heard(name: str, block: Block) -> np.ndarray:
-    """Frames of a block that are not silent, each magnitude brought to one level, shape (F, N), float32, C order."""
-    heard: list[np.ndarray] = []
+def _sounding(name: str, block: Block) -> np.ndarray:
+    """Return the frames of a block that are not silent, each magnitude at one level, shape (F, T), float32, C order."""
+    sounding: list[np.ndarray] = []
     for V in block() if callable(block) else [block]:
         if not np.isfinite(V).all() or V.min(initial=0) < 0:
             raise NmfaudioError(f"{name}: a block holds NaN, infinity or negative values")
@@ -297,16 +328,16 @@ def _heard(name: str, block: Block) -> np.ndarray:
         if level == 0:
             continue
         V = (V / level).astype(np.float32)
-        heard.append(V[:, V.mean(axis=0) > _QUIETEST])
-    return np.ascontiguousarray(np.concatenate(heard, axis=1)) if heard else np.empty((0, 0), np.float32)
+        sounding.append(V[:, V.mean(axis=0) > _QUIETEST])
+    return np.ascontiguousarray(np.concatenate(sounding, axis=1)) if sounding else np.empty((0, 0), np.float32)
 
 
 def _first_frames(name: str, batch: Sequence[Block]) -> np.ndarray | None:
-    """Frames of the first blocks of a batch that are not silent; None if all are."""
-    heard = list(islice((V for V in (_heard(name, block) for block in batch) if V.size), _START_BLOCKS))
-    if len({len(V) for V in heard}) > 1:
-        raise NmfaudioError(f"{name}: a block of {len(heard[1])} bins after blocks of {len(heard[0])}")
-    return np.concatenate(heard, axis=1) if heard else None
+    """Return the frames of the first blocks of a batch that are not silent; None if all are."""
+    sounding = list(islice((V for V in (_sounding(name, block) for block in batch) if V.size), _START_BLOCKS))
+    if len({len(V) for V in sounding}) > 1:
+        raise NmfaudioError(f"{name}: a block of {len(sounding[1])} bins after blocks of {len(sounding[0])}")
+    return np.concatenate(sounding, axis=1) if sounding else None
 
 
 def _sorted_by_centroid(W: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Rank and penalty of a sparse dictionary, chosen by how well speech and noise come apart on held-out sound."""
+"""Choice of rank and penalty of a sparse dictionary by SI-SDR on held-out mixtures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,17 @@ PENALTIES = (0.1, 0.3, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """What was tried, and what came of it.
+    """Ranks and penalties that were tried, and their scores.
 
     Parameters
     ----------
-    ranks, penalties : tuple
-        Numbers of speech atoms (there are half as many of noise) at the middle penalty, and penalties at the best rank.
-    rank_db, penalty_db : ndarray, shape (tried, mixtures)
+    ranks : tuple of int
+        Numbers of speech atoms, tried at the middle penalty; there are half as many noise atoms.
+    rank_db : ndarray, shape (ranks, mixtures)
+        SI-SDR in dB on held-out mixtures.
+    penalties : tuple of float
+        Penalties, tried at the best rank.
+    penalty_db : ndarray, shape (penalties, mixtures)
         SI-SDR in dB on held-out mixtures.
     """
 
@@ -35,7 +39,7 @@ class Tuning:
 
     @property
     def best(self) -> dict[str, Any]:
-        """Options of :func:`nmfaudio.training.sparse.train_sparse`."""
+        """Best options for :func:`nmfaudio.training.sparse.train_sparse`."""
         n_speech = self.ranks[int(self.rank_db.mean(axis=1).argmax())]
         penalty = self.penalties[int(self.penalty_db.mean(axis=1).argmax())]
         return {"n_speech": n_speech, "n_noise": n_speech // 2, "penalty": penalty}
@@ -58,15 +62,17 @@ def tune(
     build : callable
         Trains a dictionary with the options that :attr:`Tuning.best` has.
     pairs : list of (clean, noisy)
-        Held-out mixtures, of shape (samples,), which should not be those that the result is judged on.
+        Held-out mixtures, of shape (samples,); judge the result on others.
     sr : int
-        Their rate.
-    ranks, penalties : sequence
-        What to try; ranks are tried with the middle one of the penalties.
+        Their sampling rate in Hz.
+    ranks : sequence of int
+        Numbers of speech atoms to try, with the middle one of the penalties.
+    penalties : sequence of float
+        Penalties to try, with the best rank.
     each : callable
-        From :func:`nmfaudio.compute.processes.workers`.
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it denoises the mixtures.
     report : callable
-        Called with a line for each that was tried.
+        Called with a line of text for each try.
 
     Returns
     -------

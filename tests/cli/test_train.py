@@ -28,7 +28,7 @@ SHIPPED = Dictionary("sparse", {"speech": np.eye(33, 8), "noise": np.eye(33)[:, 
 def short(monkeypatch):
     """Trainings of seconds, at a low rate."""
     monkeypatch.setattr("nmfaudio.dictionary.FrontEnd", partial(FrontEnd, sr=2000, n_bins=33))
-    monkeypatch.setattr("nmfaudio.training.sparse.LEAST_HEARD_S", 10.0)
+    monkeypatch.setattr("nmfaudio.training.sparse.LEAST_CORPUS_S", 10.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_UPDATE_S", 2.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_BLOCK_S", 1.0)
 

@@ -40,8 +40,8 @@ def hisses(seconds=1.0, seed=0):
     return (y * (rng.random(round(8 * seconds)) < 0.6).repeat(SR // 8)).astype(np.float32)
 
 
-def dictionary(y, n_atoms=6, n_taps=1, window_s=0.064):
-    return train_dictionary("source", [y], SR, n_atoms=n_atoms, n_taps=n_taps, window_s=window_s)
+def dictionary(y, n_components=6, n_taps=1, window_s=0.064):
+    return train_dictionary("source", [y], SR, n_components=n_components, n_taps=n_taps, window_s=window_s)
 
 
 LOW, HIGH = [220, 262, 330], [523, 659, 784]

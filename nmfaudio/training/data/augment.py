@@ -1,13 +1,13 @@
-"""What happens to sound between a mouth and a file: speed, room, microphone; and noises that no corpus holds."""
+"""Random changes to sound (speed, room, microphone, voice), and synthetic noises."""
 
 import numpy as np
 
-_FORMANT_COEFFICIENTS = 30  # of a cosine transform over 8 kHz: detail finer than 0.5 kHz belongs to the partials
+_FORMANT_COEFFICIENTS = 30  # of a cosine transform over 8 kHz: detail finer than 0.5 kHz belongs to the harmonics
 _MOST_MOVED = 2.3  # of a logarithm: 20 dB
 
 
 def active_rms(y: np.ndarray, sr: int) -> float:
-    """Root mean square over the 20 ms frames within 35 dB of the loud ones; 0 for silence."""
+    """Compute the root mean square over the 20 ms frames within 35 dB of the loud ones; 0 for silence."""
     hop = int(0.02 * sr)
     frames = y[: len(y) // hop * hop].reshape(-1, hop)
     if not len(frames):
@@ -21,20 +21,20 @@ def active_rms(y: np.ndarray, sr: int) -> float:
 
 
 def vary_speed(y: np.ndarray, speed: float) -> np.ndarray:
-    """Faster (speed > 1) or slower, pitch and formants with it."""
+    """Play a signal faster (speed > 1) or slower, which moves pitch and formants too."""
     import soxr
 
     return y if speed == 1.0 else soxr.resample(y, speed, 1.0, quality="LQ")
 
 
 def reverberate(rng: np.random.Generator, y: np.ndarray, sr: int) -> np.ndarray:
-    """The signal in a random room: direct sound and exponentially decaying noise."""
+    """Put a signal into a random room: direct sound and exponentially decaying noise."""
     from scipy.signal import oaconvolve
 
     t60_s, direct_to_reverberant_db = rng.uniform(0.12, 0.7), rng.uniform(-2, 14)
     t = np.arange(int(t60_s * sr)) / sr
     tail = rng.standard_normal(len(t)) * np.exp(-6.9 * t / t60_s) * (t > rng.uniform(0.001, 0.01))
-    if rng.random() < 0.7:  # rooms swallow treble
+    if rng.random() < 0.7:  # rooms absorb high frequencies
         tail = tail + np.concatenate([[0.0], tail[:-1]])
     h = tail * 10 ** (-direct_to_reverberant_db / 20) / np.sqrt(np.sum(tail**2))
     h[0] = 1.0
@@ -42,7 +42,7 @@ def reverberate(rng: np.random.Generator, y: np.ndarray, sr: int) -> np.ndarray:
 
 
 def loop(y: np.ndarray, n: int) -> np.ndarray:
-    """The first `n` samples; a shorter sound is repeated with a cross-fade, and no sound at all is silence."""
+    """Return the first `n` samples; a shorter sound is repeated with a cross-fade, an empty one gives silence."""
     if not len(y):
         return np.zeros(n, y.dtype)
     fade = min(800, len(y) // 4)
@@ -54,7 +54,7 @@ def loop(y: np.ndarray, n: int) -> np.ndarray:
 
 
 def shuffle_grains(rng: np.random.Generator, y: np.ndarray, n: int, sr: int) -> np.ndarray:
-    """`n` samples made of short pieces of a sound in random order: its timbre with another rhythm."""
+    """Make `n` samples of short pieces of a sound in random order: the same timbre with another rhythm."""
     half = min(int(10 ** rng.uniform(-1.3, 0.0) * sr), len(y)) // 2
     if half == 0:
         return loop(y, n)
@@ -67,7 +67,7 @@ def shuffle_grains(rng: np.random.Generator, y: np.ndarray, n: int, sr: int) -> 
 
 
 def swell(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """A gain that rises and falls, or goes on and off, shape (n,)."""
+    """Make a gain that rises and falls, or goes on and off, shape (n,)."""
     course = _slow_curve(rng, n, sr, 10 ** rng.uniform(-0.7, 0.7))
     if rng.random() < 0.3:  # on and off, within some hundredths of a second
         course = np.tanh(course * 10 ** rng.uniform(0.3, 1.0)) - 1
@@ -75,16 +75,16 @@ def swell(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
 
 
 def equaliser(rng: np.random.Generator, n_bins: int, deviation_db: float) -> np.ndarray:
-    """A smooth random gain a bin, shape (n_bins,): a few cosines along a logarithmic frequency axis."""
+    """Make a smooth random gain for each bin, shape (n_bins,): a few cosines along a logarithmic frequency axis."""
     x = np.log2(1 + np.arange(n_bins) / 8) / np.log2(1 + n_bins / 8)
     curve_db = sum(rng.normal(0, deviation_db / (k + 1)) * np.cos(np.pi * (k * x + rng.random())) for k in range(1, 6))
     return (10 ** (curve_db / 20)).astype(np.float32)
 
 
 def warp(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
-    """Another noise of the same character: frames of a spectrum (F, N) at another pace, its bins stretched or bent.
+    """Make another noise of the same character: play the frames of a spectrum (F, T) faster or slower, move its bins.
 
-    Only magnitudes of the noise are learnt from, so that frames need not fit together.
+    The phases of neighbouring frames no longer fit, which does not matter: training uses magnitudes of noise alone.
     """
     n_bins, n_frames = X.shape
     pace = 2 ** rng.uniform(-0.8, 0.8)
@@ -92,15 +92,15 @@ def warp(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     if rng.random() < 0.3:
         frames = frames[::-1]
     f = np.linspace(0, 1, n_bins) ** (2 ** rng.uniform(-0.4, 0.4)) * 2 ** rng.uniform(-0.5, 0.5)
-    at = np.minimum(f, 2 - f) * (n_bins - 1)  # what is stretched beyond the band comes back from its end
+    at = np.minimum(f, 2 - f) * (n_bins - 1)  # a bin that moves beyond the band comes back from its end
     return X[np.clip(np.rint(at), 0, n_bins - 1).astype(int)[:, None], frames]
 
 
 def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
-    """Another speaker of the same sentence: frames of a spectrum (F, N) with formants moved and at another pace.
+    """Make another speaker of the same sentence: move the formants of a spectrum (F, T), play it faster or slower.
 
-    Formants are what is left of the logarithm of a frame when its fine structure is smoothed away: the first
-    coefficients of its cosine transform. The partials stay, as :func:`vary_speed` moves both together.
+    The formants are the smooth part of the logarithm of a frame: the first coefficients of its cosine transform. The
+    harmonics stay; :func:`vary_speed` moves both together.
     """
     from scipy.fft import dct, idct
 
@@ -116,19 +116,19 @@ def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
 
 
 def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
-    """Gain of a telephone, a codec or an old recording: nothing above a random frequency, shape (n_bins,)."""
+    """Make the gain of a telephone, a codec or an old recording: nothing above a random frequency, shape (n_bins,)."""
     hz = np.arange(n_bins) * sr / 2 / (n_bins - 1)
     cut_hz = rng.choice([3400.0, 4000.0, 5500.0, 7000.0]) * rng.uniform(0.95, 1.05)
     return np.where(hz > cut_hz, 10 ** rng.uniform(-5, -2.5), 1.0).astype(np.float32)
 
 
 def synthetic_noise(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """Coloured, modulated, harmonic, impulsive or musical noise, shape (n,), float32."""
+    """Make coloured, modulated, harmonic, impulsive or musical noise, shape (n,), float32."""
     return _SYNTHETIC[rng.integers(len(_SYNTHETIC))](rng, n, sr).astype(np.float32)
 
 
 def _coloured(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """Power falls with a random power of frequency, with bumps."""
+    """Noise whose power falls with a random power of frequency, with bumps."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     hz = np.arange(len(spectrum)) * sr / n
     gain = np.maximum(hz, 30.0) ** -rng.uniform(-0.25, 1.0)
@@ -148,7 +148,7 @@ def _modulated(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
 
 
 def _notes(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """Instruments: decaying or held tones with partials, in chords and at times of a beat."""
+    """Instruments: decaying or held tones with harmonics, in chords and on the beat."""
     y = np.zeros(n, np.float32)
     beat = sr * rng.uniform(0.12, 0.6)
     base_hz, decay_s, brightness = 10 ** rng.uniform(1.8, 2.7), 10 ** rng.uniform(-1.0, 0.0), rng.uniform(0.6, 2.5)
@@ -169,7 +169,7 @@ def _notes(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
 
 
 def _harmonic(rng: np.random.Generator, n: int, sr: int) -> np.ndarray:
-    """Hum, whine, engine or siren: partials of a slowly moving fundamental over some coloured noise."""
+    """Hum, whine, engine or siren: harmonics of a slowly moving fundamental over some coloured noise."""
     f0_hz = 10 ** rng.uniform(1.6, 3.2) * np.exp(rng.uniform(0, 0.15) * _slow_curve(rng, n, sr, rng.uniform(0.2, 3)))
     phase = 2 * np.pi * np.cumsum(f0_hz) / sr
     decay = rng.uniform(0.3, 2)

@@ -1,4 +1,4 @@
-"""Random access to a folder or list of sound files, which may be larger than memory."""
+"""Random access to folders or lists of sound files that may be larger than memory."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ _HEADERS = 100  # that a worker reads at a time
 
 
 def list_files(source: str | Path) -> list[Path]:
-    """Sound files named by a folder (searched through) or by a text file with one path a line.
+    """List the sound files in a folder and below it, or in a text file with one path a line.
 
     Parameters
     ----------
     source : str or Path
         A folder, one sound file, or a list; relative paths in a list start at the list's folder,
-        empty lines and lines that begin with ``#`` are skipped. All of them may be addresses, as
+        empty lines and lines that begin with ``#`` are skipped. Each may be an address such as
         ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
 
     Returns
@@ -35,7 +35,7 @@ def list_files(source: str | Path) -> list[Path]:
     Raises
     ------
     AudioError
-        When the source does not exist or names no sound file.
+        If the source does not exist or names no sound file.
     """
     path = audio.locate(source)
     if path.is_dir():
@@ -60,43 +60,55 @@ def list_files(source: str | Path) -> list[Path]:
 
 
 class Piece(NamedTuple):
-    """A part of a sound file, in seconds."""
+    """Part of a sound file.
+
+    Attributes
+    ----------
+    path : Path
+    start_s, stop_s : float
+        Seconds from the start of the file.
+    """
 
     path: Path
     start_s: float
     stop_s: float
 
     def read(self, sr: int) -> np.ndarray:
-        """One channel at a rate, shape (samples,), float32."""
+        """Read the mean of the channels at a sampling rate in Hz, shape (samples,), float32."""
         y, sr_file = audio.read(self.path, start_s=self.start_s, stop_s=self.stop_s)
         return audio.resample(y.mean(axis=0), sr_file, sr)
 
 
 class Corpus:
-    """Sound files at one rate in one channel, drawn from at random.
+    """Sound files from which random pieces are drawn, at one rate and in one channel.
 
-    Files in one folder count as one group (one speaker, one kind of noise); groups are drawn with the
-    square root of their duration, so that a large group does not drown the small ones.
+    Files in one folder are one group (one speaker, one kind of noise). Groups are drawn in proportion to the square
+    root of their duration, so that a large group does not outweigh the small ones.
 
     Parameters
     ----------
     source : str or Path
         See :func:`list_files`.
     sr : int
-        Sampling rate in Hz that everything is resampled to.
+        Sampling rate in Hz that all files are resampled to.
     cache_mb : int
-        Decoded sound that is kept in memory, in megabytes; the rest is read again when drawn.
+        Megabytes of decoded sound to keep in memory; other sound is read again when it is drawn.
     each : callable
-        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`: it reads the headers of the files.
+        Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it reads the headers of the files.
 
     Attributes
     ----------
     files : list of Path
     starts_s, durations_s : ndarray
-        The part of each file that belongs to the corpus.
+        Part of each file that belongs to the corpus, in seconds.
+
+    Raises
+    ------
+    AudioError
+        If the source does not exist, names no sound file, or the files are empty.
     """
 
-    def __init__(self, source: str | Path, sr: int, cache_mb: int = 1500, each: Map = map):
+    def __init__(self, source: str | Path, sr: int, cache_mb: int = 1500, each: Map = map) -> None:
         self.source, self.sr = str(source), sr
         files = list_files(source)
         some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
@@ -120,14 +132,28 @@ class Corpus:
 
     @property
     def hours(self) -> float:
-        """Duration of all files in hours."""
+        """Duration of the corpus in hours."""
         return float(self.durations_s.sum() / 3600)
 
     def split(self, share: float, most_s: float, random_state: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
-        """Part the corpus in two: the rest, and about `share` of it, at most `most_s` seconds.
+        """Split off a part of the corpus.
 
-        Whole files are drawn at random where there are some that are short enough; otherwise, or `in_time`, it is the
-        last part of each file.
+        Whole files are drawn at random if enough of them are short. Otherwise the end of each file is split off.
+
+        Parameters
+        ----------
+        share : float
+            Share of the duration to split off, from 0 to 1.
+        most_s : float
+            Most seconds to split off.
+        random_state : int
+            Seed of the choice of files.
+        in_time : bool
+            If true, split off the end of each file in any case.
+
+        Returns
+        -------
+        rest, part : Corpus
         """
         wanted_s = min(share * self.durations_s.sum(), most_s)
         order = np.random.default_rng(random_state).permutation(len(self.files))
@@ -147,11 +173,11 @@ class Corpus:
         return rest, out
 
     def draw_group(self, rng: np.random.Generator) -> list[int]:
-        """Indices of the files of one group drawn at random."""
+        """Draw a group at random; return the indices of its files."""
         return self._groups[self._keys[rng.choice(len(self._keys), p=self._group_p)]]
 
     def piece(self, index: int, rng: np.random.Generator, seconds: float) -> np.ndarray:
-        """At most `seconds` of file `index` from a random place, shape (samples,), float32."""
+        """Read at most `seconds` of file `index` from a random place, shape (samples,), float32."""
         if self.durations_s[index] > _WHOLE_FILE_S:
             start = rng.uniform(0, max(0.0, self.durations_s[index] - seconds))
             return self._part(index, start, start + seconds).read(self.sr)
@@ -161,7 +187,7 @@ class Corpus:
         return y[start : start + n]
 
     def pieces(self, rng: np.random.Generator, piece_s: float = 20.0) -> Iterator[Piece]:
-        """All of the sound once, in random order, in pieces of at most `piece_s` seconds."""
+        """Go through all of the sound once, in random order, in pieces of at most `piece_s` seconds."""
         ends = np.cumsum(np.ceil(self.durations_s / piece_s).astype(int))
         for k in rng.permutation(ends[-1]):
             i = int(np.searchsorted(ends, k, side="right"))

@@ -1,4 +1,4 @@
-"""A corpus as batches of blocks of frames that can be computed anywhere."""
+"""Batches of blocks of a corpus, which any process or machine can turn into spectrograms."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,15 @@ _BLOCKS, _LEAST_BLOCK_S, _LARGEST_BLOCK_S = 64, 5.0, 240.0
 
 @dataclass(frozen=True)
 class SoundBlock:
-    """Pieces of sound files, as spectrograms when called: small enough to be sent, it needs nothing but the files."""
+    """Pieces of sound files that become spectrograms when called.
+
+    It is small to send to another process: it holds file names only, and reads the files where it is called.
+
+    Parameters
+    ----------
+    pieces : tuple of Piece
+    front_end : FrontEnd
+    """
 
     pieces: tuple[Piece, ...]
     front_end: FrontEnd
@@ -26,7 +34,7 @@ class SoundBlock:
         return sum(piece.stop_s - piece.start_s for piece in self.pieces)
 
     def __call__(self) -> list[np.ndarray]:
-        """Return the compressed magnitude of each piece, shape (F, N)."""
+        """Return the compressed magnitude of each piece, shape (F, T)."""
         sr = self.front_end.sr
         return [self.front_end.spectrogram(piece.read(sr), sr) for piece in self.pieces]
 
@@ -34,22 +42,35 @@ class SoundBlock:
 def corpus_batches(
     corpus: Corpus, front_end: FrontEnd, random_state: int, seconds: float
 ) -> Iterator[list[SoundBlock]]:
-    """A corpus in random order, again and again until `seconds` were given: the blocks of each update of the atoms.
+    """Go through a corpus in random order, again and again, in the blocks of each update of the atoms.
 
-    There are about 300 updates, or fewer where they would hear less than 20 s each. How many blocks one has, and
-    so how many workers can share it, depends on `seconds` alone: 4 of 5 s for an hour, 64 for 27 to 1280 hours, then
-    as many of 240 s as it takes.
+    There are about 300 updates, or fewer if each would have less than 20 s of sound. The number of blocks of an update,
+    and so the number of workers that can share it, depends on `seconds` alone: 4 of 5 s for an hour, 64 for 27 to 1280
+    hours, then as many of 240 s as it takes.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    front_end : FrontEnd
+    random_state : int
+        Seed of the order.
+    seconds : float
+        Duration in all.
+
+    Yields
+    ------
+    list of SoundBlock
     """
     update_s = max(_LEAST_UPDATE_S, seconds / _UPDATES)
     block_s = min(max(update_s / _BLOCKS, _LEAST_BLOCK_S), _LARGEST_BLOCK_S)
     batch: list[SoundBlock] = []
-    heard_s = 0.0
+    given_s = 0.0
     for block in _blocks(corpus, front_end, random_state, seconds, block_s):
         batch.append(block)
-        heard_s += block.seconds
-        if heard_s + block_s / 2 > update_s:
+        given_s += block.seconds
+        if given_s + block_s / 2 > update_s:
             yield batch
-            batch, heard_s = [], 0.0
+            batch, given_s = [], 0.0
     if batch:
         yield batch
 
@@ -57,8 +78,8 @@ def corpus_batches(
 def _blocks(
     corpus: Corpus, front_end: FrontEnd, random_state: int, seconds: float, block_s: float
 ) -> Iterator[SoundBlock]:
-    heard_s, n_passes = 0.0, 0
-    while heard_s < seconds - 1e-3:  # what is left is rounding
+    given_s, n_passes = 0.0, 0
+    while given_s < seconds - 1e-3:  # what is left is rounding
         pieces: list[Piece] = []
         length_s = 0.0
         for piece in corpus.pieces(np.random.default_rng([random_state, n_passes]), min(block_s, _PIECE_S)):
@@ -68,8 +89,8 @@ def _blocks(
                 pieces, length_s = [], 0.0
             pieces.append(piece)
             length_s += piece_s
-            heard_s += piece_s
-            if heard_s >= seconds:
+            given_s += piece_s
+            if given_s >= seconds:
                 break
         yield SoundBlock(tuple(pieces), front_end)
         n_passes += 1

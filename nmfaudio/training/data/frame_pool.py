@@ -1,4 +1,4 @@
-"""Frames to learn from, drawn from many mixtures at once."""
+"""Batches of training frames, drawn from many mixtures at once."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,14 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Example:
-    """Frames to learn from; one row a frame.
+    """Training frames, as rows.
 
     Attributes
     ----------
-    stack, tracked : ndarray, shape (N, D), (N, J, F + B)
-        Input, see :meth:`Context.stack`.
-    mixture, target : ndarray, shape (N, F)
-        Compressed magnitudes: of the mixture, and of what the masked mixture should be.
+    stack, tracked : ndarray, shape (T, D), (T, J, F + B)
+        Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
+    mixture, target : ndarray, shape (T, F)
+        Compressed magnitudes of the mixture, and those that the masked mixture should have; see
+        :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
     """
 
     stack: np.ndarray
@@ -30,10 +31,23 @@ class Pool:
     """Frames of the latest mixtures, from which batches are drawn, so that the frames of a batch are independent.
 
     At step `k` it holds the mixtures ``k * n_new`` to ``k * n_new + n_items - 1``, each computed from its number
-    alone: training that resumes at step `k` sees what it would have seen without the break.
+    alone: training that resumes at step `k` gets the batches that it would have got without the break.
+
+    Parameters
+    ----------
+    example : callable
+        Makes the training example of a mixture's number.
+    n_items, n_new : int
+        Mixtures held at once, and renewed after each batch.
+    first : int
+        Number of the first mixture.
+    n_threads : int
+        Threads that compute the next mixtures.
     """
 
-    def __init__(self, example: Callable[[int], Example], n_items: int, n_new: int, first: int = 0, n_threads: int = 2):
+    def __init__(
+        self, example: Callable[[int], Example], n_items: int, n_new: int, first: int = 0, n_threads: int = 2
+    ) -> None:
         self._example, self._n_items, self._n_new = example, n_items, n_new
         self._executor = ThreadPoolExecutor(n_threads)
         self._examples = self._stream(first)
@@ -61,7 +75,7 @@ class Pool:
         self._slot = (self._slot + 1) % self._n_items
 
     def batch(self, rng: np.random.Generator, n_frames: int) -> Example:
-        """Random frames of the pool; then the oldest mixtures make room for new ones."""
+        """Draw random frames, then replace the oldest mixtures by new ones."""
         rows = np.sort(rng.integers(0, len(self._frames["stack"]), n_frames))
         batch = Example(**{name: frames[rows] for name, frames in self._frames.items()})
         for _ in range(self._n_new):

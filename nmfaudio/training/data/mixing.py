@@ -1,4 +1,4 @@
-"""Noisy speech made on the fly: mixture number i of a seed is always the same, whoever computes it."""
+"""Noisy speech, mixed on the fly. Mixture i of a random state is the same in every process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +23,17 @@ from .augment import (
 from .corpus import Corpus
 
 _MIXTURES_PER_TRACK = 3
-_LATEST = 800  # tracks of each kind that a mixture is drawn from: fewer are learnt by heart
+_LATEST = 800  # tracks of each kind that a mixture is drawn from; fewer make training overfit
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Spectra of a mixture and of the speech in it, complex, shape (F, N)."""
+    """Spectra of a mixture and of the speech in it.
+
+    Attributes
+    ----------
+    mixture, speech : ndarray, shape (F, T), complex64
+    """
 
     mixture: np.ndarray
     speech: np.ndarray
@@ -36,20 +41,20 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Variation:
-    """How far sounds are changed before they are mixed; all but the last three are shares of tracks or mixtures.
+    """Changes to sounds before they are mixed; all but the last three are shares of tracks or mixtures.
 
     Parameters
     ----------
     speeds : float
-        Tracks that run faster or slower.
+        Tracks that are played faster or slower.
     rooms : float
         Speech in a room.
     voices : float
         Speech with formants moved, see :func:`nmfaudio.training.data.augment.another_voice`.
     synthetic, babble : float
-        Noises that are synthesised, or made of many voices; the others are recorded.
+        Noises that are synthesised, or made of many voices; all others are recorded.
     reordered : float
-        Recorded noises that are reversed, or heard in a room; shuffled are a third more.
+        Recorded noises that are reversed, and as many that are put into a room; a third more are shuffled.
     swells : float
         Noises with a gain that rises and falls.
     warps : float
@@ -57,9 +62,9 @@ class Variation:
     low_passes : float
         Mixtures with nothing above a random frequency.
     n_noises : tuple of float
-        How often one noise is heard, or two at once, or three.
+        Shares of mixtures with one noise, with two and with three at once.
     noise_db, channel_db : float
-        Deviation of the equalisers of each noise, and of the microphone, at most.
+        Largest deviation of the equaliser of each noise, and of the microphone.
     """
 
     speeds: float = 0
@@ -105,27 +110,27 @@ MOSTLY_NATURAL = {NATURAL: 0.85, WILD: 0.15}
 
 
 class Mixer:
-    """Draws mixtures of speech and noise.
+    """Mix speech and noise.
 
-    Most are of sounds as they are, since what is learnt from strange ones is to hedge: a burst of treble is a consonant
-    in most recordings, and hardly ever one among warped and shuffled noises. Others vary everything that varies
-    outside the laboratory.
+    Most mixtures are of sounds as they are, because unusual mixtures teach the mask to stay near 0.5: a burst of high
+    frequencies is a consonant in most recordings, but hardly ever among warped and shuffled noises. The other mixtures
+    vary speed, room, voice, noise and microphone.
 
-    Tracks of speech and of noise are made at a slower pace than mixtures, each of which combines some of the latest
-    in a new way: what a dictionary learns from is the number of different mixtures, not of frames.
+    There are fewer tracks of speech and of noise than mixtures. Each mixture combines some of the latest tracks in a
+    new way: a dictionary learns from the number of different mixtures, not of frames.
 
     Parameters
     ----------
     speech, noise : Corpus
-        Where the voices and the noises come from; some noises are synthesised besides.
+        Sources of the voices and of the recorded noises.
     stft : STFT
-        Front end of the dictionary that is trained.
+        Transform of the front end that the dictionary is for.
     random_state : int
         Mixture `i` depends on `random_state` and `i` alone.
     seconds : float
         Duration of a mixture.
     variations : dict of Variation to float
-        Kinds of mixtures, and how often they are drawn; the shares sum to one.
+        Kinds of mixtures, and the share of each; the shares sum to one.
     """
 
     def __init__(
@@ -136,7 +141,7 @@ class Mixer:
         random_state: int = 0,
         seconds: float = 6.0,
         variations: Mapping[Variation, float] = MOSTLY_NATURAL,
-    ):
+    ) -> None:
         self.speech, self.noise, self.stft, self.random_state = speech, noise, stft, random_state
         self._variations = variations
         self.sr = speech.sr
@@ -144,7 +149,7 @@ class Mixer:
         self._tracks = lru_cache(3 * _LATEST)(self._track)
 
     def __call__(self, index: int) -> Mixture:
-        """Mixture number `index`."""
+        """Make mixture number `index`."""
         rng = np.random.default_rng([self.random_state, index])
         variation = rng.choice(np.array(list(self._variations)), p=list(self._variations.values()))
         kind = rng.random()
@@ -169,7 +174,7 @@ class Mixer:
         return self._tracks(kind, variation, number)
 
     def _track(self, kind: str, variation: Variation, number: int) -> np.ndarray:
-        """Spectrum of a track of speech at an active level of 1, or of a noise of root mean square 1."""
+        """Make the spectrum of a track of speech at an active level of 1, or of a noise of root mean square 1."""
         rng = np.random.default_rng([self.random_state, number, kind == "noise"])
         y = self._speech_track(rng, variation) if kind == "speech" else self._noise_track(rng, variation)
         level = active_rms(y, self.sr) if kind == "speech" else float(np.sqrt(np.mean(y**2)))
@@ -177,7 +182,7 @@ class Mixer:
         return another_voice(rng, track) if kind == "speech" and rng.random() < variation.voices else track
 
     def _noise(self, rng: np.random.Generator, index: int, variation: Variation) -> np.ndarray:
-        """One to three noises, each with a colour of its own, of root mean square 1 in all."""
+        """Mix one to three noises, each with an equaliser of its own, to a root mean square of 1."""
         N = np.zeros(self._shape, np.complex64)
         for _ in range(rng.choice([1, 2, 3], p=variation.n_noises)):
             track = self._latest(rng, index, "noise", variation)

@@ -29,11 +29,11 @@ def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Gene
     return np.concatenate(speech), np.concatenate(noise)
 
 
-def _atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
-    """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, n_atoms), mean one."""
-    W = V[rng.permutation(len(V))[:n_atoms]].T + np.float32(1e-2)
+def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
+    """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, K), of mean one."""
+    W = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
     W /= W.mean(axis=0)
-    H = np.full((len(V), n_atoms), 1 / n_atoms, np.float32)
+    H = np.full((len(V), n_components), 1 / n_components, np.float32)
     for _ in range(n_iter):
         H *= (V / (H @ W.T + np.float32(1e-4))) @ W / W.sum(axis=0)
         W *= (V / (H @ W.T + np.float32(1e-4))).T @ H / H.sum(axis=0)
