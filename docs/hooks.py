@@ -9,7 +9,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("dictionaries/*.md", "benchmarks/*.md", "CHANGELOG.md", "examples/*.py", "notebooks/*.ipynb")
+PLACES = ("dictionaries/*.md", "benchmarks/**/*.md", "CHANGELOG.md", "examples/*.py", "notebooks/*.ipynb")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
