@@ -189,7 +189,9 @@ class STFT:
         if n_frames == 0:
             return np.zeros((*Y.shape[:-2], 0), dtype)
         w = self.synthesis_window.astype(dtype)
-        frames = np.fft.irfft(Y.swapaxes(-1, -2), self.n_fft)[..., : len(w)] * w
+        frames = np.empty((*Y.shape[:-2], n_frames, self.n_fft), dtype)
+        np.fft.irfft(Y.swapaxes(-1, -2), self.n_fft, out=frames)
+        frames = frames[..., : len(w)] * w
         n_hops = -(-len(w) // hop)
         hops = np.zeros((*Y.shape[:-2], n_frames + n_hops - 1, hop), dtype)
         for k in reversed(range(n_hops)):  # the oldest frame first, as in a stream
