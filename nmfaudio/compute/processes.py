@@ -1,9 +1,14 @@
-"""Where work is done: here, in processes of this machine (joblib), or on the machines of a cluster (Dask).
+"""Map over items here, in processes of this machine (loky), or on the machines of a cluster (Dask).
 
 All three are one thing, a function like the built-in `map`: results come in the order of the items. Work that depends
 on its item alone, and sums that are taken in the order of the results, come out the same on any number of workers.
 """
 
+import os
+import signal
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
@@ -15,14 +20,16 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """Like the built-in `map` with one iterable."""
 
 _ATTEMPTS = 3  # of work whose process died
-_PATIENCE_S = 10.0  # until a scheduler must have answered
+_PATIENCE_S = 10.0  # until a scheduler must have answered, or a worker must have cleaned up
+_LOOK_EVERY_S = 1.0  # whether the parent is still there
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @contextmanager
-def workers(jobs: int = 1, scheduler: str | None = None) -> Iterator[Map]:
-    """Open workers; what is given maps functions over items and may be called many times.
+def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) -> Iterator[Map]:
+    """Open workers, and give a function that maps others over items; it may be called many times.
 
-    Matrix products are done by one thread in each worker. What a lost worker had to do is done again by another.
+    What a lost worker had to do is done again by another. Workers end with this process, however it ends.
 
     Parameters
     ----------
@@ -31,6 +38,9 @@ def workers(jobs: int = 1, scheduler: str | None = None) -> Iterator[Map]:
     scheduler : str, optional
         Address of a Dask scheduler, as ``tcp://host:8786``, whose workers do the work instead. They need the same
         nmfaudio, and to see the files under the same names.
+    n_threads : int
+        Threads of each process, for matrix products and kernels, unless environment variables such as OMP_NUM_THREADS
+        say otherwise. Results of training are the same on any number of workers with one thread each.
 
     Yields
     ------
@@ -53,43 +63,104 @@ def workers(jobs: int = 1, scheduler: str | None = None) -> Iterator[Map]:
     elif jobs == 1:
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1, "blas"):
+        with threadpool_limits(n_threads, "blas"):
             yield map
     else:
-        with _processes(jobs) as each:
+        with _processes(jobs, n_threads) as each:
             yield each
 
 
 @contextmanager
-def _processes(jobs: int) -> Iterator[Map]:
-    import joblib
-    from joblib.externals.loky import get_reusable_executor
+def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    env = {name: os.environ.get(name, str(n_threads)) for name in _THREAD_VARIABLES}
+    executors: list[Any] = []  # at most one
 
     def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        left = list(items)
+        left = deque(items)
         attempts = 0
         while left:
-            work = (joblib.delayed(function)(item) for item in left)
-            parallel = joblib.Parallel(jobs, return_as="generator", batch_size=1, max_nbytes=None)
-            done = 0
+            if not executors:
+                executors.append(ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(os.getpid(),), env=env))
+            futures: deque[Any] = deque()
             try:
-                with joblib.parallel_config("loky", inner_max_num_threads=1):
-                    results = parallel(work)
-                for result in results:
-                    done += 1
+                futures.extend(executors[0].submit(_work, function, item) for item in left)
+                while futures:
+                    result = futures.popleft().result()
+                    left.popleft()
+                    attempts = 0
                     yield result
             except BrokenProcessPool:
-                attempts = 0 if done else attempts + 1
+                _stop(executors.pop())
+                attempts += 1
                 if attempts == _ATTEMPTS:
                     raise NmfaudioError(
                         "worker processes die again and again, perhaps for want of memory: try fewer --jobs"
                     ) from None
-            left = left[done:]
+            finally:
+                for future in futures:
+                    future.cancel()
 
     try:
         yield each
     finally:
-        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        for executor in executors:
+            _stop(executor)
+
+
+def _stop(executor: Any) -> None:
+    """End the processes of a pool: first let them remove what they have begun."""
+    processes = list(executor._processes.values())
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + _PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+    executor.shutdown(wait=True, kill_workers=True)
+
+
+class _Stopped(BaseException):
+    """Raised in a worker by SIGTERM, so that it cleans up."""
+
+
+_at_work = False  # in a worker: whether it has an item
+
+
+def _begin_worker(parent: int) -> None:
+    for name in ("SIGINT", "SIGHUP"):  # these reach the whole group; the parent decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop_worker)
+    if os.name == "posix":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    """End with the parent, however it ends."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE_S)
+    os._exit(1)  # it is deep in compiled code
+
+
+def _stop_worker(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
+    if not _at_work:
+        os._exit(1)
+    raise _Stopped
+
+
+def _work(function: Callable[[Any], Any], item: Any) -> Any:
+    global _at_work
+    try:
+        _at_work = True
+        return function(item)
+    except _Stopped:
+        os._exit(1)
+    finally:
+        _at_work = False
 
 
 @contextmanager
