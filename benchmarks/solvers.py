@@ -65,11 +65,11 @@ def of_nmfaudio(p, beta, learnt):
     if not learnt:
         raise NotOffered  # its transform stops by itself
     solver = "hals" if beta == 2 else "mu"
-    return lambda n: NMF(p.K, beta=beta, solver=solver, init=(p.A.copy(), p.B.copy()), max_iter=n, tol=0).fit(p.X)
+    return lambda n: NMF(p.K, beta_loss=beta, solver=solver, init=(p.A.copy(), p.B.copy()), max_iter=n, tol=0).fit(p.X)
 
 
 def of_sparse_nmf(p, beta, learnt):
-    return lambda n: sparse_nmf(p.V, p.K, beta=beta, W=p.W, n_fixed=0 if learnt else p.K, max_iter=n, tol=0)
+    return lambda n: sparse_nmf(p.V, p.K, beta_loss=beta, W=p.W, n_fixed=0 if learnt else p.K, max_iter=n, tol=0)
 
 
 def of_sklearn(p, beta, learnt):
@@ -191,7 +191,7 @@ def convergence(beta, n_atoms, n_frames, iterations, repeat, now):
     counts = sorted({max(1, iterations * i // 8) for i in range(1, 9)})
     solvers = [("mu", iterations), ("amu", iterations // 2), *([("cd", iterations // 8)] if beta == 1 else [])]
     peers = [Peer(n_atoms, init="custom", solver="mu", beta_loss=SKLEARN[beta], tol=0, max_iter=n) for n in counts]
-    ours = [NMF(n_atoms, beta=beta, solver=name, init=start, tol=0, max_iter=max(1, n)) for name, n in solvers]
+    ours = [NMF(n_atoms, beta_loss=beta, solver=name, init=start, tol=0, max_iter=max(1, n)) for name, n in solvers]
     found, seconds = [], []
     for model in peers:
         began = rested(now)

@@ -55,7 +55,7 @@ def by_pitch(components):
 
 
 def nmf(ax):
-    atoms = NMF(16, beta=1, random_state=0).fit(voice).components_
+    atoms = NMF(16, beta_loss=1, random_state=0).fit(voice).components_
     ax.imshow(levels(by_pitch(atoms).T), **SHOWN)
     return "atoms of a voice", "atom", "bin"
 
@@ -86,7 +86,7 @@ def smooth(ax):
 
 
 def online(ax):
-    model, errors = OnlineNMF(8, beta=1, max_iter=50, random_state=0), []
+    model, errors = OnlineNMF(8, beta_loss=1, max_iter=50, random_state=0), []
     for start in range(0, len(bands), 16):
         model.partial_fit(bands[start : start + 16])
         errors.append(np.linalg.norm(bands - model.inverse_transform(model.transform(bands))) / np.linalg.norm(bands))
@@ -156,7 +156,7 @@ def separable(ax):
 
 def parafac(ax):
     X = np.abs(STFT(1024, 512)(stereo.T)).transpose(2, 0, 1)  # (frames, channels, bins)
-    model = PARAFAC(12, beta=1, tol=1e-3, random_state=0).fit(X)
+    model = PARAFAC(12, beta_loss=1, tol=1e-3, random_state=0).fit(X)
     _, (left, right), spectra = model.factors_
     ax.scatter(20 * np.log10(left / right), spectra.T @ np.fft.rfftfreq(1024, 1 / sr_stereo) / spectra.sum(axis=0))
     return "atoms between two ears", "left over right (dB)", "centre (Hz)"
@@ -165,7 +165,7 @@ def parafac(ax):
 def joint(ax):
     n = len(storm) * 3 // 5
     rain = np.abs(stft(noisy - clean)).T[n:]  # heard alone, after what is to be cleaned
-    model = JointNMF(4, n_own={"storm": 40}, beta=1, tol=1e-3, random_state=0)
+    model = JointNMF(4, n_own={"storm": 40}, beta_loss=1, tol=1e-3, random_state=0)
     W = model.fit_transform(np.vstack([storm[:n], rain]), groups=["storm"] * n + ["rain"] * len(rain))[:n]
     own = model.component_groups_ >= 0
     share = W[:, own] @ model.components_[own] / np.maximum(W @ model.components_, 1e-9)

@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import NmfaudioError
-from ..nmf.beta_divergence import divergence
+from ..nmf.beta_divergence import beta_of, divergence
 from ..nmf.descent import descend, telling
 from ..nmf.start import initialise
 
@@ -175,14 +175,18 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return descend(telling(step, objective), objective, self.max_iter, self.tol)
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
-        beta = getattr(self, "beta", 2)
-        return float(np.sqrt(2 * max(divergence(X, run.W, run.H, beta), 0.0)))
+        return float(np.sqrt(2 * max(divergence(X, run.W, run.H, self._beta), 0.0)))
+
+    @property
+    def _beta(self) -> float:
+        return beta_of(getattr(self, "beta_loss", 2))
 
     def _check_parameters(self) -> None:
         """Check those parameters that all have; a subclass adds its own."""
         for name in ("n_components", "max_iter", "n_init"):
             check_count(name, getattr(self, name, 1))
         check_number("tol", self.tol, 0)
+        beta_of(getattr(self, "beta_loss", 2))
 
     def _checked(self, X: ArrayLike, reset: bool) -> np.ndarray:
         data: Any = validate_data(

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence
 from ..nmf.start import Init, initialise
-from ._base import Factorizer, Run, check_number
+from ._base import Factorizer, Run
 from ._sweep import sweep
 from .nmf import activations
 
@@ -34,8 +34,8 @@ class JointNMF(Factorizer):
     n_own : int or dict
         Number of components that each group has beside them, if there is more than one group; or a number by the name
         of the group, where the others have none.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, with all components, in the order of `components_`; None is
         "random" for several runs. Of W only what a group may use counts.
@@ -86,7 +86,7 @@ class JointNMF(Factorizer):
         n_components: int = 10,
         *,
         n_own: int | dict[Any, int] = 2,
-        beta: float = 2.0,
+        beta_loss: float | str = "frobenius",
         init: Init = None,
         n_init: int = 1,
         max_iter: int = 500,
@@ -95,7 +95,7 @@ class JointNMF(Factorizer):
     ) -> None:
         self.n_components = n_components
         self.n_own = n_own
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -104,7 +104,7 @@ class JointNMF(Factorizer):
 
     @property
     def _accepts_sparse(self) -> bool:  # type: ignore[override]
-        return self.beta in (1, 2)
+        return self._beta in (1, 2)
 
     def fit(self, X: ArrayLike, y: None = None, groups: ArrayLike | None = None) -> "JointNMF":
         """Factorise X; parameters as `fit_transform`.
@@ -163,7 +163,6 @@ class JointNMF(Factorizer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_number("beta", self.beta)
         for number in self.n_own.values() if isinstance(self.n_own, dict) else [self.n_own]:
             if not isinstance(number, Integral) or number < 0:
                 raise NmfaudioError(f"n_own must be an integer of at least 0, or one for each group, not {number!r}")
@@ -176,12 +175,12 @@ class JointNMF(Factorizer):
         W, H = initialise(X, len(owners), init, rng)
         T = np.ascontiguousarray(H.T)
         W[(owners != member[:, None]) & (owners >= 0)] = 0
-        data = Divergence(X, self.beta)
+        data = Divergence(X, self._beta)
         flipped = data.transposed()
         parts = []
         for i in range(n_groups):
             rows, own = np.flatnonzero(member == i), np.flatnonzero(np.isin(owners, (-1, i)))
-            parts.append((Divergence(X[rows], self.beta), np.ix_(rows, own), own))
+            parts.append((Divergence(X[rows], self._beta), np.ix_(rows, own), own))
 
         def step() -> None:
             sweep(flipped, T, W)
@@ -206,7 +205,7 @@ class JointNMF(Factorizer):
         return self._fitted(X, self.components_)
 
     def _fitted(self, X: np.ndarray, H: np.ndarray) -> np.ndarray:
-        return activations(X, H.astype(X.dtype), self.beta, 0, 0, self.max_iter, self.tol)
+        return activations(X, H.astype(X.dtype), self._beta, 0, 0, self.max_iter, self.tol)
 
 
 def _members(groups: ArrayLike, n_samples: int) -> tuple[np.ndarray, np.ndarray]:

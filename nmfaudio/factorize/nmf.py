@@ -35,8 +35,8 @@ class NMF(Factorizer):
         Lin 2007). For beta = 1: "cd" (coordinate descent, Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee
         and Seung 2001, Févotte and Idier 2011) and "amu" (the same, accelerated: a third of the
         iterations, the fastest for large dense data). None: "hals", "cd" or "mu", the first that is for this beta.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init : int
@@ -90,14 +90,14 @@ class NMF(Factorizer):
 
     @property
     def _accepts_sparse(self) -> bool:  # type: ignore[override]
-        return self.beta in (1, 2)  # the others need the model where X has no entries
+        return self._beta in (1, 2)  # the others need the model where X has no entries
 
     def __init__(
         self,
         n_components: int = 10,
         *,
         solver: str | None = None,
-        beta: float = 2.0,
+        beta_loss: float | str = "frobenius",
         init: Init = None,
         n_init: int = 1,
         alpha_W: float = 0.0,
@@ -109,7 +109,7 @@ class NMF(Factorizer):
     ) -> None:
         self.n_components = n_components
         self.solver = solver
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.alpha_W = alpha_W
@@ -123,19 +123,21 @@ class NMF(Factorizer):
         super()._check_parameters()
         if self.solver is not None:
             check_choice("solver", self.solver, (*SOLVERS, "cd", "mu", "amu"))
-        check_number("beta", self.beta)
         check_number("alpha_W", self.alpha_W, 0)
         if self.alpha_H != "same":
             check_number("alpha_H", self.alpha_H, 0)
         check_number("l1_ratio", self.l1_ratio, 0, 1)
-        needed = {"mu": self.beta, "amu": self.beta, "cd": 1}.get(self.solver or "mu", 2)
-        if self.beta != needed:
-            raise NmfaudioError(f"solver {self.solver!r} needs beta = {needed}; choose 'mu' or None for {self.beta:g}")
+        needed = {"mu": self._beta, "amu": self._beta, "cd": 1}.get(self.solver or "mu", 2)
+        if self._beta != needed:
+            hint = "'hals', coordinate descent for 2," if (self.solver, self._beta) == ("cd", 2) else "'mu', 'amu'"
+            raise NmfaudioError(
+                f"solver {self.solver!r} needs beta_loss {needed:g}, not {self.beta_loss!r}; choose {hint} or None"
+            )
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         W, H = self._initial(X, rng)
         T = np.ascontiguousarray(H.T)
-        data = Divergence(X, self.beta)
+        data = Divergence(X, self._beta)
         l1_W, l2_W = self._penalty(self.alpha_W, X.shape[1])
         l1_H, l2_H = self._penalty(self.alpha_W if self.alpha_H == "same" else self.alpha_H, X.shape[0])
 
@@ -174,12 +176,12 @@ class NMF(Factorizer):
 
         def iterate(bold: bool) -> float:
             before = penalties()
-            update = partial(_update, beta=self.beta, relaxation=RELAXATION if bold and accelerates else 0.0)
+            update = partial(_update, beta=self._beta, relaxation=RELAXATION if bold and accelerates else 0.0)
             value, p, q = data.alternate(W, T, partial(update, l1=l1_W, l2=l2_W), carry=bold and not accelerates)
             update(T, p, q, l1_H, l2_H)
             return value + before
 
-        if accelerates or self.beta == 0:
+        if accelerates or self._beta == 0:
             guarded = (Accelerated if accelerates else Guarded)((W, T), iterate, objective)
             trace = descend(guarded.step, guarded.objective, self.max_iter, self.tol)
         else:
@@ -188,11 +190,11 @@ class NMF(Factorizer):
 
     def _solver(self) -> str:
         """The solver asked for, or the one for this divergence."""
-        return self.solver or ("hals" if self.beta == 2 else "cd" if self.beta == 1 else "mu")
+        return self.solver or ("hals" if self._beta == 2 else "cd" if self._beta == 1 else "mu")
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         H = self.components_.astype(X.dtype)
-        return activations(X, H, self.beta, *self._penalty(self.alpha_W, X.shape[1]), self.max_iter, self.tol)
+        return activations(X, H, self._beta, *self._penalty(self.alpha_W, X.shape[1]), self.max_iter, self.tol)
 
     def _penalty(self, alpha: float | str, size: int) -> tuple[float, float]:
         return float(alpha) * self.l1_ratio * size, float(alpha) * (1 - self.l1_ratio) * size

@@ -28,8 +28,8 @@ class OnlineNMF(Factorizer):
     Parameters
     ----------
     n_components : int
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     batch_size : int
         Samples in a batch of `fit`.
     forget_factor : float
@@ -78,7 +78,7 @@ class OnlineNMF(Factorizer):
         self,
         n_components: int = 10,
         *,
-        beta: float = 2.0,
+        beta_loss: float | str = "frobenius",
         batch_size: int = 256,
         forget_factor: float = 0.7,
         init: Init = None,
@@ -87,7 +87,7 @@ class OnlineNMF(Factorizer):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.batch_size = batch_size
         self.forget_factor = forget_factor
         self.init = init
@@ -97,7 +97,7 @@ class OnlineNMF(Factorizer):
 
     @property
     def _accepts_sparse(self) -> bool:  # type: ignore[override]
-        return self.beta in (1, 2)
+        return self._beta in (1, 2)
 
     def partial_fit(self, X: ArrayLike, y: None = None) -> "OnlineNMF":
         """Learn from one more batch.
@@ -118,7 +118,7 @@ class OnlineNMF(Factorizer):
         if first:
             H = self._start(X, check_random_state(self.random_state))
             self.n_components_, self.n_batches_ = len(H), 0
-            self._memory = _Memory(np.ascontiguousarray(H.T), self.beta)
+            self._memory = _Memory(np.ascontiguousarray(H.T), self._beta)
         self._memory.learn(X, self._fit_batch(X, self._memory.T), self.forget_factor)
         self.components_ = np.ascontiguousarray(self._memory.T.T)
         self.n_batches_ += 1
@@ -126,15 +126,14 @@ class OnlineNMF(Factorizer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_number("beta", self.beta)
         check_number("forget_factor", self.forget_factor, 0, 1)
         check_count("batch_size", self.batch_size)
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         n_samples = X.shape[0]
         H = self._start(X[rng.permutation(n_samples)[: self.batch_size]], rng)
-        memory = _Memory(np.ascontiguousarray(H.T), self.beta)
-        met = divergence(X, self._fit_batch(X, memory.T), H, self.beta)
+        memory = _Memory(np.ascontiguousarray(H.T), self._beta)
+        met = divergence(X, self._fit_batch(X, memory.T), H, self._beta)
         n_batches = 0
 
         def one_pass() -> None:
@@ -143,7 +142,7 @@ class OnlineNMF(Factorizer):
             for batch in gen_batches(n_samples, self.batch_size):
                 part = X[order[batch]]
                 W = self._fit_batch(part, memory.T)
-                met += divergence(part, W, memory.T.T, self.beta)
+                met += divergence(part, W, memory.T.T, self._beta)
                 memory.learn(part, W, self.forget_factor)
                 n_batches += 1
 
@@ -158,7 +157,7 @@ class OnlineNMF(Factorizer):
         return initialise(X, self.n_components, init, rng)[1]
 
     def _fit_batch(self, X: np.ndarray | csr_matrix, T: np.ndarray) -> np.ndarray:
-        return activations(X, T.T.astype(X.dtype), self.beta, 0, 0, self.max_iter, self.tol)
+        return activations(X, T.T.astype(X.dtype), self._beta, 0, 0, self.max_iter, self.tol)
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         return self._fit_batch(X, self.components_.T)
@@ -168,7 +167,7 @@ class _Memory:
     """Components (as columns of T) and what is kept of the batches seen."""
 
     def __init__(self, T: np.ndarray, beta: float) -> None:
-        self.T, self.beta = T, beta
+        self.T, self._beta = T, beta
         self.A = np.zeros((T.shape[1], T.shape[1]) if beta == 2 else T.shape, T.dtype)
         self.B = np.zeros_like(T)
 
@@ -176,13 +175,13 @@ class _Memory:
         """Add a batch and renew the components."""
         self.A *= self.T.dtype.type(forget_factor)
         self.B *= self.T.dtype.type(forget_factor)
-        if self.beta == 2:
+        if self._beta == 2:
             self.A += W.T @ W
             self.B += X.T @ W
             coordinate_descent(self.A, self.B, 0.0, self.T)
             return
-        p, q = Divergence(X, self.beta).parts_T(W, self.T)
-        rising, falling = max(self.beta - 1, 0), max(2 - self.beta, 0)
+        p, q = Divergence(X, self._beta).parts_T(W, self.T)
+        rising, falling = max(self._beta - 1, 0), max(2 - self._beta, 0)
         tiny = np.finfo(self.T.dtype).tiny
         self.A += q * np.maximum(self.T, self.T.dtype.type(tiny**0.25)) ** -rising
         self.B += p * self.T**falling

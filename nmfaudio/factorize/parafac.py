@@ -8,7 +8,7 @@ from scipy.linalg import khatri_rao
 
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence
-from ._base import Factorizer, Run, check_number
+from ._base import Factorizer, Run
 from ._sweep import sweep
 from .nmf import activations
 
@@ -25,8 +25,8 @@ class PARAFAC(Factorizer):
     Parameters
     ----------
     n_components : int
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : "random" or sequence of array_like
         Start: halved normal numbers at X's level, or a factor (size, n_components) for each axis.
     n_init : int
@@ -75,7 +75,7 @@ class PARAFAC(Factorizer):
         self,
         n_components: int = 10,
         *,
-        beta: float = 2.0,
+        beta_loss: float | str = "frobenius",
         init: str | tuple[ArrayLike, ...] = "random",
         n_init: int = 1,
         max_iter: int = 500,
@@ -83,7 +83,7 @@ class PARAFAC(Factorizer):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -105,7 +105,6 @@ class PARAFAC(Factorizer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_number("beta", self.beta)
         if isinstance(self.init, str) and self.init != "random":
             raise NmfaudioError(f"init must be 'random' or a factor for each axis, not {self.init!r}")
 
@@ -118,7 +117,7 @@ class PARAFAC(Factorizer):
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState) -> Run:
         factors = self._start(X, rng)
-        data = [Divergence(_unfolded(X, axis), self.beta) for axis in range(X.ndim)]
+        data = [Divergence(_unfolded(X, axis), self._beta) for axis in range(X.ndim)]
 
         def step() -> None:
             for axis in reversed(range(X.ndim)):
@@ -147,7 +146,7 @@ class PARAFAC(Factorizer):
 
     def _activations(self, X: np.ndarray) -> np.ndarray:
         H = self.components_.reshape(len(self.components_), -1).astype(X.dtype)
-        return activations(X.reshape(len(X), -1), H, self.beta, 0, 0, self.max_iter, self.tol)
+        return activations(X.reshape(len(X), -1), H, self._beta, 0, 0, self.max_iter, self.tol)
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
         return super()._reconstruction_error(X.reshape(len(X), -1), run)

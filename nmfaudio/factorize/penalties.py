@@ -28,8 +28,8 @@ class SparseNMF(Factorizer):
     n_components : int
     alpha : float
         L1 penalty of the activations.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, of which H is used; None: samples at random on their mean.
     n_init : int
@@ -66,7 +66,7 @@ class SparseNMF(Factorizer):
         n_components: int = 10,
         *,
         alpha: float = 0.1,
-        beta: float = 1.0,
+        beta_loss: float | str = "kullback-leibler",
         init: Init = None,
         n_init: int = 1,
         max_iter: int = 500,
@@ -75,7 +75,7 @@ class SparseNMF(Factorizer):
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -85,14 +85,13 @@ class SparseNMF(Factorizer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_number("alpha", self.alpha, 0)
-        check_number("beta", self.beta)
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState) -> Run:
         atoms = None if self.init is None else initialise(X, self.n_components, self.init, rng)[1].T
         result = sparse_nmf(
             X.T,
             self.n_components,
-            beta=self.beta,
+            beta_loss=self._beta,
             alpha_H=self.alpha,
             W=atoms,
             max_iter=self.max_iter,
@@ -102,7 +101,7 @@ class SparseNMF(Factorizer):
         return Run(np.ascontiguousarray(result.H.T), np.ascontiguousarray(result.W.T), result.objective)
 
     def _activations(self, X: np.ndarray) -> np.ndarray:
-        return activations(X, self.components_.astype(X.dtype), self.beta, self.alpha, 0, self.max_iter, self.tol)
+        return activations(X, self.components_.astype(X.dtype), self._beta, self.alpha, 0, self.max_iter, self.tol)
 
 
 class _PenalisedNMF(Factorizer):
@@ -119,7 +118,7 @@ class _PenalisedNMF(Factorizer):
         self,
         n_components: int,
         alpha: float,
-        beta: float,
+        beta_loss: float | str,
         init: Init,
         n_init: int,
         max_iter: int,
@@ -128,7 +127,7 @@ class _PenalisedNMF(Factorizer):
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -137,7 +136,7 @@ class _PenalisedNMF(Factorizer):
 
     @property
     def _accepts_sparse(self) -> bool:  # type: ignore[override]
-        return self.beta in (1, 2)
+        return self._beta in (1, 2)
 
     @abstractmethod
     def _penalty(self, W: np.ndarray) -> float:
@@ -154,7 +153,6 @@ class _PenalisedNMF(Factorizer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_number("alpha", self.alpha, 0)
-        check_number("beta", self.beta)
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         from ..kernels.nmf.multiplicative import update_atoms
@@ -164,9 +162,9 @@ class _PenalisedNMF(Factorizer):
         norms[norms == 0] = 1
         W *= norms
         T = np.ascontiguousarray((H / norms[:, None]).T)
-        data = Divergence(X, self.beta)
+        data = Divergence(X, self._beta)
         scalar = X.dtype.type
-        exponents = scalar(max(2 - self.beta, 1, self.beta - 1)), scalar(1 + max(2 - self.beta, 0))
+        exponents = scalar(max(2 - self._beta, 1, self._beta - 1)), scalar(1 + max(2 - self._beta, 0))
         floor = scalar(np.finfo(X.dtype).tiny ** 0.5)
 
         def step() -> None:
@@ -188,13 +186,13 @@ class _PenalisedNMF(Factorizer):
         for _ in range(self._rounds):
             linear, quadratic = (self.alpha * a for a in self._majoriser(W))
             W[:] = start
-            penalised_update(W, p, q, linear.astype(W.dtype), quadratic.astype(W.dtype), self.beta)
+            penalised_update(W, p, q, linear.astype(W.dtype), quadratic.astype(W.dtype), self._beta)
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         T = np.ascontiguousarray(self.components_.T, X.dtype)
-        W = activations(X, self.components_.astype(X.dtype), self.beta, 0, 0, self.max_iter, self.tol)
+        W = activations(X, self.components_.astype(X.dtype), self._beta, 0, 0, self.max_iter, self.tol)
         W += X.dtype.type(0.01) * W.mean()
-        data = Divergence(X, self.beta)
+        data = Divergence(X, self._beta)
         self._descend(lambda: self._update(W, T, data), lambda: data.value(W, T) + self.alpha * self._penalty(W))
         return W
 
@@ -214,8 +212,8 @@ class GroupSparseNMF(_PenalisedNMF):
         Number of groups (at most n_components), of about equal size and in order, or the group of every component.
     alpha : float
         Weight of the penalty.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
@@ -255,14 +253,14 @@ class GroupSparseNMF(_PenalisedNMF):
         *,
         groups: int | ArrayLike = 2,
         alpha: float = 0.1,
-        beta: float = 1.0,
+        beta_loss: float | str = "kullback-leibler",
         init: Init = None,
         n_init: int = 1,
         max_iter: int = 500,
         tol: float = 1e-4,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        super().__init__(n_components, alpha, beta, init, n_init, max_iter, tol, random_state)
+        super().__init__(n_components, alpha, beta_loss, init, n_init, max_iter, tol, random_state)
         self.groups = groups
 
     def _check_parameters(self) -> None:
@@ -296,8 +294,8 @@ class SmoothNMF(_PenalisedNMF):
 
     Minimises over non-negative W and H, with every row of H of unit norm,
 
-        D_beta(X | W H) + alpha sum_ik d_ik ** 2 / 2            penalty "squares", or
-        D_beta(X | W H) + alpha sum_ik sqrt(d_ik ** 2 + e ** 2)   penalty "variation",   d_ik = W[i, k] - W[i - 1, k]
+        D_beta(X | W H) + alpha sum_ik d_ik ** 2 / 2            smoothness "squares", or
+        D_beta(X | W H) + alpha sum_ik sqrt(d_ik ** 2 + e ** 2)   smoothness "variation",   d_ik = W[i, k] - W[i - 1, k]
 
     The first makes activations smooth, the second constant but for steps: it is total variation, rounded off for
     changes below e, which is a hundredth of the root mean square of the samples' norms.
@@ -307,12 +305,12 @@ class SmoothNMF(_PenalisedNMF):
     Parameters
     ----------
     n_components : int
-    penalty : str
+    smoothness : str
         "squares" or "variation".
     alpha : float
         Weight of the penalty.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
@@ -350,25 +348,25 @@ class SmoothNMF(_PenalisedNMF):
         self,
         n_components: int = 10,
         *,
-        penalty: str = "squares",
+        smoothness: str = "squares",
         alpha: float = 0.1,
-        beta: float = 1.0,
+        beta_loss: float | str = "kullback-leibler",
         init: Init = None,
         n_init: int = 1,
         max_iter: int = 500,
         tol: float = 1e-4,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        super().__init__(n_components, alpha, beta, init, n_init, max_iter, tol, random_state)
-        self.penalty = penalty
+        super().__init__(n_components, alpha, beta_loss, init, n_init, max_iter, tol, random_state)
+        self.smoothness = smoothness
 
     @property
     def _rounds(self) -> int:  # type: ignore[override]
-        return 1 if self.penalty == "squares" else 10  # it binds neighbours so tightly that one moves them little
+        return 1 if self.smoothness == "squares" else 10  # it binds neighbours so tightly that one moves them little
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_choice("penalty", self.penalty, ("squares", "variation"))
+        check_choice("smoothness", self.smoothness, ("squares", "variation"))
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         values: Any = X.data if issparse(X) else X
@@ -377,13 +375,13 @@ class SmoothNMF(_PenalisedNMF):
 
     def _penalty(self, W: np.ndarray) -> float:
         D = np.diff(W, axis=0)
-        if self.penalty == "squares":
+        if self.smoothness == "squares":
             return 0.5 * dot(D, D)
         return float(np.sqrt(D**2 + self._rounding**2).sum(dtype=np.float64))
 
     def _weights(self, D: np.ndarray) -> np.ndarray:
         """Weight of every squared change in the tangent square of the penalty."""
-        if self.penalty == "squares":
+        if self.smoothness == "squares":
             return np.ones_like(D)
         return 1 / np.sqrt(D**2 + max(self._rounding, np.finfo(D.dtype).tiny ** 0.5) ** 2)
 

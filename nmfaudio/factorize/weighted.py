@@ -31,8 +31,8 @@ class WeightedNMF(Factorizer):
     alpha : float
         Weight of the penalty. It matters for prediction: without it, what only a few entries tell of a component may
         become large, and with it whatever the model says of missing entries beside them.
-    beta : float
-        Divergence: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito, or any other number.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, from X with missing entries replaced by the mean of their
         feature; None is "random" for several runs.
@@ -84,7 +84,7 @@ class WeightedNMF(Factorizer):
         n_components: int = 10,
         *,
         alpha: float = 0.0,
-        beta: float = 2.0,
+        beta_loss: float | str = "frobenius",
         init: Init = None,
         n_init: int = 1,
         max_iter: int = 500,
@@ -93,7 +93,7 @@ class WeightedNMF(Factorizer):
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
-        self.beta = beta
+        self.beta_loss = beta_loss
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -163,7 +163,6 @@ class WeightedNMF(Factorizer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_number("beta", self.beta)
         check_number("alpha", self.alpha, 0)
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState, weights: ArrayLike | None = None) -> Run:
@@ -171,8 +170,8 @@ class WeightedNMF(Factorizer):
         init = "random" if self.init is None and self.n_init > 1 else self.init
         W, H = initialise(_filled(data, certainty), self.n_components, init, rng)
         T = np.ascontiguousarray(H.T)
-        rows = _WeightedRows(data, certainty, self.beta)
-        columns = _WeightedRows(np.ascontiguousarray(data.T), np.ascontiguousarray(certainty.T), self.beta)
+        rows = _WeightedRows(data, certainty, self._beta)
+        columns = _WeightedRows(np.ascontiguousarray(data.T), np.ascontiguousarray(certainty.T), self._beta)
         l2_W, l2_H = self.alpha * X.shape[1], self.alpha * X.shape[0]
 
         def step() -> None:
@@ -186,7 +185,7 @@ class WeightedNMF(Factorizer):
 
     def _activations(self, X: np.ndarray, weights: ArrayLike | None = None) -> np.ndarray:
         data, certainty = masked(X, weights)
-        rows, T = _WeightedRows(data, certainty, self.beta), np.ascontiguousarray(self.components_.T, X.dtype)
+        rows, T = _WeightedRows(data, certainty, self._beta), np.ascontiguousarray(self.components_.T, X.dtype)
         seen = np.maximum(certainty @ T.sum(axis=1), np.finfo(X.dtype).tiny)
         totals = data.sum(axis=1, keepdims=True) / seen[:, None]
         W, l2 = np.repeat(totals, T.shape[1], axis=1), self.alpha * X.shape[1]

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
 from ..compute.threads import Workspace, by_rows, shares, sum_over
+from ..errors import NmfaudioError
 from .carried import Carried, denominator, due
+
+NAMES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
 Update = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
 
@@ -180,6 +184,22 @@ class Divergence:
         L = np.empty_like(self.X.data)
         sampled_product(W, T, self.X.indptr, self.X.indices, L)
         return L
+
+
+def beta_of(beta_loss: float | str) -> float:
+    """Number of a divergence, given by scikit-learn's name or as it is.
+
+    Raises
+    ------
+    NmfaudioError
+        If it is neither one of the names nor a finite number.
+    """
+    if isinstance(beta_loss, str) and beta_loss in NAMES:
+        return NAMES[beta_loss]
+    if not isinstance(beta_loss, Real) or not np.isfinite(float(beta_loss)):
+        names = ", ".join(map(repr, NAMES))
+        raise NmfaudioError(f"beta_loss must be a finite number or one of {names}, not {beta_loss!r}")
+    return float(beta_loss)
 
 
 def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: float = 2.0) -> float:

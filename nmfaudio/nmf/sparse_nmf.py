@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
 from .acceleration import Guarded
+from .beta_divergence import beta_of
 from .descent import descend
 
 
@@ -38,7 +39,7 @@ def sparse_nmf(
     V: ArrayLike,
     n_components: int,
     *,
-    beta: float = 1.0,
+    beta_loss: float | str = "kullback-leibler",
     alpha_H: ArrayLike = 0.0,
     W: ArrayLike | None = None,
     n_fixed: int = 0,
@@ -60,8 +61,8 @@ def sparse_nmf(
         A NaN may stand where the weight is 0.
     n_components : int
         Number of atoms K.
-    beta : float
-        Divergence, any real number: 2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito.
+    beta_loss : float or str
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     alpha_H : float or array_like, shape (K,) or (K, N)
         L1 penalty: for all activations, by atom, or each its own.
     W : array_like, shape (F, at most K), optional
@@ -114,9 +115,7 @@ def sparse_nmf(
 
     data, certainty = _checked_data(V, weights)
     n_bins, n_frames = data.shape
-    dtype, beta = data.dtype, float(beta)
-    if not np.isfinite(beta):
-        raise NmfaudioError(f"beta must be a finite number, not {beta}")
+    dtype, beta = data.dtype, beta_of(beta_loss)
     mu = _checked_penalty(alpha_H, n_components, n_frames)
     given = _checked_atoms(W, n_bins, n_components, n_fixed, dtype)
 

@@ -8,7 +8,7 @@ from nmfaudio.factorize import NMF, GroupSparseNMF, OnlineNMF, SmoothNMF, Sparse
 FEW = {"max_iter": 10, "random_state": 0}
 
 NMF_SOLVERS = [
-    NMF(2, solver=solver, beta=beta, **FEW)
+    NMF(2, solver=solver, beta_loss=beta, **FEW)
     for solver, beta in [
         *((solver, 2) for solver in ("mu", "pg", "anls-as", "bpp", "nenmf", "hals")),
         *(("mu", beta) for beta in (1, 0, 0.5, 1.5, 3)),
@@ -20,21 +20,24 @@ SMOOTH = [*(("squares", beta) for beta in (2, 1, 0, 1.5, 3)), *(("variation", be
 
 MONOTONE = [
     *NMF_SOLVERS,
-    *(NMF(2, solver=m.solver, beta=m.beta, alpha_W=0.01, alpha_H=0.02, l1_ratio=0.5, **FEW) for m in NMF_SOLVERS),
-    *(SparseNMF(2, beta=beta, **FEW) for beta in (2, 1, 0)),
-    *(GroupSparseNMF(2, beta=beta, **FEW) for beta in (2, 1, 0, 1.5)),
-    *(SmoothNMF(2, penalty=p, beta=beta, **FEW) for p, beta in SMOOTH),
+    *(
+        NMF(2, solver=m.solver, beta_loss=m.beta_loss, alpha_W=0.01, alpha_H=0.02, l1_ratio=0.5, **FEW)
+        for m in NMF_SOLVERS
+    ),
+    *(SparseNMF(2, beta_loss=beta, **FEW) for beta in (2, 1, 0)),
+    *(GroupSparseNMF(2, beta_loss=beta, **FEW) for beta in (2, 1, 0, 1.5)),
+    *(SmoothNMF(2, smoothness=p, beta_loss=beta, **FEW) for p, beta in SMOOTH),
     SparsenessNMF(2, **FEW),
     SparsenessNMF(2, sparseness_H=None, sparseness_W=0.6, **FEW),
     SparsenessNMF(2, sparseness_H=0.3, sparseness_W=0.4, **FEW),
 ]
 
 # A batch is seen as it comes: what the next one costs may be more.
-ALL = [*MONOTONE, *(OnlineNMF(2, beta=beta, batch_size=5, **FEW) for beta in (2, 1, 0, 3))]
+ALL = [*MONOTONE, *(OnlineNMF(2, beta_loss=beta, batch_size=5, **FEW) for beta in (2, 1, 0, 3))]
 
 CHECKED = [  # by scikit-learn; one of each kind
     NMF(2, max_iter=150, random_state=0),
-    NMF(2, beta=1, max_iter=50, random_state=0),
+    NMF(2, beta_loss=1, max_iter=50, random_state=0),
     SparseNMF(2, **FEW),
     GroupSparseNMF(2, **FEW),
     SmoothNMF(2, **FEW),

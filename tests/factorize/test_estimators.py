@@ -79,14 +79,14 @@ def test_silence_harms_nothing(estimator):
 def test_silent_samples_and_features_stay_silent(beta):
     X = data()
     X[[0, 4, 5]], X[:, 3] = 0, 0
-    model = NMF(2, beta=beta, tol=0, random_state=0)
+    model = NMF(2, beta_loss=beta, tol=0, random_state=0)
     W = model.fit_transform(X)
     assert W[[0, 4, 5]].max() == 0 and model.components_[:, 3].max() == 0
 
 
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_sound_is_not_explained_by_what_was_learnt_from_silence(beta):
-    model = NMF(2, beta=beta, tol=0, max_iter=5, random_state=0).fit(np.zeros((6, 4)))
+    model = NMF(2, beta_loss=beta, tol=0, max_iter=5, random_state=0).fit(np.zeros((6, 4)))
     np.testing.assert_array_equal(model.transform(np.ones((3, 4))), 0)
 
 
@@ -100,7 +100,7 @@ def test_values_beyond_the_precision_are_refused():
 
 def test_an_objective_beyond_the_largest_number_is_no_breakdown():
     X = 1e170 * data()
-    model = SparseNMF(2, beta=2, tol=0, max_iter=5, random_state=0)
+    model = SparseNMF(2, beta_loss=2, tol=0, max_iter=5, random_state=0)
     W = model.fit_transform(X)
     assert model.objective_[-1] == np.inf and np.isfinite(W).all() and np.isfinite(model.components_).all()
 
@@ -126,7 +126,7 @@ def test_the_error_is_that_of_scikit_learn():
     decomposition = pytest.importorskip("sklearn.decomposition")
     X = data() + 0.01
     for beta in (2, 1, 0, 1.5):
-        model = NMF(2, beta=beta, solver="mu", max_iter=30, tol=0, random_state=0).fit(X)
+        model = NMF(2, beta_loss=beta, solver="mu", max_iter=30, tol=0, random_state=0).fit(X)
         W, H = model.transform(X), model.components_
         peer = decomposition.NMF(2, beta_loss=beta, solver="mu", init="custom", max_iter=1, tol=0)
         error = np.linalg.norm(X - W @ H) if beta == 2 else None
@@ -145,10 +145,13 @@ def test_the_error_is_that_of_scikit_learn():
         ({"n_init": 0}, "n_init"),
         ({"tol": -1}, "tol must be a finite number of at least 0, not -1"),
         ({"solver": "newton"}, "solver must be one of.*'bpp'.*not 'newton'"),
-        ({"solver": "hals", "beta": 1}, "solver 'hals' needs beta = 2; choose 'mu' or None for 1"),
-        ({"solver": "cd"}, "solver 'cd' needs beta = 1"),
-        ({"beta": np.nan}, "beta"),
-        ({"beta": "frobenius"}, "beta must be a finite number, not 'frobenius'"),
+        ({"solver": "hals", "beta_loss": 1}, "solver 'hals' needs beta_loss 2, not 1; choose 'mu', 'amu' or None"),
+        ({"solver": "cd"}, "solver 'cd' needs beta_loss 1, not 'frobenius'; choose 'hals', coordinate descent for 2,"),
+        ({"beta_loss": np.nan}, "beta_loss must be a finite number.*not nan"),
+        (
+            {"beta_loss": "euclidean"},
+            "beta_loss.*one of 'frobenius', 'kullback-leibler', 'itakura-saito', not 'euclidean'",
+        ),
         ({"alpha_W": -1}, "alpha_W"),
         ({"alpha_H": np.inf}, "alpha_H"),
         ({"l1_ratio": 2}, "l1_ratio must be a finite number from 0 to 1"),

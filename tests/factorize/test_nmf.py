@@ -24,7 +24,13 @@ def start(X, n_components, seed=0):
 def test_a_planted_factorisation_is_found(solver, beta, dtype):
     X, W, H = planted(dtype)
     model = NMF(
-        3, solver=solver, beta=beta, init="exemplars", max_iter=120 if solver == "mu" else 40, tol=0, random_state=1
+        3,
+        solver=solver,
+        beta_loss=beta,
+        init="exemplars",
+        max_iter=120 if solver == "mu" else 40,
+        tol=0,
+        random_state=1,
     )
     found = model.fit_transform(X)
     assert model.objective_[-1] < 1e-3 * model.objective_[0]
@@ -39,7 +45,7 @@ def test_multiplicative_updates_equal_those_of_scikit_learn(beta, penalties):
         pytest.skip("there scikit-learn's quadratic penalty does not minimise a majoriser")
     X = planted()[0] + 0.1
     W, H = start(X, 3)
-    model = NMF(3, solver="mu", beta=beta, init=(W, H), max_iter=12, tol=0, **penalties)
+    model = NMF(3, solver="mu", beta_loss=beta, init=(W, H), max_iter=12, tol=0, **penalties)
     found = model.fit_transform(X)
     peer = decomposition.NMF(3, solver="mu", beta_loss=beta, init="custom", max_iter=12, tol=0, **penalties)
     peer_W = peer.fit_transform(X, W=W.copy(), H=H.copy())
@@ -52,7 +58,7 @@ def test_multiplicative_updates_equal_those_of_scikit_learn(beta, penalties):
 def test_fewer_multiplicative_updates_reach_scikit_learns_objective_below_one(beta):
     X = planted()[0] + 0.1
     W, H = start(X, 3)
-    model = NMF(3, solver="mu", beta=beta, init=(W, H), max_iter=28, tol=0).fit(X)
+    model = NMF(3, solver="mu", beta_loss=beta, init=(W, H), max_iter=28, tol=0).fit(X)
     peer = decomposition.NMF(3, solver="mu", beta_loss=beta, init="custom", max_iter=40, tol=0)
     peer.fit_transform(X, W=W.copy(), H=H.copy())
     assert model.reconstruction_err_ < peer.reconstruction_err_
@@ -78,7 +84,7 @@ def test_accelerated_updates_need_fewer_iterations_and_never_rise(beta, penaltie
     X = planted()[0] + 0.1
     start_ = start(X, 4)
     plain, fast = (
-        NMF(4, solver=solver, beta=beta, init=start_, max_iter=n, tol=0, **penalties).fit(X)
+        NMF(4, solver=solver, beta_loss=beta, init=start_, max_iter=n, tol=0, **penalties).fit(X)
         for solver, n in (("mu", 60), ("amu", 36))
     )
     assert np.diff(fast.objective_).max() <= 0
@@ -139,8 +145,8 @@ def test_solvers_of_one_problem_agree(penalties):
         for solver in SOLVERS
     }
     assert max(ends.values()) < 1.08 * min(ends.values()), ends
-    one = NMF(3, beta=1, init=(W, H), max_iter=25, tol=0).fit(X)
-    two = NMF(3, beta=1, solver="mu", init=(W, H), max_iter=200, tol=0).fit(X)
+    one = NMF(3, beta_loss=1, init=(W, H), max_iter=25, tol=0).fit(X)
+    two = NMF(3, beta_loss=1, solver="mu", init=(W, H), max_iter=200, tol=0).fit(X)
     assert abs(one.objective_[-1] / two.objective_[-1] - 1) < 0.03
 
 
@@ -155,7 +161,7 @@ def test_kullback_leibler_is_plsa():
     counts[0] += 1  # no word is missing, and no document is empty
     counts[:, 0] += 1
     W, H = start(counts, 3)
-    model = NMF(3, beta=1, solver="mu", init=(W, H), max_iter=10, tol=0)
+    model = NMF(3, beta_loss=1, solver="mu", init=(W, H), max_iter=10, tol=0)
     W = model.fit_transform(counts)
 
     given_W, H = start(counts, 3)
@@ -194,7 +200,7 @@ def test_sparse_matrices_give_the_same_and_are_never_made_dense(solver, containe
         for name in ("toarray", "todense"):
             monkeypatch.setattr(kind, name, lambda *args, **kwargs: pytest.fail("made dense"))
     one, two = (
-        NMF(3, beta=beta, solver=solver, alpha_W=0.001, l1_ratio=0.5, max_iter=8, tol=0, random_state=0)
+        NMF(3, beta_loss=beta, solver=solver, alpha_W=0.001, l1_ratio=0.5, max_iter=8, tol=0, random_state=0)
         for _ in range(2)
     )
     np.testing.assert_allclose(one.fit_transform(X), two.fit_transform(sparse), rtol=1e-6, atol=1e-9)
@@ -205,13 +211,13 @@ def test_sparse_matrices_give_the_same_and_are_never_made_dense(solver, containe
 
 def test_sparse_matrices_need_a_divergence_that_zeros_do_not_matter_to():
     with pytest.raises(TypeError, match="[Ss]parse"):
-        NMF(2, beta=0).fit(csr_matrix(np.eye(3)))
+        NMF(2, beta_loss=0).fit(csr_matrix(np.eye(3)))
 
 
 @pytest.mark.parametrize("beta", [2, 1, 0, 1.5])
 def test_transform_finds_the_minimum(beta):
     X = planted()[0][:6] + 0.1
-    model = NMF(3, beta=beta, alpha_W=0.01, l1_ratio=0.5, max_iter=60 if beta == 1 else 300, tol=0, random_state=0)
+    model = NMF(3, beta_loss=beta, alpha_W=0.01, l1_ratio=0.5, max_iter=60 if beta == 1 else 300, tol=0, random_state=0)
     model.fit(X)
     W, H = model.transform(X), model.components_
     L = W @ H
@@ -224,7 +230,7 @@ def test_transform_finds_the_minimum(beta):
 def test_larger_penalties_leave_less(beta):
     X = planted()[0]
     kept, less = (
-        NMF(5, beta=beta, alpha_W=alpha, l1_ratio=1, max_iter=20, tol=0, random_state=0).fit_transform(X)
+        NMF(5, beta_loss=beta, alpha_W=alpha, l1_ratio=1, max_iter=20, tol=0, random_state=0).fit_transform(X)
         for alpha in (0, 0.03)
     )
     assert (less < 1e-6).mean() > (kept < 1e-6).mean() + 0.1

@@ -19,7 +19,7 @@ def stream(H, n_batches, seed=0, n_samples=12):
 @pytest.mark.parametrize("beta", [2, 1])
 def test_components_are_learnt_from_a_stream(beta, dtype):
     H = planted()[2]
-    model = OnlineNMF(3, beta=beta, forget_factor=0.8, max_iter=10, random_state=0)
+    model = OnlineNMF(3, beta_loss=beta, forget_factor=0.8, max_iter=10, random_state=0)
     sizes = set()
     for X in stream(H, 60):
         model.partial_fit(X.astype(dtype))
@@ -32,8 +32,8 @@ def test_components_are_learnt_from_a_stream(beta, dtype):
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_fit_comes_close_to_a_fit_of_everything_at_once(beta):
     X = planted(n_samples=30)[0] + 0.1
-    online = OnlineNMF(3, beta=beta, batch_size=10, max_iter=30, tol=0, random_state=0).fit(X)
-    whole = NMF(3, beta=beta, init="exemplars", max_iter=60, tol=0, random_state=0).fit(X)
+    online = OnlineNMF(3, beta_loss=beta, batch_size=10, max_iter=30, tol=0, random_state=0).fit(X)
+    whole = NMF(3, beta_loss=beta, init="exemplars", max_iter=60, tol=0, random_state=0).fit(X)
     assert online.reconstruction_err_ < 1.5 * whole.reconstruction_err_ + 0.02 * np.linalg.norm(X)
     assert online.n_batches_ == 3 * online.n_iter_ == 90
     assert online.objective_[-1] < 0.2 * online.objective_[0]
@@ -43,18 +43,18 @@ def test_fit_comes_close_to_a_fit_of_everything_at_once(beta):
 def test_a_batch_alone_is_one_multiplicative_update(beta):
     X = planted(n_samples=10)[0] + 0.1
     start = np.ones((10, 3)), np.random.default_rng(0).random((3, 15)) + 0.1
-    model = OnlineNMF(3, beta=beta, forget_factor=0, init=start, max_iter=100).partial_fit(X)
-    W = NMF(3, beta=beta, solver="mu", init=start, max_iter=100, tol=1e-4)
+    model = OnlineNMF(3, beta_loss=beta, forget_factor=0, init=start, max_iter=100).partial_fit(X)
+    W = NMF(3, beta_loss=beta, solver="mu", init=start, max_iter=100, tol=1e-4)
     W.components_ = start[1]
     W.n_features_in_ = 15
-    step = NMF(3, beta=beta, solver="mu", init=(start[1].T, W._activations(X).T), max_iter=1, tol=0)
+    step = NMF(3, beta_loss=beta, solver="mu", init=(start[1].T, W._activations(X).T), max_iter=1, tol=0)
     np.testing.assert_allclose(model.components_, step.fit_transform(X.T).T, rtol=1e-3)  # W is updated first
 
 
 def test_a_batch_alone_is_the_minimum_of_the_majoriser_for_itakura_saito():
     X = planted(n_samples=10)[0] + 0.1
     H = np.random.default_rng(0).random((3, 15)) + 0.1
-    model = OnlineNMF(3, beta=0, forget_factor=0, init=(np.ones((10, 3)), H), max_iter=100).partial_fit(X)
+    model = OnlineNMF(3, beta_loss=0, forget_factor=0, init=(np.ones((10, 3)), H), max_iter=100).partial_fit(X)
     W = activations(X, H, 0, 0, 0, max_iter=100, tol=1e-4)
     L = W @ H
     np.testing.assert_allclose(model.components_, H * np.sqrt(W.T @ (X / L**2) / (W.T @ (1 / L))), rtol=1e-3)
@@ -96,7 +96,7 @@ def test_what_is_forgotten_makes_room():
 @pytest.mark.parametrize("beta", [2, 1])
 def test_sparse_matrices_give_the_same(beta):
     X = planted()[0]
-    one, two = (OnlineNMF(3, beta=beta, batch_size=10, max_iter=3, tol=0, random_state=0) for _ in range(2))
+    one, two = (OnlineNMF(3, beta_loss=beta, batch_size=10, max_iter=3, tol=0, random_state=0) for _ in range(2))
     np.testing.assert_allclose(one.fit_transform(X), two.fit_transform(csr_matrix(X)), rtol=1e-5, atol=1e-8)
 
 
@@ -114,7 +114,7 @@ def test_small_first_batches_are_enough():
     assert model.components_.shape == (5, 4) and np.isfinite(model.components_).all()
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 0}, {"forget_factor": 1.5}, {"beta": np.inf}])
+@pytest.mark.parametrize("changes", [{"batch_size": 0}, {"forget_factor": 1.5}, {"beta_loss": np.inf}])
 def test_what_cannot_be_is_named(changes):
     with pytest.raises(NmfaudioError, match=next(iter(changes))):
         OnlineNMF(2, **changes).partial_fit(np.ones((3, 3)))

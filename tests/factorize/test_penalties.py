@@ -20,7 +20,7 @@ ROUND = 0.01 * np.linalg.norm(planted()[0] + 0.1) / 24**0.5  # of the corners of
         SparseNMF(3, alpha=1e-3),
         GroupSparseNMF(3, groups=3, alpha=1e-3),
         SmoothNMF(3, alpha=1e-4),
-        SmoothNMF(3, alpha=1e-4, penalty="variation"),
+        SmoothNMF(3, alpha=1e-4, smoothness="variation"),
         SparsenessNMF(3, sparseness_H=None, sparseness_W=None),
     ],
     ids=lambda estimator: repr(estimator),
@@ -37,9 +37,9 @@ def test_a_planted_factorisation_is_found(estimator, dtype):
 def test_sparse_nmf_is_the_function_of_that_name(beta):
     X = planted()[0] + 0.1
     start = np.random.default_rng(0).random((24, 3)), np.random.default_rng(1).random((3, 15))
-    model = SparseNMF(3, alpha=0.2, beta=beta, init=start, max_iter=20, tol=0)
+    model = SparseNMF(3, alpha=0.2, beta_loss=beta, init=start, max_iter=20, tol=0)
     W = model.fit_transform(X)
-    result = sparse_nmf(X.T, 3, beta=beta, alpha_H=0.2, W=start[1].T, max_iter=20, tol=0)
+    result = sparse_nmf(X.T, 3, beta_loss=beta, alpha_H=0.2, W=start[1].T, max_iter=20, tol=0)
     np.testing.assert_array_equal(model.components_, result.W.T)
     np.testing.assert_array_equal(W, result.H.T)
     np.testing.assert_array_equal(model.objective_, result.objective)
@@ -53,25 +53,25 @@ def test_sparse_nmf_is_the_function_of_that_name(beta):
             lambda W: np.linalg.norm(W[:, [0, 1, 3]], axis=1).sum() + W[:, 2].sum(),
         ),
         (SmoothNMF(4, alpha=0.3), lambda W: 0.5 * (np.diff(W, axis=0) ** 2).sum()),
-        (SmoothNMF(4, alpha=0.3, penalty="variation"), lambda W: np.sqrt(np.diff(W, axis=0) ** 2 + ROUND**2).sum()),
+        (SmoothNMF(4, alpha=0.3, smoothness="variation"), lambda W: np.sqrt(np.diff(W, axis=0) ** 2 + ROUND**2).sum()),
     ],
 )
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_the_objective_is_what_the_docstring_says(estimator, penalty, beta):
     X = planted()[0] + 0.1
-    estimator.set_params(beta=beta, max_iter=10, tol=0, random_state=0)
+    estimator.set_params(beta_loss=beta, max_iter=10, tol=0, random_state=0)
     W = estimator.fit_transform(X)
     np.testing.assert_allclose(np.linalg.norm(estimator.components_, axis=1), 1)
     expected = divergence(X, W, estimator.components_, beta) + 0.3 * penalty(W)
     np.testing.assert_allclose(estimator.objective_[-1], expected)
 
 
-@pytest.mark.parametrize("estimator", [GroupSparseNMF(4, groups=2), SmoothNMF(4), SmoothNMF(4, penalty="variation")])
+@pytest.mark.parametrize("estimator", [GroupSparseNMF(4, groups=2), SmoothNMF(4), SmoothNMF(4, smoothness="variation")])
 def test_sparse_matrices_give_the_same(estimator):
     X = planted()[0]
     estimator.set_params(max_iter=10, tol=0, random_state=0)
     for beta in (2, 1):
-        estimator.set_params(beta=beta)
+        estimator.set_params(beta_loss=beta)
         W = estimator.fit_transform(X)
         np.testing.assert_allclose(estimator.fit_transform(csr_matrix(X)), W, rtol=1e-5, atol=1e-8)
 
@@ -86,7 +86,7 @@ def test_groups_take_turns():
     start = np.ones((40, 6)), true * rng.uniform(0.7, 1.3, true.shape)
 
     def leakage(alpha):
-        model = GroupSparseNMF(6, groups=2, alpha=alpha, beta=2, init=start, max_iter=150, tol=0)
+        model = GroupSparseNMF(6, groups=2, alpha=alpha, beta_loss=2, init=start, max_iter=150, tol=0)
         W = model.fit_transform(X)
         energy = np.stack([(W[:, g] @ model.components_[g]).sum(axis=1) for g in (slice(3), slice(3, 6))], axis=1)
         return (energy.min(axis=1) / energy.sum(axis=1)).mean()
@@ -111,20 +111,22 @@ def test_steady_activations_are_found_in_noise(penalty):
     X = rng.gamma(4, 0.25, (45, 12)) * (true @ H)
 
     def error(alpha):
-        model = SmoothNMF(3, penalty=penalty, alpha=alpha, beta=1, init=(np.ones((45, 3)), H), tol=0, max_iter=60)
+        model = SmoothNMF(
+            3, smoothness=penalty, alpha=alpha, beta_loss=1, init=(np.ones((45, 3)), H), tol=0, max_iter=60
+        )
         return np.linalg.norm(model.fit_transform(X) @ model.components_ - true @ H)
 
     assert error(1) < 0.8 * error(0)
     if penalty == "variation":
-        model = SmoothNMF(3, penalty=penalty, alpha=1, init=(np.ones((45, 3)), H), tol=0, max_iter=60)
+        model = SmoothNMF(3, smoothness=penalty, alpha=1, init=(np.ones((45, 3)), H), tol=0, max_iter=60)
         changes = np.abs(np.diff(model.fit_transform(X), axis=0)).sum(axis=1)
         assert set(np.argsort(changes)[-2:]) == {14, 29}
         assert np.median(changes) < 0.05 * changes.max()
 
 
 def test_unknown_penalties_are_named():
-    with pytest.raises(NmfaudioError, match="penalty must be one of 'squares', 'variation', not 'cubes'"):
-        SmoothNMF(2, penalty="cubes").fit(np.ones((3, 3)))
+    with pytest.raises(NmfaudioError, match="smoothness must be one of 'squares', 'variation', not 'cubes'"):
+        SmoothNMF(2, smoothness="cubes").fit(np.ones((3, 3)))
     with pytest.raises(NmfaudioError, match="alpha must be a finite number of at least 0, not -1"):
         SmoothNMF(2, alpha=-1).fit(np.ones((3, 3)))
 

@@ -21,7 +21,7 @@ def test_parafac_recovers_planted_factors(shape, beta):
     truth = [rng.random((size, 3)) ** 3 for size in shape]
     X = np.einsum("ik,jk,lk->ijl", *truth) if len(shape) == 3 else np.einsum("ik,jk,lk,mk->ijlm", *truth)
     X = X + 1e-6
-    model = PARAFAC(3, beta=beta, max_iter=1000, tol=1e-8 if beta else 1e-5, random_state=0)
+    model = PARAFAC(3, beta_loss=beta, max_iter=1000, tol=1e-8 if beta else 1e-5, random_state=0)
     W = model.fit_transform(X)
     assert model.inverse_transform(W).shape == X.shape and model.components_.shape == (3, *shape[1:])
     for found, planted in zip(model.factors_, truth, strict=True):
@@ -36,9 +36,9 @@ def test_parafac_of_a_matrix_is_nmf(monkeypatch):
     rng = np.random.default_rng(0)
     X, start = rng.random((9, 7)), (rng.random((9, 3)), rng.random((7, 3)))
     for beta, solver in ((2, "hals"), (1, "cd"), (0, "mu")):
-        model = PARAFAC(3, beta=beta, init=start, max_iter=5, tol=0).fit(X)
+        model = PARAFAC(3, beta_loss=beta, init=start, max_iter=5, tol=0).fit(X)
         init, data = ((start[1], start[0].T), X.T) if solver == "mu" else ((start[0], start[1].T), X)  # what is first
-        plain = NMF(3, beta=beta, solver=solver, init=init, max_iter=5, tol=0).fit(data)
+        plain = NMF(3, beta_loss=beta, solver=solver, init=init, max_iter=5, tol=0).fit(data)
         np.testing.assert_allclose(model.objective_, plain.objective_)
         assert model.reconstruction_err_ == pytest.approx(plain.reconstruction_err_)
 
@@ -59,7 +59,7 @@ def parts(rng):
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_joint_nmf_tells_shared_from_own(beta):
     H, X, groups = parts(np.random.default_rng(0))
-    model = JointNMF(1, n_own=1, beta=beta, max_iter=500, tol=1e-6, random_state=0)
+    model = JointNMF(1, n_own=1, beta_loss=beta, max_iter=500, tol=1e-6, random_state=0)
     W = model.fit_transform(X, groups=groups)
     assert model.groups_.tolist() == ["noise", "voice"]
     assert model.component_groups_.tolist() == [-1, 0, 1]

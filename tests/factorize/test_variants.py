@@ -25,13 +25,13 @@ FEW = {"max_iter": 20, "tol": 0, "random_state": 0}
 
 SIGNED = [SemiNMF(2, **FEW), ConvexNMF(2, **FEW)]
 ITERATED = [
-    *(WeightedNMF(2, beta=beta, **FEW) for beta in (2, 1, 0, 1.5)),
-    *(WeightedNMF(2, beta=beta, alpha=0.01, **FEW) for beta in (2, 1)),
+    *(WeightedNMF(2, beta_loss=beta, **FEW) for beta in (2, 1, 0, 1.5)),
+    *(WeightedNMF(2, beta_loss=beta, alpha=0.01, **FEW) for beta in (2, 1)),
     OrthogonalNMF(2, n_init=1, **FEW),
     *SIGNED,
     SymmetricNMF(2, **FEW),
-    *(PARAFAC(2, beta=beta, **FEW) for beta in (2, 1, 0, 3)),
-    *(JointNMF(2, beta=beta, **FEW) for beta in (2, 1, 0, 3)),
+    *(PARAFAC(2, beta_loss=beta, **FEW) for beta in (2, 1, 0, 3)),
+    *(JointNMF(2, beta_loss=beta, **FEW) for beta in (2, 1, 0, 3)),
     ConvolutiveNMF(2, n_frames=3, **FEW),
     ConvolutiveNMF(2, n_frames=3, n_shifts=2, **FEW),
 ]
@@ -158,7 +158,7 @@ def test_silence_stays_silent(estimator):
         SequentialNMF(2),
         SeparableNMF(2, refine=True),
         SymmetricNMF(2, init="separable", max_iter=10, tol=0),
-        JointNMF(2, beta=1, **FEW),
+        JointNMF(2, beta_loss=1, **FEW),
     ],
     **NAMES,
 )
@@ -184,7 +184,7 @@ def test_several_runs_keep_the_best():
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (WeightedNMF(beta="kl"), "beta must be a finite number, not 'kl'"),
+        (WeightedNMF(beta_loss="kl"), "beta_loss must be a finite number or one of .*, not 'kl'"),
         (PARAFAC(init="svd"), "init must be 'random' or a factor for each axis, not 'svd'"),
         (PARAFAC(2, init=(np.ones((9, 2)), np.ones((7, 3)))), r"shapes \[\(9, 2\), \(7, 2\)\]"),
         (PARAFAC(2, init=(np.ones((9, 2)), -np.ones((7, 2)))), "a factor in init holds negative"),

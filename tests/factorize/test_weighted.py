@@ -32,7 +32,7 @@ def test_hidden_entries_are_predicted(beta):
     X, rng = planted(20, 15, rank=2)
     hidden = rng.random(X.shape) < 0.2
     holes = np.where(hidden, np.nan, X)
-    model = WeightedNMF(2, beta=beta, max_iter=80 if beta == 2 else 250, tol=0, random_state=0)
+    model = WeightedNMF(2, beta_loss=beta, max_iter=80 if beta == 2 else 250, tol=0, random_state=0)
     W = model.fit_transform(holes)
     assert model.hidden_error(X, hidden) < 0.03
     np.testing.assert_array_equal(model.impute(holes)[~hidden], X[~hidden])
@@ -67,8 +67,8 @@ def test_equal_weights_give_nmf(monkeypatch):
     for beta in (1, 0):
         for alpha in (0, 0.01):
             swapped = {**options, "init": (start[1].T, start[0].T)}  # as that updates W first
-            peer = NMF(4, solver="mu", beta=beta, alpha_W=alpha, **swapped).fit(X.T)
-            model = WeightedNMF(4, beta=beta, alpha=alpha, **options).fit(X)
+            peer = NMF(4, solver="mu", beta_loss=beta, alpha_W=alpha, **swapped).fit(X.T)
+            model = WeightedNMF(4, beta_loss=beta, alpha=alpha, **options).fit(X)
             np.testing.assert_allclose(model.objective_, peer.objective_)
             assert model.reconstruction_err_ == pytest.approx(peer.reconstruction_err_)
 

@@ -37,7 +37,7 @@ def test_the_objective_never_rises(seed, beta, alpha, weighted, zeros, scale, n_
     result = sparse_nmf(
         V,
         3,
-        beta=beta,
+        beta_loss=beta,
         alpha_H=alpha,
         weights=rng.integers(0, 3, V.shape) if weighted else None,
         W=rng.random((6, 3)),
@@ -62,7 +62,7 @@ def test_steps_that_lead_uphill_by_carried_denominators_are_taken_back(n_fixed, 
     for max_iter in (11, 12):  # the last step is one that carries, or not
         with monkeypatch.context() as patch:
             patch.setattr("nmfaudio.nmf.carried.Carried.guess", lambda self, X, out: out.fill(1e-3))
-            misled = sparse_nmf(V, 4, beta=0, W=W, n_fixed=n_fixed, max_iter=max_iter, tol=0)
+            misled = sparse_nmf(V, 4, beta_loss=0, W=W, n_fixed=n_fixed, max_iter=max_iter, tol=0)
         assert np.diff(misled.objective).max() == 0  # what was taken back, and a safe step from there
         assert misled.objective[-1] < 0.99 * misled.objective[0]
         eps = np.exp2(np.ceil(np.log2(V.max()))) * np.finfo(float).eps
@@ -82,8 +82,8 @@ def test_as_many_products_go_further_with_carried_denominators(estimator, monkey
     def objective():
         computed.clear()
         if estimator == "NMF":
-            return NMF(8, beta=0, solver="mu", max_iter=69, tol=0, random_state=0).fit(V.T).objective_
-        return sparse_nmf(V, 8, beta=0, max_iter=69, tol=0, random_state=0).objective
+            return NMF(8, beta_loss=0, solver="mu", max_iter=69, tol=0, random_state=0).fit(V.T).objective_
+        return sparse_nmf(V, 8, beta_loss=0, max_iter=69, tol=0, random_state=0).objective
 
     carrying = objective()
     assert len(computed) == 2 * 23 + 1  # each factor's in one iteration of three, and both in the first
@@ -99,7 +99,7 @@ def test_as_many_products_go_further_with_carried_denominators(estimator, monkey
 def test_a_planted_factorisation_is_found(beta, dtype):
     V, W, _ = planted(dtype=dtype)
     V = V + dtype(1e-3)
-    result = sparse_nmf(V, 3, beta=beta, max_iter=400, tol=0, random_state=1)
+    result = sparse_nmf(V, 3, beta_loss=beta, max_iter=400, tol=0, random_state=1)
     assert result.objective[-1] < 0.01 * result.objective[0]
     likeness = (W / np.linalg.norm(W, axis=0)).T @ result.W
     assert (likeness.max(axis=1) > 0.98).all()
@@ -112,7 +112,7 @@ def test_it_reaches_what_the_well_done_heuristic_reaches(beta, alpha):
     rng = np.random.default_rng(0)
     W = rng.random((12, 4))
     W /= np.linalg.norm(W, axis=0)
-    result = sparse_nmf(V, 4, beta=beta, alpha_H=alpha, W=W, max_iter=60, tol=0)
+    result = sparse_nmf(V, 4, beta_loss=beta, alpha_H=alpha, W=W, max_iter=60, tol=0)
 
     H = np.tile(V.sum(axis=0) / W.sum(), (4, 1))
     for _ in range(60):
@@ -127,7 +127,7 @@ def test_it_reaches_what_the_well_done_heuristic_reaches(beta, alpha):
 def test_the_objective_is_what_the_docstring_says():
     V, *_ = planted()
     V += 0.1
-    result = sparse_nmf(5 * V, 3, beta=0.5, alpha_H=0.1, max_iter=20, random_state=0)
+    result = sparse_nmf(5 * V, 3, beta_loss=0.5, alpha_H=0.1, max_iter=20, random_state=0)
     expected = reference.objective(5 * V, result.W, result.H, np.full((3, 30), 0.1), 0.5, np.ones_like(V), 0)
     np.testing.assert_allclose(result.objective[-1], expected, rtol=1e-10)
     np.testing.assert_allclose(np.linalg.norm(result.W, axis=0), 1)
@@ -161,9 +161,9 @@ def test_missing_entries_are_filled_in():
 def test_only_the_level_changes_with_the_level(beta, scale):
     V, *_ = planted(dtype=np.float32)
     alpha = 0.02
-    one = sparse_nmf(V, 3, beta=beta, alpha_H=alpha, random_state=0, max_iter=20)
+    one = sparse_nmf(V, 3, beta_loss=beta, alpha_H=alpha, random_state=0, max_iter=20)
     two = sparse_nmf(
-        V * np.float32(scale), 3, beta=beta, alpha_H=alpha * scale ** (beta - 1), random_state=0, max_iter=20
+        V * np.float32(scale), 3, beta_loss=beta, alpha_H=alpha * scale ** (beta - 1), random_state=0, max_iter=20
     )
     np.testing.assert_allclose(two.W, one.W, rtol=1e-5)
     np.testing.assert_allclose(two.H, one.H * scale, rtol=1e-5)
@@ -178,7 +178,7 @@ def test_the_seed_decides():
 
 def test_silence_gives_silence():
     for beta in (2, 1, 0, 0.5):
-        result = sparse_nmf(np.zeros((5, 6)), 2, beta=beta, alpha_H=0.1, random_state=0)
+        result = sparse_nmf(np.zeros((5, 6)), 2, beta_loss=beta, alpha_H=0.1, random_state=0)
         assert result.H.max() == 0 and np.isfinite(result.objective).all()
 
 
@@ -214,7 +214,7 @@ def test_integers_and_other_orders_are_accepted():
         ({"W": np.ones((2, 1)), "n_fixed": 2}, "n_fixed 2"),
         ({"W": np.ones((2, 5))}, "5 atoms"),
         ({"n_components": 0}, "at least one component"),
-        ({"beta": np.nan}, "beta"),
+        ({"beta_loss": np.nan}, "beta"),
     ],
 )
 def test_what_cannot_be_factorised_is_named(changes, message):
