@@ -27,8 +27,9 @@ import numpy as np
 import nmfaudio.denoising.noise_profile
 from nmfaudio import Denoiser, Dictionary, FrontEnd, audio, noise_profile
 from nmfaudio.compute.processes import workers
+from nmfaudio.metrics import MEASURES
 from nmfaudio.training.adapt import adapt
-from nmfaudio.training.comparison import MEASURES, compare, mixtures
+from nmfaudio.training.comparison import compare, mixtures
 from nmfaudio.training.data.augment import loop
 from nmfaudio.training.data.corpus import Corpus, list_files
 from nmfaudio.training.data.corpus_blocks import SoundBlock, corpus_batches

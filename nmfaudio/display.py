@@ -1,4 +1,4 @@
-"""Pictures of sounds and dictionaries: matplotlib axes in, axes out, as `librosa.display` does.
+"""Pictures of sounds and dictionaries with matplotlib: every function takes axes and returns them.
 
 Both colour maps grow steadily in lightness, so that they read alike in grey and to colour-blind eyes.
 """
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .audio import as_signal
 from .dictionary import Dictionary
 from .errors import NmfaudioError
-from .levels import brightest_db, decibels, frames_a_column, pooled
+from .nmf.atom_order import as_atoms, atom_order
 from .spectra.stft import STFT
 
 if TYPE_CHECKING:
@@ -29,44 +29,47 @@ __all__ = [
     "gainshow",
     "learningshow",
     "rankshow",
-    "specshow",
+    "spectrogram",
     "tuningshow",
 ]
 
-_FRAMES = 4000  # about as many are transformed at a time
+_FRAMES = 4000  # transformed at a time
+_COLUMNS = 6000  # of a picture, at most
+_SILENCE_DB = -200.0
 _LEVELS = "magma"
 _GAINS = "gray"
-_LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
-_HARMONICS = 15
-_DECAY = 0.84
 
 
-def specshow(
+def spectrogram(
     y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 60.0, max_db: float | None = None
 ) -> Axes:
     """Draw the spectrogram of a signal.
 
     Parameters
     ----------
-    y
-        Signal, shape (..., samples); the power of its channels is averaged.
-    sr
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal; the power of its channels is averaged.
+    sr : float
         Sampling rate in Hz.
-    ax
-        Where to draw; the current axes unless given.
-    range_db
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+    range_db : float
         Decibels from black to the brightest colour.
-    max_db
-        Level of the brightest colour, 0 dB being a sine of full scale; the signal's own highest unless given.
+    max_db : float, optional
+        Level of the brightest colour; 0 dB is a sine of full scale. By default the signal's own highest level.
 
-    Notes
-    -----
-    A recording of hours is drawn, too: of more than 6000 frames, means of the power of neighbours.
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
     NmfaudioError
         If the signal is empty or matplotlib is missing.
+
+    Notes
+    -----
+    Recordings of hours work too: beyond 6000 frames, the power of neighbouring frames is averaged.
     """
     level_db = _level_db(y, sr)
     top = brightest_db(level_db, range_db) if max_db is None else max_db
@@ -74,18 +77,22 @@ def specshow(
 
 
 def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 40.0) -> Axes:
-    """Draw what was done to a signal: the level after less the level before, white where nothing was taken away.
+    """Draw the gain that a signal got: the level after minus the level before, white where nothing was taken away.
 
     Parameters
     ----------
-    before, after
-        Signals of equal shape (..., samples).
-    sr
+    before, after : array_like, shape (samples,) or (channels, samples)
+        Signals of equal shape.
+    sr : float
         Sampling rate in Hz.
-    ax
-        Where to draw; the current axes unless given.
-    range_db
-        Attenuation that is drawn black, in dB.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+    range_db : float
+        Attenuation in dB that is drawn black.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
@@ -99,21 +106,20 @@ def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None 
 
 
 def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | None = None) -> NDArray:
-    """Draw a signal before and after, in the same colours, and between them the gain that made the difference.
+    """Draw a signal before and after in the same colours, and between them the gain that made the difference.
 
     Parameters
     ----------
-    before, after
-        Signals of equal shape (..., samples).
-    sr
+    before, after : array_like, shape (samples,) or (channels, samples)
+        Signals of equal shape.
+    sr : float
         Sampling rate in Hz.
-    axes
-        Three axes, before, gain and after; a new figure unless given.
+    axes : ndarray of matplotlib.axes.Axes, shape (3,), optional
+        Axes for before, gain and after; those of a new figure by default.
 
     Returns
     -------
-    NDArray
-        The three axes.
+    ndarray of matplotlib.axes.Axes, shape (3,)
 
     Raises
     ------
@@ -124,55 +130,12 @@ def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | N
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
     range_db = 60.0
     top = brightest_db(_level_db(before, sr), range_db)
-    specshow(before, sr, ax=axes[0], range_db=range_db, max_db=top).set_title("Before")
+    spectrogram(before, sr, ax=axes[0], range_db=range_db, max_db=top).set_title("Before")
     gainshow(before, after, sr, ax=axes[1]).set_title("Gain")
-    specshow(after, sr, ax=axes[2], range_db=range_db, max_db=top).set_title("After")
+    spectrogram(after, sr, ax=axes[2], range_db=range_db, max_db=top).set_title("After")
     for ax in axes[:2]:
         ax.set_xlabel("")
     return axes
-
-
-def atom_order(atoms: ArrayLike, by: str = "centroid", *, bin_hz: float = 31.25) -> NDArray[np.intp]:
-    """Order of atoms from low to high: ``atoms[:, order]`` are sorted, and so are their activations ``H[order]``.
-
-    Parameters
-    ----------
-    atoms
-        Atoms as columns, shape (F, K).
-    by
-        "centroid", the mean frequency ``sum(f w) / sum(w)``, or "pitch": the fundamental f from 60 to 500 Hz whose
-        harmonics are strongest by subharmonic summation, ``sum_n 0.84^(n-1) w(n f)`` (Hermes, "Measurement of pitch by
-        subharmonic summation", 1988). An atom of noise has no pitch, and its place says little.
-    bin_hz
-        Hertz from one bin to the next: ``1 / front_end.window_s`` of the dictionary.
-
-    Returns
-    -------
-    NDArray
-        Indices, shape (K,).
-
-    Raises
-    ------
-    NmfaudioError
-        If `atoms` is not a matrix with something in it, or `by` is none of the two.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> atoms = np.zeros((257, 2))
-    >>> atoms[8:80:8, 0] = 1  # harmonics of 250 Hz
-    >>> atoms[4:120:4, 1] = 1  # of 125 Hz, and reaching higher
-    >>> atom_order(atoms, "centroid"), atom_order(atoms, "pitch")
-    (array([0, 1]), array([1, 0]))
-    """
-    W = _atoms(atoms)
-    if by == "centroid":
-        keys = np.arange(len(W)) @ W / np.maximum(W.sum(axis=0), 1e-12)
-    elif by == "pitch":
-        keys = _pitches_hz(W, bin_hz)
-    else:
-        raise NmfaudioError(f"atoms are sorted by 'centroid' or 'pitch', not by {by!r}")
-    return np.argsort(keys, kind="stable")
 
 
 def atomshow(
@@ -182,23 +145,27 @@ def atomshow(
 
     Parameters
     ----------
-    atoms
-        Atoms as columns, shape (F, K).
-    by
-        Draw them sorted by "centroid" or "pitch", see `atom_order`; as they come unless given.
-    bin_hz
+    atoms : array_like, shape (F, K)
+        Atoms as columns.
+    by : {"centroid", "pitch"}, optional
+        Sort them, see `atom_order`; by default they stay in their order.
+    bin_hz : float
         Hertz from one bin to the next: ``1 / front_end.window_s`` of the dictionary.
-    ax
-        Where to draw; the current axes unless given.
-    range_db
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+    range_db : float
         Decibels from black to an atom's peak.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
     NmfaudioError
-        If `atoms` is not a matrix with something in it, or matplotlib is missing.
+        If `atoms` is not a matrix or is empty, or matplotlib is missing.
     """
-    W = _atoms(atoms)
+    W = as_atoms(atoms)
     if by is not None:
         W = W[:, atom_order(W, by, bin_hz=bin_hz)]
     level_db = 20 * np.log10(np.maximum(W / np.maximum(W.max(axis=0), 1e-12), 1e-12))
@@ -211,23 +178,27 @@ def atomshow(
 def activationshow(
     activations: ArrayLike, *, hop_s: float = 0.016, ax: Axes | None = None, range_db: float = 40.0
 ) -> Axes:
-    """Draw activations over time, an atom a row, relative to the largest of all.
+    """Draw activations over time, one atom in each row, relative to the largest of all.
 
     Parameters
     ----------
-    activations
-        Shape (K, N).
-    hop_s
+    activations : array_like, shape (K, N)
+        Activations H of K atoms in N frames.
+    hop_s : float
         Seconds from one frame to the next.
-    ax
-        Where to draw; the current axes unless given.
-    range_db
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+    range_db : float
         Decibels from black to the largest activation.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
     NmfaudioError
-        If `activations` is not a matrix with something in it, or matplotlib is missing.
+        If `activations` is not a matrix or is empty, or matplotlib is missing.
     """
     H = np.asarray(activations, np.float64)
     if H.ndim != 2 or H.size == 0:
@@ -240,19 +211,23 @@ def activationshow(
 
 
 def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
-    """Draw how a dictionary learned: the loss on training and on development mixtures over the steps.
+    """Draw the learning curves of a dictionary: the loss on training and on development mixtures over the steps.
 
     Parameters
     ----------
-    dictionary
-        Of kind "unfolded": its record holds the curves of its stages.
-    ax
-        Where to draw; the current axes unless given.
+    dictionary : Dictionary
+        Dictionary of kind "unfolded"; its record holds the curves of its stages.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
     NmfaudioError
-        If there are no curves in the record, or matplotlib is missing.
+        If the record has no curves, or matplotlib is missing.
     """
     curves = [stage["curve"] for stage in dictionary.record.get("stages", []) if stage.get("curve")]
     if not curves:
@@ -271,16 +246,20 @@ def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
 
 
 def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Draw how well each number of components does, with a ring around the best.
+    """Draw the error for each number of components, with a ring around the smallest.
 
     Parameters
     ----------
-    ranks
-        Numbers of components, shape (n,).
-    errors
-        Their errors, shape (n,) or (n, runs): runs are drawn as dots, their mean as a line.
-    ax
-        Where to draw; the current axes unless given.
+    ranks : array_like of int, shape (n,)
+        Numbers of components.
+    errors : array_like, shape (n,) or (n, runs)
+        Their errors. Runs are drawn as dots, their mean as a line.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw in; the current ones by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
 
     Raises
     ------
@@ -303,14 +282,18 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
 
 
 def tuningshow(tuning: Tuning, *, axes: NDArray | None = None) -> NDArray:
-    """Draw how well sparse dictionaries of several ranks and penalties do, with a ring around the best.
+    """Draw the scores of sparse dictionaries of several ranks and penalties, with a ring around the best.
 
     Parameters
     ----------
-    tuning
-        From `nmfaudio.training.tune.tune`.
-    axes
-        Two axes to draw in; those of a new figure unless given.
+    tuning : Tuning
+        Result of `nmfaudio.training.tune.tune`.
+    axes : ndarray of matplotlib.axes.Axes, shape (2,), optional
+        Axes to draw in; those of a new figure by default.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (2,)
 
     Raises
     ------
@@ -331,27 +314,31 @@ def tuningshow(tuning: Tuning, *, axes: NDArray | None = None) -> NDArray:
     return axes
 
 
-def _atoms(atoms: ArrayLike) -> NDArray[np.float64]:
-    W = np.asarray(atoms, np.float64)
-    if W.ndim != 2 or W.size == 0:
-        raise NmfaudioError(f"atoms are the columns of a matrix (F, K), not an array of shape {W.shape}")
-    return W
+def power_db(power: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Convert power to decibels, silence to -200 dB."""
+    level_db: NDArray[np.floating] = 10 * np.log10(power + 10 ** (_SILENCE_DB / 10))
+    return level_db
 
 
-def _pitches_hz(W: NDArray[np.float64], bin_hz: float) -> NDArray[np.float64]:
-    candidates = np.geomspace(_LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ, 200)
-    salience = np.zeros((len(candidates), W.shape[1]))
-    for n in range(1, _HARMONICS + 1):
-        bins = n * candidates / bin_hz
-        below = np.minimum(bins.astype(int), len(W) - 2)
-        part = np.where(bins < len(W) - 1, bins - below, 0)[:, None]
-        values = (1 - part) * W[below] + part * W[below + 1]
-        salience += np.where(bins[:, None] < len(W) - 1, _DECAY ** (n - 1) * values, 0)
-    return candidates[salience.argmax(axis=0)]
+def brightest_db(level_db: NDArray[np.floating], range_db: float) -> float:
+    """Choose the level of the brightest colour: the 99.7th percentile, but so high that silence is black."""
+    return max(float(np.percentile(level_db, 99.7)), _SILENCE_DB + range_db)
+
+
+def frames_a_column(n_frames: int) -> int:
+    """Count the frames that one column of a picture stands for, so that it is not too wide."""
+    return -(-n_frames // _COLUMNS)
+
+
+def pooled(P: NDArray[np.floating], width: int) -> NDArray[np.floating]:
+    """Average groups of `width` neighbouring frames of P, shape (F, N)."""
+    starts = np.arange(0, P.shape[1], width)
+    means: NDArray[np.floating] = np.add.reduceat(P, starts, axis=1) / np.diff(starts, append=P.shape[1])
+    return means
 
 
 def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:
-    """Level (F, columns) of a signal, averaged over channels; 0 dB is a sine of full scale."""
+    """Compute the level of a signal in dB, shape (F, columns), over all channels; a sine of full scale has 0 dB."""
     stft, y = STFT.for_rate(sr), as_signal(y)
     n_frames, hop = stft.n_frames(y.shape[-1]), stft.hop_length
     if not n_frames or not y.size:
@@ -364,7 +351,7 @@ def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:
         Y = stft(y[..., first * hop : stop * hop])[..., start - first : stop - first]
         power = np.abs(Y * stft.amplitude_scale) ** 2
         columns.append(pooled(power.reshape(-1, *power.shape[-2:]).mean(axis=0), width))
-    return decibels(np.concatenate(columns, axis=1))
+    return power_db(np.concatenate(columns, axis=1))
 
 
 def _show_over_time(

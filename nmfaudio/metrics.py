@@ -1,36 +1,38 @@
-"""How close an estimate is to its reference.
+"""Scores of an estimate against its reference.
 
-SNR and SI-SDR are here; PESQ and STOI are measured by libraries of the extra `eval`, BSS Eval by those of `stems`.
+SNR and SI-SDR are computed here, PESQ and STOI by libraries of the extra `eval`, BSS Eval by those of `stems`.
 """
 
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .audio import as_signal, resample
 from .errors import NmfaudioError
 
-__all__ = ["bss_eval", "bss_eval_frames", "estoi", "pesq", "si_sdr", "snr", "stoi"]
+__all__ = ["MEASURES", "bss_eval", "bss_eval_frames", "estoi", "pesq", "si_sdr", "snr", "stoi"]
 
 _PESQ_SR = 16000
 
 
 def snr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
-    """Signal-to-noise ratio in dB, where all that differs from the reference is noise.
+    """Compute the signal-to-noise ratio in dB; every difference from the reference is noise.
 
-    ``10 log10(|r|^2 / |e - r|^2)``: a change of level or a delay counts as noise.
+    ``10 log10(|r|^2 / |e - r|^2)``, so a change of level or a delay counts as noise.
 
     Parameters
     ----------
-    reference, estimate
-        Signals of equal shape (..., samples).
+    reference, estimate : array_like, shape (..., samples)
+        Signals of equal shape.
 
     Returns
     -------
-    NDArray
-        Shape (...): infinite where the two are equal.
+    ndarray, shape (...)
+        Infinite where the two are equal.
 
     Raises
     ------
@@ -47,20 +49,20 @@ def snr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
 
 
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
-    """Scale-invariant signal-to-distortion ratio in dB.
+    """Compute the scale-invariant signal-to-distortion ratio in dB.
 
     With both means removed and ``a = <e, r> / |r|^2``: ``10 log10(|a r|^2 / |e - a r|^2)``.
     Le Roux, Wisdom, Erdogan and Hershey, "SDR - half-baked or well done?" (ICASSP 2019), equations 3 to 5.
 
     Parameters
     ----------
-    reference, estimate
-        Signals of equal shape (..., samples).
+    reference, estimate : array_like, shape (..., samples)
+        Signals of equal shape.
 
     Returns
     -------
-    NDArray
-        Shape (...): up to rounding, infinite for a scaled reference and minus infinity for what has nothing of it.
+    ndarray, shape (...)
+        Up to rounding, infinite for a scaled reference and minus infinity if orthogonal to the reference.
 
     Raises
     ------
@@ -78,14 +80,18 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
 
 
 def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
-    """Perceptual evaluation of speech quality, wide-band (ITU-T P.862.2): from 1.04 to 4.64, higher is better.
+    """Compute wide-band PESQ, perceptual evaluation of speech quality (ITU-T P.862.2): 1.04 to 4.64, higher is better.
 
     Parameters
     ----------
-    reference, estimate
-        Signals of equal shape (samples,), with at least a quarter of a second of speech.
-    sr
-        Sampling rate in Hz; other rates than 16 kHz are resampled to it.
+    reference, estimate : array_like, shape (samples,)
+        Signals of equal length with at least a quarter of a second of speech.
+    sr : int
+        Sampling rate in Hz; signals at other rates are resampled to 16 kHz.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -95,8 +101,6 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     module = library("pesq")
     r, e = _pair(reference, estimate, one_channel=True)
     if sr != _PESQ_SR:
-        from .audio import resample
-
         r, e = resample(r, sr, _PESQ_SR), resample(e, sr, _PESQ_SR)
     if not e.any():
         raise NmfaudioError("PESQ: the estimate is silent")
@@ -107,14 +111,18 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
 
 
 def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
-    """Short-time objective intelligibility, from 0 to 1, of Taal et al. (2011).
+    """Compute STOI, short-time objective intelligibility, from 0 to 1 (Taal et al. 2011).
 
     Parameters
     ----------
-    reference, estimate
-        Signals of equal shape (samples,), with at least 0.4 s of speech.
-    sr
+    reference, estimate : array_like, shape (samples,)
+        Signals of equal length with at least 0.4 s of speech.
+    sr : int
         Sampling rate in Hz.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
@@ -125,30 +133,29 @@ def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
 
 
 def estoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
-    """Short-time objective intelligibility, extended to noise that comes and goes by Jensen and Taal (2016).
+    """Compute ESTOI, which extends STOI to fluctuating noise (Jensen and Taal 2016).
 
     Range, parameters and errors are those of `stoi`.
     """
     return _stoi(reference, estimate, sr, extended=True)
 
 
-def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray]:
-    """SDR, SIR and SAR of separated sources in dB, with filters of 512 samples (BSS Eval, version 3).
+def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray[np.generic]]:
+    """Compute SDR, SIR and SAR of separated sources in dB with filters of 512 samples (BSS Eval, version 3).
 
-    An estimate is split into what a filter makes of its source, what filters make of the other sources, and the rest:
-    SIR says how much of the others is left, SAR how many artefacts, SDR both. Vincent, Gribonval and Févotte,
+    An estimate is the sum of three parts: its source after a filter, the other sources after filters, and artefacts.
+    SIR measures the second, SAR the third, SDR both. Vincent, Gribonval and Févotte,
     "Performance measurement in blind audio source separation" (2006), as computed by fast_bss_eval.
 
     Parameters
     ----------
-    references, estimates
-        Signals of equal shape (sources, samples), in any order.
+    references, estimates : array_like, shape (sources, samples)
+        Signals of equal shape, in any order.
 
     Returns
     -------
-    dict of str to NDArray
-        "sdr", "sir" and "sar", and "order", which estimate belongs to each reference: the order of the best SIR. Each
-        is of shape (sources,).
+    dict of str to ndarray, shape (sources,)
+        "sdr", "sir" and "sar"; and "order", the index of the estimate of each reference, by the best SIR.
 
     Raises
     ------
@@ -175,24 +182,24 @@ def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray]:
 def bss_eval_frames(
     references: ArrayLike, estimates: ArrayLike, sr: int, frame_s: float = 1.0
 ) -> dict[str, NDArray[np.float64]]:
-    """Median over frames of the SDR, ISR, SIR and SAR of stems in dB, as music separation is scored (BSS Eval 4).
+    """Compute medians over frames of the SDR, ISR, SIR and SAR of stems in dB, as for music (BSS Eval, version 4).
 
-    Filters are those of the whole signals, which all channels share (Stöter, Liutkus and Ito, "The 2018 signal
-    separation evaluation campaign"), as computed by museval. Frames in which a source is silent do not count.
+    One set of filters serves the whole signal and all channels (Stöter, Liutkus and Ito, "The 2018 signal separation
+    evaluation campaign"), as computed by museval. Frames with a silent source do not count.
 
     Parameters
     ----------
-    references, estimates
-        Signals of equal shape (sources, samples) or (sources, channels, samples), in the same order.
-    sr
+    references, estimates : array_like, shape (sources, samples) or (sources, channels, samples)
+        Signals of equal shape, in the same order.
+    sr : int
         Sampling rate in Hz.
-    frame_s
+    frame_s : float
         Seconds in a frame.
 
     Returns
     -------
-    dict of str to NDArray
-        "sdr", "isr", "sir" and "sar", each of shape (sources,).
+    dict of str to ndarray, shape (sources,)
+        "sdr", "isr", "sir" and "sar".
 
     Raises
     ------
@@ -205,15 +212,29 @@ def bss_eval_frames(
     return {name: np.nanmedian(score, axis=1) for name, score in zip(("sdr", "isr", "sir", "sar"), scores, strict=True)}
 
 
-def _stems(references: ArrayLike, estimates: ArrayLike) -> tuple[NDArray, NDArray]:
+def _stems(references: ArrayLike, estimates: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     r, e = _pair(references, estimates)
     if r.ndim not in (2, 3):
         raise NmfaudioError(f"stems must be of shape (sources, samples) or (sources, channels, samples), not {r.shape}")
     return r, e
 
 
+MEASURES: dict[str, Callable[[ArrayLike, ArrayLike, int], float]] = {
+    "PESQ": pesq,
+    "ESTOI": estoi,
+    "SI-SDR": lambda reference, estimate, sr: float(si_sdr(reference, estimate)),
+}
+"""Measures that denoisers are compared by, each called with (reference, estimate, sr)."""
+
+
 def library(name: str, extra: str = "eval") -> ModuleType:
-    """Import a library of an extra, or say how to get it."""
+    """Import a library of an extra.
+
+    Raises
+    ------
+    NmfaudioError
+        If it is not installed; the message says how to install it.
+    """
     try:
         return import_module(name)
     except ImportError:
@@ -231,22 +252,24 @@ def _stoi(reference: ArrayLike, estimate: ArrayLike, sr: int, extended: bool) ->
             raise NmfaudioError("STOI: less than 0.4 s of speech in the reference") from None
 
 
-def _pair(reference: ArrayLike, estimate: ArrayLike, one_channel: bool = False) -> tuple[NDArray, NDArray]:
-    """Both signals as float64, or what is wrong with them."""
-    r, e = np.asarray(reference, np.float64), np.asarray(estimate, np.float64)
-    if r.shape != e.shape or r.ndim == 0 or (one_channel and r.ndim > 1):
+def _pair(
+    reference: ArrayLike, estimate: ArrayLike, one_channel: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Convert both signals to float64, or say why they cannot be compared."""
+    shape, other = np.shape(reference), np.shape(estimate)
+    if shape != other or not shape or (one_channel and len(shape) > 1):
         wanted = "(samples,)" if one_channel else "(..., samples)"
-        raise NmfaudioError(f"reference and estimate must be of one shape {wanted}, not {r.shape} and {e.shape}")
-    if r.size == 0:
-        raise NmfaudioError(f"reference and estimate are empty: shape {r.shape}")
-    if not (np.isfinite(r).all() and np.isfinite(e).all()):
-        raise NmfaudioError("reference or estimate holds NaN or infinity")
+        raise NmfaudioError(f"reference and estimate must be of one shape {wanted}, not {shape} and {other}")
+    if 0 in shape:
+        raise NmfaudioError(f"reference and estimate are empty: shape {shape}")
+    r, e = (as_signal(np.reshape(y, (-1, shape[-1]))).reshape(shape).astype(np.float64) for y in (reference, estimate))
     if (np.ptp(r, axis=-1) == 0).any():
         raise NmfaudioError("the reference is silent: there is nothing to compare with")
     return r, e
 
 
-def _ratio_db(signal: NDArray, distortion: NDArray) -> NDArray[np.float64]:
+def _ratio_db(signal: NDArray[np.float64], distortion: NDArray[np.float64]) -> NDArray[np.float64]:
     wanted, unwanted = (signal**2).sum(axis=-1), (distortion**2).sum(axis=-1)
     with np.errstate(divide="ignore"):
-        return 10 * (np.log10(wanted) - np.log10(np.where(wanted > 0, unwanted, 1)))  # 0 / 0 is -inf
+        ratio_db = 10 * (np.log10(wanted) - np.log10(np.where(wanted > 0, unwanted, 1)))  # 0 / 0 is -inf
+    return np.asarray(ratio_db, np.float64)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from nmfaudio import Dictionary, NmfaudioError, display, levels
+from nmfaudio import Dictionary, NmfaudioError, display
 
 matplotlib.use("Agg")
 SR = 16000
@@ -33,9 +33,9 @@ def value_at(ax, x, y):
 
 
 @pytest.mark.parametrize("sr", [8000, 16000, 44100])
-def test_specshow_puts_a_sine_at_its_frequency_level_and_time(ax, sr):
+def test_spectrogram_puts_a_sine_at_its_frequency_level_and_time(ax, sr):
     y = np.concatenate([np.zeros(sr // 2), sine(2000, 0.1, sr)])
-    assert display.specshow(y, sr, ax=ax) is ax
+    assert display.spectrogram(y, sr, ax=ax) is ax
     assert value_at(ax, 0.75, 2.0) == pytest.approx(-20, abs=1)
     assert value_at(ax, 0.75, 3.0) < -60
     assert value_at(ax, 0.25, 2.0) < -60
@@ -44,7 +44,7 @@ def test_specshow_puts_a_sine_at_its_frequency_level_and_time(ax, sr):
 
 
 def test_silence_is_black(ax):
-    display.specshow(np.zeros(SR), SR, ax=ax)
+    display.spectrogram(np.zeros(SR), SR, ax=ax)
     (image,) = ax.images
     assert image.norm(image.get_array()).max() <= 0
 
@@ -52,16 +52,16 @@ def test_silence_is_black(ax):
 @pytest.mark.parametrize("width", [2, 3])
 def test_a_long_recording_is_drawn_where_it_is(ax, monkeypatch, width):
     y = np.concatenate([np.zeros(SR), sine(2000, 0.1, seconds=1.0)])
-    monkeypatch.setattr(levels, "_COLUMNS", len(y) // 256 // width + 1)
+    monkeypatch.setattr(display, "_COLUMNS", len(y) // 256 // width + 1)
     monkeypatch.setattr(display, "_FRAMES", 16)
-    display.specshow(y, SR, ax=ax)
+    display.spectrogram(y, SR, ax=ax)
     assert ax.images[0].get_array().shape[1] == pytest.approx(len(y) / 256 / width, abs=1)
     assert value_at(ax, 1.1, 2.0) == pytest.approx(-20, abs=1) and value_at(ax, 0.9, 2.0) < -60
     assert ax.get_xlim() == (0, 2)
 
 
-def test_specshow_averages_the_power_of_channels(ax):
-    display.specshow(np.stack([sine(2000, 0.1), sine(4000, 0.1)]), SR, ax=ax)
+def test_spectrogram_averages_the_power_of_channels(ax):
+    display.spectrogram(np.stack([sine(2000, 0.1), sine(4000, 0.1)]), SR, ax=ax)
     assert value_at(ax, 0.25, 2.0) == pytest.approx(-23, abs=1)
     assert value_at(ax, 0.25, 4.0) == pytest.approx(-23, abs=1)
 
@@ -94,12 +94,12 @@ def test_atomshow_draws_each_atom_relative_to_its_peak(ax):
 
 def test_axes_are_made_where_none_are_given():
     figure = plt.figure()
-    assert display.specshow(sine(1000, 0.5), SR).figure is figure
+    assert display.spectrogram(sine(1000, 0.5), SR).figure is figure
     plt.close("all")
 
 
 def test_colours_grow_in_lightness_and_read_in_grey(ax):
-    display.specshow(sine(1000, 0.5), SR, ax=ax)
+    display.spectrogram(sine(1000, 0.5), SR, ax=ax)
     display.gainshow(sine(1000, 0.5), sine(1000, 0.1), SR, ax=ax)
     for image in ax.images:
         lightness = matplotlib.colormaps[image.get_cmap().name](np.linspace(0, 1, 64))[:, :3] @ [0.2126, 0.7152, 0.0722]
@@ -108,7 +108,7 @@ def test_colours_grow_in_lightness_and_read_in_grey(ax):
 
 def test_what_cannot_be_drawn_is_named(ax, monkeypatch):
     with pytest.raises(NmfaudioError, match="nothing to draw"):
-        display.specshow(np.zeros(0), SR, ax=ax)
+        display.spectrogram(np.zeros(0), SR, ax=ax)
     with pytest.raises(NmfaudioError, match=r"\(5,\) and \(4,\)"):
         display.gainshow(np.zeros(5), np.zeros(4), SR, ax=ax)
     with pytest.raises(NmfaudioError, match=r"shape \(5,\)"):
@@ -116,7 +116,7 @@ def test_what_cannot_be_drawn_is_named(ax, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
     with pytest.raises(NmfaudioError, match=r"pip install 'nmfaudio\[notebooks\]'"):
-        display.specshow(np.zeros(500), SR)
+        display.spectrogram(np.zeros(500), SR)
 
 
 def harmonic_atoms(pitches_hz, bin_hz=31.25, n_bins=257):

@@ -52,6 +52,12 @@ def test_snr_and_si_sdr_take_signals_of_any_leading_shape():
         assert values[1, 2] == measure(reference[1, 2], estimate[1, 2])
 
 
+def test_integers_are_of_the_same_scale_as_floats():
+    reference, estimate = (np.round(8000 * y).clip(-32768, 32767) for y in noisy_pair(0, 20))
+    score = metrics.snr(reference.astype(np.int16), (estimate / 32768).tolist())
+    assert score == pytest.approx(metrics.snr(reference, estimate))
+
+
 def test_perfect_and_silent_estimates():
     reference = np.array([1.0, -1.0, 1.0, -1.0])
     assert metrics.snr(reference, reference) == np.inf
@@ -81,7 +87,9 @@ def test_pesq_resamples_other_rates(speech):
     [
         (np.ones(4), np.ones(5), r"\(4,\) and \(5,\)"),
         (np.ones(0), np.ones(0), "empty"),
-        (np.array([1.0, np.nan]), np.ones(2), "NaN"),
+        (np.array([1.0, np.nan]), np.ones(2), "sample 1 is nan"),
+        (np.ones((100, 2)), np.ones((100, 2)), r"looks like \(samples, channels\)"),
+        (np.ones(4, complex), np.ones(4), "not complex128"),
         (np.zeros(4), np.ones(4), "reference is silent"),
         (np.array([[1.0, 2.0], [3.0, 3.0]]), np.ones((2, 2)), "reference is silent"),
     ],

@@ -23,8 +23,8 @@ from ..denoising.atom_usage import AtomUsage, atom_usage
 from ..denoising.decomposition import decomposition_for
 from ..denoising.denoiser import Denoiser
 from ..denoising.gain import GainRule, sharpened
+from ..display import brightest_db, frames_a_column, pooled, power_db
 from ..errors import AudioError
-from ..levels import brightest_db, decibels, frames_a_column, pooled
 from ..spectra.front_end import powers
 from ..spectra.stft import STFT
 
@@ -230,7 +230,7 @@ def _sounds(before: NDArray, after: NDArray, sr: float) -> dict[str, str]:
 def _pictures(spectra: dict[str, NDArray], stft: STFT, n_samples: int) -> dict[str, str]:
     """Spectrograms in the same colours, the loudest bin before being the brightest, and where to put them."""
     width = frames_a_column(spectra["before"].shape[-1])
-    levels = {name: decibels(pooled(powers(Y, "linked")[0], width)) for name, Y in spectra.items()}
+    levels = {name: power_db(pooled(powers(Y, "linked")[0], width)) for name, Y in spectra.items()}
     top = brightest_db(levels["before"], _RANGE_DB)
     anchors = np.array([list(bytes.fromhex(colour)) for colour in _MAGMA])
     at = np.linspace(0, len(anchors) - 1, _COLOURS)

@@ -14,7 +14,6 @@ from ..errors import NmfaudioError
 from .data.augment import active_rms, loop
 from .data.corpus import Corpus
 
-MEASURES = {"PESQ": metrics.pesq, "ESTOI": metrics.estoi, "SI-SDR": lambda r, e, sr: float(metrics.si_sdr(r, e))}
 """Name of each measure, and what it makes of a clean signal, an estimate and their rate; SI-SDR is in dB."""
 
 _SECONDS = 5.0
@@ -177,7 +176,7 @@ def compare(
     NmfaudioError
         If fewer than three pairs are left.
     """
-    measures = tuple(name for name in MEASURES if name == "SI-SDR" or _can_measure())
+    measures = tuple(name for name in metrics.MEASURES if name == "SI-SDR" or _can_measure())
     found = [row for row in each(partial(_scores, base, new, sr, measures), pairs) if row is not None]
     if len(found) < 3:
         raise NmfaudioError("too little speech is held out to compare on: give more")
@@ -198,6 +197,6 @@ def _scores(
     clean, noisy = pair
     signals = [noisy, *(Denoiser(dictionary)(noisy, sr) for dictionary in (base, new))]
     try:
-        return [[MEASURES[name](clean, y, sr) for name in measures] for y in signals]
+        return [[metrics.MEASURES[name](clean, y, sr) for name in measures] for y in signals]
     except NmfaudioError:  # PESQ finds no speech in some sounds
         return None

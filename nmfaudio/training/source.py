@@ -6,6 +6,7 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..nmf.atom_order import atom_order
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import FrontEnd
 from ..spectra.stft import STFT
@@ -111,6 +112,5 @@ def train_source(
         raise NmfaudioError("nothing to train on but silence")
     V = np.concatenate(levelled, axis=1)[None]
     W = spatial_nmf(V, n_free=n_components, n_taps=n_taps, penalty=penalty, n_iter=n_iter, random_state=random_state).W
-    spectra = W.sum(axis=1)
-    W = W[..., np.argsort(np.arange(len(W)) @ spectra / spectra.sum(axis=0))]
+    W = W[..., atom_order(W.sum(axis=1))]
     return np.ascontiguousarray(W[:, 0] if n_taps == 1 else W)

@@ -17,6 +17,7 @@ import numpy as np
 from ..compute.processes import Map
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..nmf.atom_order import atom_order
 from ..nmf.sparse_nmf import random_atoms
 from ..spectra.front_end import FrontEnd
 from .checkpoint import Checkpoint
@@ -227,7 +228,7 @@ def train_atoms(
             progress(name, int(state.n_frames), objective / max(frames, 1))
     if state is None:
         raise NmfaudioError(f"{name}: nothing to train on but silence")
-    return _sorted_by_centroid(state.atoms)
+    return np.ascontiguousarray(state.atoms[:, atom_order(state.atoms)])
 
 
 @dataclass(frozen=True)
@@ -338,9 +339,3 @@ def _first_frames(name: str, batch: Sequence[Block]) -> np.ndarray | None:
     if len({len(V) for V in sounding}) > 1:
         raise NmfaudioError(f"{name}: a block of {len(sounding[1])} bins after blocks of {len(sounding[0])}")
     return np.concatenate(sounding, axis=1) if sounding else None
-
-
-def _sorted_by_centroid(W: np.ndarray) -> np.ndarray:
-    """Atoms in the order of their spectral centroids, low ones first; contiguous."""
-    centroid = np.arange(len(W)) @ W / W.sum(axis=0)
-    return np.ascontiguousarray(W[:, np.argsort(centroid)])

@@ -10,7 +10,7 @@ import pytest
 import soundfile as sf
 from signals import real_recording, voice_in_noise
 
-from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
+from nmfaudio import Denoiser, Dictionary, NmfaudioError, metrics, noise_profile
 from nmfaudio.audio import resample
 from nmfaudio.cli.main import main
 from nmfaudio.spectra.front_end import FrontEnd
@@ -187,7 +187,7 @@ def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
     found = comparison.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
     np.testing.assert_allclose(found.base, found.new)
     for (clean, noisy), row in zip(pairs, found.noisy, strict=True):
-        expected = [measure(clean, noisy, 16000) for measure in comparison.MEASURES.values()]
+        expected = [measure(clean, noisy, 16000) for measure in metrics.MEASURES.values()]
         assert row == pytest.approx(expected)
     assert np.diff(found.noisy[:, 2]) == pytest.approx(5, abs=0.2)  # decibels, by turns
     monkeypatch.setitem(sys.modules, "pesq", None)

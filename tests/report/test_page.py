@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib import image
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
-from nmfaudio import Denoiser, NmfaudioError, levels, report
+from nmfaudio import Denoiser, NmfaudioError, display, report
 from nmfaudio.cli import denoise as denoise_command
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.denoising.atom_usage import atom_usage
@@ -176,7 +176,7 @@ def test_page_stays_small_whatever_the_sound(monkeypatch, shape):
     seconds = report.seconds_shown(SR, shape[0])
     noise = np.random.default_rng(0).uniform(-1, 1, shape)
     monkeypatch.setattr(sys.modules["nmfaudio.report.page"], "_SAMPLES", 20_000)
-    monkeypatch.setattr(levels, "_COLUMNS", 6000 * shape[1] // int(seconds * SR))
+    monkeypatch.setattr(display, "_COLUMNS", 6000 * shape[1] // int(seconds * SR))
     html = report.page(noise, SR, keeps_all)
     uris = [e.get("src") or e.get("href") for e in Page(html).elements if e["tag"] in ("a", "img")]
     media = sum(map(len, uris))
