@@ -101,7 +101,7 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     module = library("pesq")
     r, e = _pair(reference, estimate, one_channel=True)
     if sr != _PESQ_SR:
-        r, e = resample(r, sr, _PESQ_SR), resample(e, sr, _PESQ_SR)
+        r, e = (resample(x, sr, _PESQ_SR).astype(np.float64, copy=False) for x in (r, e))
     if not e.any():
         raise NmfaudioError("PESQ: the estimate is silent")
     try:
