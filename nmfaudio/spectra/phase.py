@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NmfaudioError
+from .conjugate_gradients import minimised
 from .stft import STFT
 
 __all__ = ["METHODS", "griffin_lim", "signals_of", "wiener_masks"]
@@ -189,19 +190,4 @@ def _consistent(
         Z = scale * R
         return Z - scale * (Z.sum(axis=0) / total)
 
-    def dot(A: NDArray[np.complexfloating], B: NDArray[np.complexfloating]) -> float:
-        return float((pairs * (A.real * B.real + A.imag * B.imag)).sum(dtype=np.float64))
-
-    R = -curvature(X)
-    step = Z = preconditioned(R)
-    slope = first = dot(R, Z)
-    for _ in range(n_iter):
-        if slope <= 1e-9 * first:  # what is left is rounding
-            break
-        curve = curvature(step)
-        size = dtype(slope / dot(step, curve))
-        X, R = X + size * step, R - size * curve
-        Z = preconditioned(R)
-        slope, before = dot(R, Z), slope
-        step = Z + dtype(slope / before) * step
-    return X
+    return minimised(curvature, preconditioned, X, n_iter, pairs)
