@@ -139,7 +139,7 @@ def test_a_dictionary_with_a_noise_denoises_as_if_told_of_it(sounds):
 
 
 def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
-    monkeypatch.setattr(adapt, "_VOICE_HEARD_S", 10.0)
+    monkeypatch.setattr(adapt, "_VOICE_S", 10.0)
     fitted = adapt.adapt(SHIPPED, corpora(sounds)[0], None)
     assert fitted.arrays["speech"].shape == (33, 64)
     np.testing.assert_array_equal(fitted.arrays["noise"], SHIPPED.arrays["noise"])
