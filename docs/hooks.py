@@ -1,4 +1,4 @@
-"""Parts of the site that lie elsewhere in the project: model cards, benchmarks, changes, lessons, scripts."""
+"""Add pages that are outside docs/ to the site: model cards, benchmarks, changes, lessons, scripts."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ PLACES = ("dictionaries/*.md", "benchmarks/**/*.md", "CHANGELOG.md", "examples/*
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add them under the paths that they have in the project."""
+    """Add these pages under the paths that they have in the project."""
     for place in PLACES:
         for path in sorted(ROOT.glob(place)):
             files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
@@ -21,10 +21,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Let the links of pages in docs/ lead to them, as they do in the project."""
+    """Rewrite links out of docs/ to where the pages are on the site."""
     return markdown.replace("](../", "](") if "/" not in page.file.src_uri else markdown
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Take out the roles that docstrings have before names, which Markdown does not know."""
+    """Remove the Sphinx roles of docstrings, which Markdown does not know."""
     return re.sub(r":(class|func|meth|mod):(?=<code>)", "", html)

@@ -1,4 +1,4 @@
-"""Clean arrays: one denoiser for many signals, gently and with all its strength."""
+"""Clean arrays with one denoiser per attenuation limit, from gentle to strong."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Clean all recordings of a folder: python examples/denoise_folder.py [FOLDER [CLEANED]].
 
-Formats, rates, channels and tags stay as they are, and what is there already is passed over.
+Formats, rates, channels and tags are kept. Files that exist already are skipped.
 """
 
 import sys
@@ -12,17 +12,17 @@ folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
 cleaned = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("cleaned")
 
 cleaned.mkdir(exist_ok=True)
-denoise = Denoiser()  # loaded once for all of them
+denoise = Denoiser()  # loaded once for all files
 for path in sorted(folder.iterdir()):
     target = cleaned / path.name
     if path.suffix.lower() not in audio.SUFFIXES or target.exists():
         continue
     try:
         info = audio.info(path)
-        with audio.open_like(target, info) as out:  # appears when it is whole
+        with audio.open_like(target, info) as out:  # appears when it is complete
             for block in denoise.process_blocks(audio.blocks(path), info.sr):
                 out.write(block)
-    except NmfaudioError as error:  # names the file; the others go on
+    except NmfaudioError as error:  # names the file; the loop goes on
         print(error, file=sys.stderr)
     else:
         print(target)

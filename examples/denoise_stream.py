@@ -1,6 +1,6 @@
-"""Clean sound as it comes, ten milliseconds at a time: python examples/denoise_stream.py [NOISY [CLEANED]].
+"""Clean sound in real time, ten milliseconds at a time: python examples/denoise_stream.py [NOISY [CLEANED]].
 
-The file stands for a microphone. Through a pipe: denoise_pcm.py; from a real microphone: nmfaudio live.
+The file stands for a microphone. For a pipe use denoise_pcm.py, for a real microphone nmfaudio live.
 """
 
 import sys

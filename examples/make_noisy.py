@@ -30,7 +30,7 @@ def read(path: Path, sr: int) -> np.ndarray:
 
 
 def mix(speech: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the speech and of the noise SNR_DB under it, at a peak of -3 dB, and the speech in it."""
+    """Mix speech and noise at SNR_DB with a peak of -3 dB; return the mixture and its speech."""
     gain = np.sqrt((speech**2).mean() / (noise**2).mean()) / 10 ** (SNR_DB / 20)
     noisy = speech + gain * noise
     level = 10 ** (-3 / 20) / np.abs(noisy).max()
@@ -51,7 +51,7 @@ def main() -> None:
         sf.write(HERE / "clean.flac", clean, 16000, subtype="PCM_16")
 
         speech, rain = read(folder / VOICE.format("0930"), 48000), read(folder / RAIN, 48000)
-        ears = np.stack([rain[i * 48000 :][: len(speech)] for i in (10, 20)])  # rain around, the voice to the left
+        ears = np.stack([rain[i * 48000 :][: len(speech)] for i in (10, 20)])  # other rain on each side, voice left
         noisy, _ = mix(np.outer([1.0, 0.6], speech), ears)
         sf.write(HERE / "noisy_48k.ogg", noisy.T, 48000, format="OGG", subtype="VORBIS")
 

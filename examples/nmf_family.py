@@ -1,4 +1,4 @@
-"""Every variant of NMF once on real sound, and one on pictures: python examples/nmf_family.py [nmf_family.png]."""
+"""Use every variant of NMF once on real sound, and one on pictures: python examples/nmf_family.py [nmf_family.png]."""
 
 import sys
 from pathlib import Path
@@ -37,7 +37,7 @@ noisy, _ = sf.read(HERE / "noisy.wav", dtype="float32")
 stereo, sr_stereo = sf.read(HERE / "noisy_48k.ogg", dtype="float32")
 stft = STFT(512, 256)
 
-# Samples are frames: V.T in the words of the rest of the package.
+# Samples are frames, as in scikit-learn: V.T in the rest of the package.
 voice, storm = (np.abs(stft(y)).T for y in (clean, noisy))  # (frames, bins)
 mel = librosa.filters.mel(sr=sr, n_fft=512, n_mels=40)
 bands = voice @ mel.T  # (frames, bands)
@@ -45,12 +45,12 @@ SHOWN = {"aspect": "auto", "origin": "lower", "cmap": "magma"}
 
 
 def levels(X):
-    """Levels in dB down to 60 below the highest."""
+    """Levels in dB, at most 60 dB below the highest."""
     return 20 * np.log10(np.maximum(X, 1e-3 * X.max()))
 
 
 def by_pitch(components):
-    """Components with the highest last."""
+    """Components sorted by spectral centroid."""
     return components[np.argsort(components @ np.arange(components.shape[1]) / components.sum(axis=1))]
 
 
@@ -164,7 +164,7 @@ def parafac(ax):
 
 def joint(ax):
     n = len(storm) * 3 // 5
-    rain = np.abs(stft(noisy - clean)).T[n:]  # heard alone, after what is to be cleaned
+    rain = np.abs(stft(noisy - clean)).T[n:]  # the rain alone, after the part to be cleaned
     model = JointNMF(4, n_own={"storm": 40}, beta_loss=1, tol=1e-3, random_state=0)
     W = model.fit_transform(np.vstack([storm[:n], rain]), groups=["storm"] * n + ["rain"] * len(rain))[:n]
     own = model.component_groups_ >= 0

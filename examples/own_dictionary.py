@@ -1,6 +1,6 @@
-"""Train a dictionary on a voice and a noise, and see if it is better: python examples/own_dictionary.py [MINE.npz].
+"""Train a dictionary on a voice and a noise, and compare it with others: python examples/own_dictionary.py [MINE.npz].
 
-Folders of recordings are trained on by `nmfaudio train --speech DIR --noise DIR -o MINE.npz`.
+For folders of recordings use `nmfaudio train --speech DIR --noise DIR -o MINE.npz`.
 """
 
 import sys
@@ -14,7 +14,7 @@ from nmfaudio.training.sparse import train_sparse
 target = sys.argv[1] if len(sys.argv) > 1 else "mine.npz"
 voice, sr = sf.read(Path(__file__).with_name("clean.flac"))
 noisy, _ = sf.read(Path(__file__).with_name("noisy.wav"))
-cut = 4 * sr  # train on what is before, try it on what is after
+cut = 4 * sr  # train on the part before, test on the part after
 
 front_end = FrontEnd(exponent=0.6)
 speech, noise = (front_end.spectrogram(y[:cut], sr) for y in (voice, noisy - voice))

@@ -1,4 +1,4 @@
-"""Take a voice and a tune apart, by dictionaries of other words of the voice and of another tune.
+"""Separate a voice and a tune, with dictionaries of other words of the voice and of other tunes.
 
 python examples/separate.py [FOLDER]
 """
