@@ -1,5 +1,6 @@
 """What the estimators share: checks of the input, restarts, convergence and fitted attributes."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import NmfaudioError
@@ -52,6 +54,9 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     - ``_run(X, rng)``, one `Run` from one start, with the help of `_descend`, and
     - ``_activations(X)``, the W that fits X to `components_`.
 
+    Both are given values that can be squared and multiplied in X's precision: data far from 1 is divided by a power of
+    two first, W and H by theirs (`_levels`), and all of it is undone in the results. A penalty follows by `_weight`.
+
     Attributes
     ----------
     components_ : ndarray, shape (n_components, n_features)
@@ -75,6 +80,8 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     _allows_nan = False  # NaN in X stands for a missing entry
     _any_order = False  # X may be a tensor
     _pairwise = False  # X holds similarities of samples
+    _level_in = "both"  # the factor that has X's level: "W", "H" or "both"
+    _levels = 0, 0  # powers of two that W and H are divided by
 
     def fit(self, X: ArrayLike, y: None = None) -> "Factorizer":
         """Factorise X.
@@ -105,27 +112,33 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         -------
         W : ndarray, shape (n_samples, n_components)
         """
-        return self._fit(X, self._run)
+        return self._fit(X)
 
-    def _fit(self, X: ArrayLike, run_once: Callable[[np.ndarray, np.random.RandomState], Run]) -> np.ndarray:
-        """Fit and return W; a subclass whose `_run` needs more than X gives it here, bound to the rest."""
+    def _fit(self, X: ArrayLike, **more: Any) -> np.ndarray:
+        """Fit and return W; `more` goes to `_run`."""
         self._check_parameters()
         X = self._checked(X, reset=True)
+        exponent = level_of(X)
+        w, h = {"W": (exponent, 0), "H": (0, exponent), "both": (exponent // 2, exponent // 2)}[self._level_in]
+        model, data = self._at(w, h), scaled(X, -exponent)
         rng = check_random_state(self.random_state)
-        runs = [run_once(X, rng) for _ in range(getattr(self, "n_init", 1))]
-        self.restarts_ = np.array([run.objective[-1] for run in runs])
+        runs = [model._run(data, rng, **more) for _ in range(getattr(self, "n_init", 1))]
+        with np.errstate(over="ignore"):
+            unit = np.exp2(exponent * self._beta)
+            self.restarts_ = unit * np.array([run.objective[-1] for run in runs])
         if np.isnan(self.restarts_).any():  # infinity is but an objective beyond the largest number
-            largest = np.nanmax(X.data if issparse(X) else X)
             raise NmfaudioError(
-                f"{type(self).__name__} broke down: values up to {largest:g} are too large or too small for {X.dtype}; "
-                "scale X to about 1"
+                f"{type(self).__name__} broke down; does init hold values as large as those of X ask for?"
             )
-        best = runs[int(np.argmin(self.restarts_))]
-        self.components_, self.objective_ = best.H, best.objective
+        best = runs[int(np.argmin([run.objective[-1] for run in runs]))]
+        error = model._reconstruction_error(data, best)
+        np.ldexp(best.W, w, out=best.W)
+        np.ldexp(best.H, h, out=best.H)
+        self.components_, self.objective_ = best.H, unit * best.objective
         self.n_components_, self.n_iter_ = len(best.H), len(best.objective) - 1
-        self.reconstruction_err_ = self._reconstruction_error(X, best)
         for name, value in best.extra.items():
             setattr(self, name, value)
+        self.reconstruction_err_ = float(np.sqrt(unit)) * error
         if self.n_iter_ == self.max_iter and self.tol > 0:
             text = f"{type(self).__name__} has not converged after {self.n_iter_} iterations; raise max_iter or tol"
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
@@ -143,14 +156,35 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         W : ndarray, shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        return self._activations(self._checked(X, reset=False))
+        return self._transformed(self._checked(X, reset=False))
+
+    def _transformed(self, X: np.ndarray, **more: Any) -> np.ndarray:
+        """Activations of checked data; `more` goes to `_activations`."""
+        exponent, h = level_of(X), level_of(self.components_)
+        model = self._at(exponent - h, h)
+        model.components_ = scaled(self.components_, -h)
+        return scaled(model._activations(scaled(X, -exponent), **more), exponent - h)
+
+    def _at(self, w: int, h: int) -> "Factorizer":
+        """A copy for W and H divided by ``2**w`` and ``2**h``, whose start is divided too."""
+        model = copy.copy(self)
+        model._levels = w, h
+        if (w or h) and isinstance(getattr(self, "init", None), tuple | list):
+            first, *others, last = self.init
+            model.init = np.ldexp(first, -w), *others, np.ldexp(last, -h)
+        return model
+
+    def _weight(self, alpha: float, of_W: float, of_H: float = 0.0) -> float:
+        """Weight of a penalty of such degrees in W and H where they, and the divergence, are scaled."""
+        w, h = self._levels
+        return alpha * float(np.exp2(of_W * w + of_H * h - self._beta * (w + h))) if alpha else 0.0
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Data that activations stand for.
 
         Parameters
         ----------
-        X : array_like, shape (n_samples, n_components)
+        X : {array_like, sparse matrix}, shape (n_samples, n_components)
             Activations.
 
         Returns
@@ -158,7 +192,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ndarray, shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return np.asarray(X) @ self.components_
+        return safe_sparse_dot(X if issparse(X) else np.asarray(X), self.components_)
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState) -> Run:
         raise NotImplementedError
@@ -219,6 +253,23 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tags.input_tags.pairwise = self._pairwise
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def level_of(X: np.ndarray | csr_matrix) -> int:
+    """Even power of two to divide X by: that of its largest value, or 0 if that is between 2**-24 and 2**24."""
+    values = X.data if issparse(X) else X
+    largest = max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0))
+    exponent = int(np.frexp(largest)[1])
+    return exponent - exponent % 2 if abs(exponent) > 24 else 0
+
+
+def scaled(X: np.ndarray | csr_matrix, exponent: int) -> np.ndarray | csr_matrix:
+    """X times ``2**exponent``, X itself for 0."""
+    if not exponent:
+        return X
+    if issparse(X):
+        return type(X)((np.ldexp(X.data, exponent), X.indices, X.indptr), X.shape)
+    return np.ldexp(X, exponent)
 
 
 def check_count(name: str, value: object) -> None:

@@ -58,6 +58,7 @@ class SemiNMF(Factorizer):
     """
 
     _accepts_sparse = True
+    _level_in = "H"
     _non_negative = False
 
     def __init__(

@@ -71,6 +71,9 @@ class ConvolutiveNMF(Factorizer):
     np.True_
     """
 
+    _level_in = "W"
+    _beta = 1.0
+
     def __init__(
         self,
         n_components: int = 4,

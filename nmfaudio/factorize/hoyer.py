@@ -121,6 +121,8 @@ class SparsenessNMF(Factorizer):
     array([0.7, 0.7, 0.7])
     """
 
+    _level_in = "W"
+
     def __init__(
         self,
         n_components: int = 10,

@@ -1,6 +1,5 @@
 """Joint factorisation of several matrices that share components."""
 
-from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -132,7 +131,7 @@ class JointNMF(Factorizer):
         -------
         W : ndarray, shape (n_samples, n_components_)
         """
-        return self._fit(X, partial(self._run, groups=groups))
+        return self._fit(X, groups=groups)
 
     def transform(self, X: ArrayLike, groups: ArrayLike | None = None) -> np.ndarray:
         """Activations of X for the fitted components.
@@ -150,7 +149,7 @@ class JointNMF(Factorizer):
         check_is_fitted(self)
         data = self._checked(X, reset=False)
         if groups is None:
-            return self._activations(data)
+            return self._transformed(data)
         W = np.zeros((data.shape[0], self.n_components_), data.dtype)
         known = {name: i for i, name in enumerate(self.groups_.tolist())}
         labels, member = _members(groups, data.shape[0])
@@ -158,7 +157,7 @@ class JointNMF(Factorizer):
             if name not in known:
                 raise NmfaudioError(f"group {name!r} was not in fit; it had {', '.join(map(repr, known))}")
             rows, own = np.flatnonzero(member == i), np.isin(self.component_groups_, (-1, known[name]))
-            W[np.ix_(rows, own)] = self._fitted(data[rows], self.components_[own])
+            W[np.ix_(rows, own)] = self._transformed(data[rows], own=own)
         return W
 
     def _check_parameters(self) -> None:
@@ -201,11 +200,9 @@ class JointNMF(Factorizer):
                 raise NmfaudioError(f"n_own names group {name!r}; there are {', '.join(map(repr, names))}")
         return [self.n_own.get(name, 0) for name in names]
 
-    def _activations(self, X: np.ndarray) -> np.ndarray:
-        return self._fitted(X, self.components_)
-
-    def _fitted(self, X: np.ndarray, H: np.ndarray) -> np.ndarray:
-        return activations(X, H.astype(X.dtype), self._beta, 0, 0, self.max_iter, self.tol)
+    def _activations(self, X: np.ndarray, own: np.ndarray | slice = slice(None)) -> np.ndarray:
+        H = self.components_[own].astype(X.dtype)
+        return activations(X, H, self._beta, 0, 0, self.max_iter, self.tol)
 
 
 def _members(groups: ArrayLike, n_samples: int) -> tuple[np.ndarray, np.ndarray]:

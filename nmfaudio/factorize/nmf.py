@@ -1,6 +1,7 @@
 """NMF with elastic-net penalties, by any of the solvers."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -137,67 +138,88 @@ class NMF(Factorizer):
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         W, H = self._initial(X, rng)
         T = np.ascontiguousarray(H.T)
-        data = Divergence(X, self._beta)
-        l1_W, l2_W = self._penalty(self.alpha_W, X.shape[1])
-        l1_H, l2_H = self._penalty(self.alpha_W if self.alpha_H == "same" else self.alpha_H, X.shape[0])
+        solver = self.solver or ("hals" if self._beta == 2 else "amu")
+        descend = self._least_squares if solver in SOLVERS else self._sweeps if solver == "cd" else self._multiplicative
+        trace = descend(solver, Divergence(X, self._beta), W, T, *self._penalties(X.shape))
+        return Run(W, np.ascontiguousarray(T.T), trace)
 
-        def penalties() -> float:
-            return _penalties(W, l1_W, l2_W) + _penalties(T, l1_H, l2_H)
+    def _least_squares(
+        self, solver: str, data: Divergence, W: np.ndarray, T: np.ndarray, of_W: "Penalty", of_T: "Penalty"
+    ) -> np.ndarray:
+        """Solve for T and W in turn; the objectives."""
+        solve, X = SOLVERS[solver], data.X
+        C, G, S = X @ T, T.T @ T, W.T @ W
 
-        solver = self._solver()
-        if solver in SOLVERS:
-            solve = SOLVERS[solver]
-            C, G, S = data.X @ T, T.T @ T, W.T @ W
+        def step() -> None:
+            nonlocal C, G, S
+            solve(of_T.ridge(S), X.T @ W, of_T.l1, T)
+            C, G = X @ T, T.T @ T
+            solve(of_W.ridge(G), C, of_W.l1, W)
+            S = W.T @ W
 
-            def step() -> None:
-                nonlocal C, G, S
-                solve(_ridge(S, l2_H), data.X.T @ W, l1_H, T)
-                C, G = data.X @ T, T.T @ T
-                solve(_ridge(G, l2_W), C, l1_W, W)
-                S = W.T @ W
+        return self._descend(step, lambda: data.quadratic(W, T, C, G, S) + of_W.value(W) + of_T.value(T))
 
-            trace = self._descend(step, lambda: data.quadratic(W, C, G, S) + penalties())
-            return Run(W, np.ascontiguousarray(T.T), trace)
+    def _sweeps(
+        self, solver: str, data: Divergence, W: np.ndarray, T: np.ndarray, of_W: "Penalty", of_T: "Penalty"
+    ) -> np.ndarray:
+        """Coordinate descent in T and W in turn; the objectives."""
+        flipped = data.transposed()
 
-        def objective() -> float:
-            return data.value(W, T) + penalties()
+        def step() -> None:
+            flipped.descend_W(T, W, *of_T)
+            data.descend_W(W, T, *of_W)
 
-        if solver == "cd":
-            flipped = data.transposed()
+        return self._descend(step, lambda: data.value(W, T) + of_W.value(W) + of_T.value(T))
 
-            def sweep() -> None:
-                flipped.descend_W(T, W, l1_H, l2_H)
-                data.descend_W(W, T, l1_W, l2_W)
-
-            trace = self._descend(sweep, objective)
-            return Run(W, np.ascontiguousarray(T.T), trace)
-
+    def _multiplicative(
+        self, solver: str, data: Divergence, W: np.ndarray, T: np.ndarray, of_W: "Penalty", of_T: "Penalty"
+    ) -> np.ndarray:
+        """Multiplicative updates of W and T, accelerated for "amu"; the objectives."""
         accelerates = solver == "amu"
 
         def iterate(bold: bool) -> float:
-            before = penalties()
-            update = partial(_update, beta=self._beta, relaxation=RELAXATION if bold and accelerates else 0.0)
-            value, p, q = data.alternate(W, T, partial(update, l1=l1_W, l2=l2_W), carry=bold and not accelerates)
-            update(T, p, q, l1_H, l2_H)
+            before = of_W.value(W) + of_T.value(T)
+            update = partial(_update, beta=data.beta, relaxation=RELAXATION if bold and accelerates else 0.0)
+            value, p, q = data.alternate(W, T, partial(update, penalty=of_W), carry=bold and not accelerates)
+            update(T, p, q, of_T)
             return value + before
 
-        if accelerates or self._beta == 0:
-            guarded = (Accelerated if accelerates else Guarded)((W, T), iterate, objective)
-            trace = descend(guarded.step, guarded.objective, self.max_iter, self.tol)
-        else:
-            trace = descend(partial(iterate, False), objective, self.max_iter, self.tol)
-        return Run(W, np.ascontiguousarray(T.T), trace)
+        def objective() -> float:
+            return data.value(W, T) + of_W.value(W) + of_T.value(T)
 
-    def _solver(self) -> str:
-        """The solver asked for, or the one for this divergence."""
-        return self.solver or ("hals" if self._beta == 2 else "cd" if self._beta == 1 else "mu")
+        if not accelerates and data.beta != 0:
+            return descend(partial(iterate, False), objective, self.max_iter, self.tol)
+        guarded = (Accelerated if accelerates else Guarded)((W, T), iterate, objective)
+        return descend(guarded.step, guarded.objective, self.max_iter, self.tol)
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         H = self.components_.astype(X.dtype)
-        return activations(X, H, self._beta, *self._penalty(self.alpha_W, X.shape[1]), self.max_iter, self.tol)
+        return activations(X, H, self._beta, *self._penalties(X.shape)[0], self.max_iter, self.tol)
 
-    def _penalty(self, alpha: float | str, size: int) -> tuple[float, float]:
-        return float(alpha) * self.l1_ratio * size, float(alpha) * (1 - self.l1_ratio) * size
+    def _penalties(self, shape: tuple[int, ...]) -> tuple["Penalty", "Penalty"]:
+        """Penalties of W and H for X of a shape."""
+        of_W, of_H = shape[1] * self.alpha_W, shape[0] * float(self.alpha_W if self.alpha_H == "same" else self.alpha_H)
+        l1, l2 = self.l1_ratio, 1 - self.l1_ratio
+        return (
+            Penalty(self._weight(of_W * l1, 1), self._weight(of_W * l2, 2)),
+            Penalty(self._weight(of_H * l1, 0, 1), self._weight(of_H * l2, 0, 2)),
+        )
+
+
+class Penalty(NamedTuple):
+    """``l1 sum(X) + l2 sum(X ** 2) / 2``."""
+
+    l1: float
+    l2: float
+
+    def value(self, X: np.ndarray) -> float:
+        """The penalty of X."""
+        linear = self.l1 * float(X.sum(dtype=np.float64)) if self.l1 else 0.0
+        return linear + 0.5 * self.l2 * dot(X, X) if self.l2 else linear
+
+    def ridge(self, G: np.ndarray) -> np.ndarray:
+        """Inner products G, with the quadratic part in the diagonal."""
+        return G + G.dtype.type(self.l2) * np.eye(len(G), dtype=G.dtype)
 
 
 def activations(
@@ -220,10 +242,10 @@ def activations(
     -------
     W : ndarray, shape (n_samples, n_components)
     """
-    T = np.ascontiguousarray(H.T)
+    T, penalty = np.ascontiguousarray(H.T), Penalty(l1, l2)
     if beta == 2:
         W = np.zeros((X.shape[0], len(H)), X.dtype)
-        block_pivoting(_ridge(T.T @ T, l2), X @ T, l1, W)
+        block_pivoting(penalty.ridge(T.T @ T), X @ T, l1, W)
         return W
     total = float(T.sum())
     start = np.asarray(X.sum(axis=1)).reshape(-1, 1) / (total or np.inf)  # silent atoms explain nothing
@@ -236,7 +258,7 @@ def activations(
             data.descend_W(part, T, l1, l2)
         else:
             for _ in range(updates):
-                _update(part, *data.parts_W(part, T), l1, l2, beta)
+                _update(part, *data.parts_W(part, T), penalty, beta)
         moving = np.abs(part - W[rows]).max(axis=1) > tol * part.max(axis=1)
         W[rows] = part
         rows = rows[moving]
@@ -246,18 +268,9 @@ def activations(
 
 
 def _update(
-    X: np.ndarray, p: np.ndarray, q: np.ndarray, l1: float, l2: float, beta: float, relaxation: float = 0.0
+    X: np.ndarray, p: np.ndarray, q: np.ndarray, penalty: Penalty, beta: float, relaxation: float = 0.0
 ) -> None:
     """A multiplicative update in place, see `penalised_update`."""
     from ..kernels.nmf.penalised import penalised_update
 
-    penalised_update(X, p, q, np.full((1, 1), l1, X.dtype), np.full((1, 1), l2, X.dtype), beta, relaxation)
-
-
-def _ridge(G: np.ndarray, l2: float) -> np.ndarray:
-    return G + G.dtype.type(l2) * np.eye(len(G), dtype=G.dtype)
-
-
-def _penalties(X: np.ndarray, l1: float, l2: float) -> float:
-    linear = l1 * float(X.sum(dtype=np.float64)) if l1 else 0.0
-    return linear + 0.5 * l2 * dot(X, X) if l2 else linear
+    penalised_update(X, p, q, *(np.full((1, 1), weight, X.dtype) for weight in penalty), beta, relaxation)

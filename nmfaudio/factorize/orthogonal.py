@@ -71,6 +71,7 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
     """
 
     _accepts_sparse = True
+    _level_in = "H"
 
     def __init__(
         self,

@@ -70,6 +70,7 @@ class PARAFAC(Factorizer):
     """
 
     _any_order = True
+    _level_in = "W"
 
     def __init__(
         self,

@@ -61,6 +61,8 @@ class SparseNMF(Factorizer):
     True
     """
 
+    _level_in = "W"
+
     def __init__(
         self,
         n_components: int = 10,
@@ -92,7 +94,7 @@ class SparseNMF(Factorizer):
             X.T,
             self.n_components,
             beta_loss=self._beta,
-            alpha_H=self.alpha,
+            alpha_H=self._weight(self.alpha, 1),
             W=atoms,
             max_iter=self.max_iter,
             tol=self.tol,
@@ -101,7 +103,9 @@ class SparseNMF(Factorizer):
         return Run(np.ascontiguousarray(result.H.T), np.ascontiguousarray(result.W.T), result.objective)
 
     def _activations(self, X: np.ndarray) -> np.ndarray:
-        return activations(X, self.components_.astype(X.dtype), self._beta, self.alpha, 0, self.max_iter, self.tol)
+        return activations(
+            X, self.components_.astype(X.dtype), self._beta, self._weight(self.alpha, 1), 0, self.max_iter, self.tol
+        )
 
 
 class _PenalisedNMF(Factorizer):
@@ -112,6 +116,8 @@ class _PenalisedNMF(Factorizer):
     W and lies above it elsewhere, linear and quadratic in every entry.
     """
 
+    _level_in = "W"
+    _degree = 1  # of the penalty
     _rounds = 1  # majorisers of the penalty, each at the last one's minimum, for one of the divergence
 
     def __init__(
@@ -167,24 +173,26 @@ class _PenalisedNMF(Factorizer):
         exponents = scalar(max(2 - self._beta, 1, self._beta - 1)), scalar(1 + max(2 - self._beta, 0))
         floor = scalar(np.finfo(X.dtype).tiny ** 0.5)
 
+        alpha = self._weight(self.alpha, self._degree)
+
         def step() -> None:
             p, q = data.parts_T(W, T)
-            slopes = (self.alpha * self._slopes(W)).astype(X.dtype)
+            slopes = (alpha * self._slopes(W)).astype(X.dtype)
             update_atoms(
                 T, W.T, np.ascontiguousarray(p), np.array(np.broadcast_to(q, p.shape)), slopes, *exponents, floor
             )
             self._update(W, T, data)
 
-        objective = self._descend(step, lambda: data.value(W, T) + self.alpha * self._penalty(W))
+        objective = self._descend(step, lambda: data.value(W, T) + alpha * self._penalty(W))
         return Run(W, np.ascontiguousarray(T.T), objective)
 
     def _update(self, W: np.ndarray, T: np.ndarray, data: Divergence) -> None:
         from ..kernels.nmf.penalised import penalised_update
 
         p, q = data.parts_W(W, T)
-        start = W.copy()
+        start, alpha = W.copy(), self._weight(self.alpha, self._degree)
         for _ in range(self._rounds):
-            linear, quadratic = (self.alpha * a for a in self._majoriser(W))
+            linear, quadratic = (alpha * a for a in self._majoriser(W))
             W[:] = start
             penalised_update(W, p, q, linear.astype(W.dtype), quadratic.astype(W.dtype), self._beta)
 
@@ -192,8 +200,8 @@ class _PenalisedNMF(Factorizer):
         T = np.ascontiguousarray(self.components_.T, X.dtype)
         W = activations(X, self.components_.astype(X.dtype), self._beta, 0, 0, self.max_iter, self.tol)
         W += X.dtype.type(0.01) * W.mean()
-        data = Divergence(X, self._beta)
-        self._descend(lambda: self._update(W, T, data), lambda: data.value(W, T) + self.alpha * self._penalty(W))
+        data, alpha = Divergence(X, self._beta), self._weight(self.alpha, self._degree)
+        self._descend(lambda: self._update(W, T, data), lambda: data.value(W, T) + alpha * self._penalty(W))
         return W
 
 
@@ -361,6 +369,10 @@ class SmoothNMF(_PenalisedNMF):
         self.smoothness = smoothness
 
     @property
+    def _degree(self) -> int:  # type: ignore[override]
+        return 2 if self.smoothness == "squares" else 1
+
+    @property
     def _rounds(self) -> int:  # type: ignore[override]
         return 1 if self.smoothness == "squares" else 10  # it binds neighbours so tightly that one moves them little
 
@@ -370,8 +382,14 @@ class SmoothNMF(_PenalisedNMF):
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         values: Any = X.data if issparse(X) else X
-        self._rounding = 1e-2 * np.sqrt(dot(values, values) / X.shape[0])
-        return super()._run(X, rng)
+        self._rounding = 1e-2 * float(np.sqrt(dot(values, values) / X.shape[0]))
+        run = super()._run(X, rng)
+        run.extra["_rounding"] = self._rounding * 2.0 ** self._levels[0]
+        return run
+
+    def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
+        self._rounding *= 2.0 ** -self._levels[0]
+        return super()._activations(X)
 
     def _penalty(self, W: np.ndarray) -> float:
         D = np.diff(W, axis=0)

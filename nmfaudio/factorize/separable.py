@@ -59,6 +59,7 @@ class SeparableNMF(Factorizer):
     """
 
     _accepts_sparse = True
+    _level_in = "H"
     max_iter, tol, random_state = 1, 0.0, None  # nothing is iterated, nothing left to chance
 
     def __init__(self, n_components: int = 10, *, refine: bool = False) -> None:

@@ -64,6 +64,7 @@ class SequentialNMF(Factorizer):
     """
 
     _accepts_sparse = True
+    _level_in = "H"
     random_state = None
 
     def __init__(
@@ -110,7 +111,7 @@ class SequentialNMF(Factorizer):
             C, G = data.X @ T, T.T @ T
             coordinate_descent(G, C, 0.0, W)
 
-        return self._descend(step, lambda: data.quadratic(W, C, G))
+        return self._descend(step, lambda: data.quadratic(W, T, C, G))
 
     def _gain_needed(self, n_samples: int, n_features: int) -> float:
         if self.min_gain is not None:

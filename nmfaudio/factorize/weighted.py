@@ -1,7 +1,5 @@
 """NMF of data with missing entries, or whose entries are known with unequal certainty."""
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
@@ -126,18 +124,18 @@ class WeightedNMF(Factorizer):
         -------
         W : ndarray, shape (n_samples, n_components)
         """
-        return self._fit(X, partial(self._run, weights=weights))
+        return self._fit(X, weights=weights)
 
     def transform(self, X: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         """Activations of X for the fitted components; parameters as `fit_transform`."""
         check_is_fitted(self)
-        return self._activations(self._checked(X, reset=False), weights)
+        return self._transformed(self._checked(X, reset=False), weights=weights)
 
     def impute(self, X: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
         """X with its missing entries, NaN or of weight 0, replaced by the model; parameters as `fit_transform`."""
         check_is_fitted(self)
         data = self._checked(X, reset=False)
-        model = self.inverse_transform(self._activations(data, weights))
+        model = self.inverse_transform(self._transformed(data, weights=weights))
         return np.where(masked(data, weights)[1] > 0, data, model)
 
     def hidden_error(self, X: ArrayLike, hidden: ArrayLike) -> float:
@@ -156,7 +154,7 @@ class WeightedNMF(Factorizer):
         """
         check_is_fitted(self)
         data, unseen = self._checked(X, reset=False), np.asarray(hidden, bool)
-        model = self.inverse_transform(self._activations(data, ~unseen))
+        model = self.inverse_transform(self._transformed(data, weights=~unseen))
         truth, counts = masked(data, unseen)
         error = counts * (truth - model)
         return float(np.sqrt(dot(error, error) / max(dot(truth, truth), np.finfo(float).tiny)))
@@ -172,7 +170,7 @@ class WeightedNMF(Factorizer):
         T = np.ascontiguousarray(H.T)
         rows = _WeightedRows(data, certainty, self._beta)
         columns = _WeightedRows(np.ascontiguousarray(data.T), np.ascontiguousarray(certainty.T), self._beta)
-        l2_W, l2_H = self.alpha * X.shape[1], self.alpha * X.shape[0]
+        l2_W, l2_H = self._weight(self.alpha, 2) * X.shape[1], self._weight(self.alpha, 0, 2) * X.shape[0]
 
         def step() -> None:
             columns.sweep(T, W, l2_H)
@@ -188,7 +186,7 @@ class WeightedNMF(Factorizer):
         rows, T = _WeightedRows(data, certainty, self._beta), np.ascontiguousarray(self.components_.T, X.dtype)
         seen = np.maximum(certainty @ T.sum(axis=1), np.finfo(X.dtype).tiny)
         totals = data.sum(axis=1, keepdims=True) / seen[:, None]
-        W, l2 = np.repeat(totals, T.shape[1], axis=1), self.alpha * X.shape[1]
+        W, l2 = np.repeat(totals, T.shape[1], axis=1), self._weight(self.alpha, 2) * X.shape[1]
         self._descend(lambda: rows.sweep(W, T, l2), lambda: rows.value(W, T) + l2 / 2 * dot(W, W))
         return W
 

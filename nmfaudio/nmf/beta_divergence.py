@@ -50,14 +50,19 @@ class Divergence:
     def value(self, W: np.ndarray, T: np.ndarray) -> float:
         """The divergence, accumulated in double precision."""
         if self.beta == 2:
-            return self.quadratic(W, self.X @ T, T.T @ T)
+            return self.quadratic(W, T, self.X @ T, T.T @ T)
         if self.sparse:
             return self._sparse_value(W, T, self._sampled_model(W, T))
         return self._sum_over_rows(lambda X, W: (self._value(X, *self._model(W, T)),), W)[0]
 
-    def quadratic(self, W: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None) -> float:
-        """The value for beta = 2 from ``C = X T``, ``G = T' T`` and ``S = W' W``, without a look at X."""
-        return 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W if S is None else S)
+    def quadratic(
+        self, W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None
+    ) -> float:
+        """The value for beta = 2 from ``C = X T``, ``G = T' T`` and ``S = W' W``; X is looked at if they cancel out."""
+        value = 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W if S is None else S)
+        if value > 1e4 * np.finfo(W.dtype).eps * self._square or self.sparse:
+            return max(value, 0.0)
+        return self._sum_over_rows(lambda X, W: (_half_square(X - W @ T.T),), W)[0]
 
     def parts_W(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
@@ -89,7 +94,7 @@ class Divergence:
         """
         if self.beta == 2:
             C, G = self.X @ T, T.T @ T
-            value = self.quadratic(W, C, G)
+            value = self.quadratic(W, T, C, G)
             update(W, C, W @ G)
             return value, *self.parts_T(W, T)
         if self.sparse:
@@ -217,11 +222,14 @@ def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: f
     float
     """
     if beta == 2 and not issparse(X):  # as a difference, to the last digit
-        D = X - W @ H
-        return 0.5 * dot(D, D)
+        return _half_square(X - W @ H)
     return Divergence(X, beta).value(np.ascontiguousarray(W), np.ascontiguousarray(H.T))
 
 
 def dot(A: np.ndarray, B: np.ndarray) -> float:
     """Sum of ``A * B``, accumulated in double precision."""
     return float(np.einsum("i,i->", A.ravel(), B.ravel(), dtype=np.float64))
+
+
+def _half_square(D: np.ndarray) -> float:
+    return 0.5 * dot(D, D)

@@ -6,7 +6,10 @@ import numpy as np
 
 
 def descend(step: Callable[[], float], objective: Callable[[], float], max_iter: int, tol: float) -> np.ndarray:
-    """Repeat a step until ten of them have lowered the objective by less than `tol` times its first value.
+    """Repeat a step until ten of them have lowered the root of the objective by less than `tol` times its first value.
+
+    The root is what scikit-learn's `tol` refers to: an error in X's own unit, which falls on where the objective itself
+    has become small.
 
     Parameters
     ----------
@@ -27,7 +30,7 @@ def descend(step: Callable[[], float], objective: Callable[[], float], max_iter:
     trace: list[float] = []
     for i in range(max_iter):
         trace.append(step())
-        if tol > 0 and i >= 10 and trace[-11] - trace[-1] <= tol * trace[0]:
+        if tol > 0 and i >= 10 and _root(trace[-11]) - _root(trace[-1]) <= tol * _root(trace[0]):
             break
     return np.array([*trace, objective()])
 
@@ -41,3 +44,7 @@ def telling(step: Callable[[], object], objective: Callable[[], float]) -> Calla
         return before
 
     return step_from
+
+
+def _root(value: float) -> float:
+    return max(value, 0.0) ** 0.5

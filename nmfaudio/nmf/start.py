@@ -24,7 +24,8 @@ def initialise(
     init : str, pair of array_like, or None
         - "random": halved normal numbers, at X's level.
         - "nndsvd": positive parts of the singular vectors (Boutsidis and Gallopoulos 2008). Zeros stay zero under
-          multiplicative updates; "nndsvda" replaces them by X's mean, "nndsvdar" by small random numbers.
+          multiplicative updates; "nndsvda" replaces them by ``sqrt(mean(X) / n_components)``, "nndsvdar" by random
+          numbers of a hundredth of that.
         - "kmeans": centres of k-means as H, and its labels, with 0.2 added, as W (Ding, Li and Jordan 2010).
         - "exemplars": samples at random as H; "separable": samples far apart, by `successive_projection`.
           W is their least-squares fit.
@@ -144,15 +145,15 @@ def _nndsvd(
         norms = [(np.linalg.norm(u), np.linalg.norm(v)) for u, v in pairs]
         (u, v), (a, b) = max(zip(pairs, norms, strict=True), key=lambda pair: pair[1][0] * pair[1][1])
         if a * b > 0:
-            level = np.sqrt(S[k] * a * b)
-            W[:, k], H[k] = level * u / a, level * v / b
+            W[:, k], H[k] = np.sqrt(S[k] * b / a) * u, np.sqrt(S[k] * a / b) * v
+    level = np.sqrt(X.mean() / n_components)  # so W and H keep theirs at any level of X
     for factor in (W, H):
         factor[factor < 1e-6 * factor.max()] = 0
         zeros = factor == 0
         if init == "nndsvda":
-            factor[zeros] = X.mean()
+            factor[zeros] = level
         elif init == "nndsvdar":
-            factor[zeros] = np.abs(X.mean() * rng.standard_normal(int(zeros.sum())) / 100)
+            factor[zeros] = np.abs(level * rng.standard_normal(int(zeros.sum())) / 100)
     return W, H
 
 

@@ -86,7 +86,7 @@ def test_a_group_without_components_of_its_own_teaches_the_shared_ones():
     rng = np.random.default_rng(0)
     noise, voice = rng.random((2, 12)) ** 4, rng.random((2, 12)) ** 4
     X = np.vstack([rng.random((40, 4)) @ np.vstack([noise, voice]), rng.random((30, 2)) @ noise])
-    model = JointNMF(2, n_own={"both": 2}, max_iter=500, tol=1e-7, random_state=0)
+    model = JointNMF(2, n_own={"both": 2}, max_iter=1000, tol=1e-5, random_state=0)
     W = model.fit_transform(X, groups=["both"] * 40 + ["noise"] * 30)
     assert model.component_groups_.tolist() == [-1, -1, 0, 0] and not W[40:, 2:].any()
     assert matched(model.components_[:2].T, noise.T).min() > 0.95
@@ -132,7 +132,7 @@ def test_convolutive_nmf_finds_patches_in_time():
     W = np.zeros((80, 2, 1))
     W[rng.permutation(76)[:14], rng.integers(2, size=14)] = 1
     X = reference.convolutive_model(W, patches)
-    model = ConvolutiveNMF(2, n_frames=4, n_init=2, max_iter=200, tol=1e-6, random_state=0).fit(X)
+    model = ConvolutiveNMF(2, n_frames=4, n_init=2, max_iter=200, tol=1e-4, random_state=0).fit(X)
     assert matched(model.components_.reshape(2, -1).T, patches.reshape(2, -1).T).min() > 0.98
     np.testing.assert_allclose(model.inverse_transform(model.transform(X)), X, atol=0.1)
 
@@ -144,7 +144,7 @@ def test_convolutive_nmf_in_two_dimensions_finds_one_instrument_for_all_notes():
     W = np.zeros((60, 1, 8))
     W[np.arange(0, 57, 3), 0, rng.integers(8, size=19)] = 1
     X = reference.convolutive_model(W, patch)
-    options = {"n_frames": 3, "max_iter": 200, "tol": 1e-6, "n_init": 2, "random_state": 0}
+    options = {"n_frames": 3, "max_iter": 200, "tol": 1e-4, "n_init": 2, "random_state": 0}
     two = ConvolutiveNMF(1, n_shifts=8, **options).fit(X)
     one = ConvolutiveNMF(1, **options).fit(X)
     assert two.objective_[-1] < 0.02 * one.objective_[-1]

@@ -39,12 +39,22 @@ def test_starts_equal_those_of_scikit_learn(init):
     X = data()
     ours = initialise(X, 3, init, np.random.RandomState(1))
     theirs = _initialize_nmf(X, 3, init, random_state=np.random.RandomState(1))
+    if init == "nndsvda":  # theirs fills with the mean of X, whatever the level that W and H share
+        fill = np.sqrt(X.mean() / 3)
+        theirs = [np.where(factor == 0, fill, factor) for factor in _initialize_nmf(X, 3, "nndsvd", random_state=1)]
     if init in ("random", "nndsvdar"):  # the order of the random numbers is not the same, their sizes are
         ours, theirs = ([np.sort(factor.ravel())[::7].mean() for factor in pair] for pair in (ours, theirs))
         np.testing.assert_allclose(ours, theirs, rtol=0.5)
     else:
         for one, two in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(one, two, atol=1e-10)
+
+
+@pytest.mark.parametrize("init", ["random", "nndsvd", "nndsvda", "nndsvdar"])
+def test_a_start_follows_the_level(init):
+    one, two = (initialise(scale * data(), 3, init, np.random.RandomState(0)) for scale in (1, 4.0**8))
+    for factor, louder in zip(one, two, strict=True):
+        np.testing.assert_allclose(2.0**8 * factor, louder, rtol=1e-9)
 
 
 @settings(max_examples=20, deadline=None)
