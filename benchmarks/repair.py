@@ -11,8 +11,8 @@ from separation import SR, Rows, folder
 
 from nmfaudio import STFT, audio, metrics
 from nmfaudio.repair import extend_band, fill_regions, find_clicks, find_clipped, restore_samples
-from nmfaudio.separation.guidance import region
 from nmfaudio.spectra.phase import griffin_lim
+from nmfaudio.spectra.regions import region
 
 SPEAKERS = ["asterisk/it_IT_m_Carlo", "vctk48/p360", "vctk48/p361", "librispeech/2514m"]
 SECONDS = 5

@@ -60,17 +60,18 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
 
 
 def as_signal(y: ArrayLike) -> NDArray[np.floating]:
-    """Convert an array to a signal of float samples, shape (samples,) or (..., channels, samples).
+    """Convert an array to a signal of float samples, shape (samples,) or (channels, samples).
 
     Raises
     ------
     AudioError
-        If the values are not real numbers, finite and below 1e10, or the axes look swapped.
+        If the values are not real numbers, finite and below 1e10, or the array has another shape or its axes look
+        swapped.
     """
     y = to_float(y)
-    if y.ndim == 0:
-        raise AudioError("a signal has shape (samples,) or (channels, samples); a single number was given")
-    if y.ndim > 1 and y.shape[-2] > 64 and y.shape[-2] > y.shape[-1]:
+    if y.ndim not in (1, 2):
+        raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
+    if y.ndim == 2 and y.shape[0] > 64 and y.shape[0] > y.shape[1]:
         raise AudioError(f"shape {y.shape} looks like (samples, channels): give (channels, samples), as y.T")
     check_sound(y)
     return y

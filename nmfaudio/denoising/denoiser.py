@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
-from ..errors import AudioError, NmfaudioError
+from ..errors import NmfaudioError
 from ..spectra.blocks import BlockSpectra, Frames, overlap_add, windows
 from ..spectra.front_end import powers
 from .decomposition import decomposition_for
@@ -112,8 +112,6 @@ class Denoiser(Options):
             If the signal has another shape, or holds NaN, infinity or values beyond 1e10.
         """
         y = as_signal(y)
-        if y.ndim > 2:
-            raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
         if self.gain_rule.changes_nothing or not y.size:
             return y.copy()
         pieces = list(self.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))

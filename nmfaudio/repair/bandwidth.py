@@ -1,15 +1,14 @@
-"""A lost band: the spectrum above the cutoff from coupled atoms, which know both sides of it."""
+"""Extension of the band: the spectrum above the cutoff from atoms that cover both sides of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..audio import as_signal, resample
-from ..dictionary import Dictionary
+from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import magnitudes
@@ -18,39 +17,43 @@ _PENALTY = 0.4
 
 
 def extend_band(
-    y: ArrayLike, sr: int, cutoff_hz: float | None = None, *, dictionary: Any = "speech-sparse", source: str = "speech"
+    y: ArrayLike,
+    sr: int,
+    cutoff_hz: float | None = None,
+    *,
+    dictionary: DictionaryLike = "speech-sparse",
+    source: str = "speech",
 ) -> tuple[NDArray[np.floating], int]:
-    """Add the band that a telephone or a low sampling rate took away.
+    """Add the upper band that a telephone or a low sampling rate removed.
 
-    Atoms of the full band explain the bins below the cutoff; what they have above it comes with them, as in Bansal,
-    Raj and Smaragdis, "Bandwidth expansion of narrowband speech using non-negative matrix factorization" (2005). The
-    phases are those of the band below the cutoff, mirrored at it.
+    Atoms of the full band are fitted to the bins below the cutoff; their values above it fill the missing bins, as in
+    Bansal, Raj and Smaragdis, "Bandwidth expansion of narrowband speech using non-negative matrix factorization"
+    (2005). The phases are those of the band below the cutoff, mirrored at it.
 
     Parameters
     ----------
-    y : array_like
-        Signal, shape (samples,) or (channels, samples).
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
     sr : int
-        Sampling rate in Hz; what is below the dictionary's is raised to it.
+        Sampling rate in Hz. If it is below the dictionary's, the signal is resampled to that.
     cutoff_hz : float, optional
-        Where the band ends. Where the sampling rate is below the dictionary's, it is at 95 % of half of it unless given
-        lower.
+        End of the band in Hz. If the signal is resampled, at most 95 % of its band, and that by default.
     dictionary : str, path or Dictionary
-        Holds the atoms.
+        Dictionary with the atoms.
     source : str
-        Which of its arrays.
+        Name of the array in it.
 
     Returns
     -------
     y : ndarray
-        The signal with its band extended; at the old rate, it has the old length.
+        Signal with the band extended; its length is the same unless it was resampled.
     sr : int
-        Its sampling rate.
+        Its sampling rate in Hz.
 
     Raises
     ------
     NmfaudioError
-        If the cutoff must be given and is not, or is not in the dictionary's band.
+        If y is no such signal, the cutoff is missing or outside the dictionary's band, or there are no such atoms.
 
     Examples
     --------
@@ -69,7 +72,7 @@ def extend_band(
         cutoff_hz = passed_hz if cutoff_hz is None else min(cutoff_hz, passed_hz)
         y, sr = resample(y, sr, front_end.sr), front_end.sr
     elif cutoff_hz is None:
-        raise NmfaudioError(f"a recording at {sr} Hz does not say by itself where its band ends: give the cutoff")
+        raise NmfaudioError(f"the band of a recording at {sr} Hz cannot be read from its rate: give the cutoff")
     stft = replace(front_end, hop_s=front_end.window_s / 4).stft(sr)
     Y = stft(np.atleast_2d(y))
     W = dictionary.arrays[source]

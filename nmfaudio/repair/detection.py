@@ -1,6 +1,8 @@
-"""Where a recording is damaged: clipped peaks, clicks, dropouts."""
+"""Detection of damage: clipped peaks, clicks, dropouts."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,20 +18,24 @@ _PEAK, _EDGE = 20.0, 6.0  # of a click, times the median error
 
 
 def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
-    """Samples that are cut off: those at a channel's highest or lowest value, where that is a limit.
+    """Find clipped samples: those at a channel's highest or lowest value, where that is a limit.
 
-    It is one if at least three samples on end are within a thousandth of it, and the slopes beside them steep: a low
-    note's own peak is as flat, but falls off slowly.
+    A value is a limit if at least three samples in a row are within a thousandth of it and the slopes beside them are
+    steep. The peak of a low note is as flat, but falls off slowly.
 
     Parameters
     ----------
-    y
-        Signal, shape (samples,) or (channels, samples).
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
 
     Returns
     -------
-    NDArray
-        Bool, of y's shape.
+    ndarray of bool, shape of y
+
+    Raises
+    ------
+    AudioError
+        If y is no such signal, or holds NaN or infinity.
 
     Examples
     --------
@@ -38,43 +44,32 @@ def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     >>> int(find_clipped(y).sum()), int(find_clipped(y.clip(-0.8, 0.8)).sum())
     (0, 387)
     """
-    y = as_signal(y)
-    found = np.zeros(y.shape, bool)
-    for index in np.ndindex(y.shape[:-1]):
-        found[index] = _cut_off(y[index]) | _cut_off(-y[index])
-    return found
-
-
-def _cut_off(y: np.ndarray) -> np.ndarray:
-    top, sizes = y.max(initial=0), np.abs(y)
-    if not top > _QUANTISED * sizes[sizes > 0].min(initial=np.inf):
-        return np.zeros(y.shape, bool)
-    flat, near = _runs(y >= 0.999 * top, _CLIPPED_RUN), y >= 0.984 * top
-    peak = np.cumsum(near & ~np.roll(near, 1))  # number of the peak that a sample belongs to
-    n_flat, n_near = (np.bincount(peak, mask, len(y) + 1) for mask in (flat, near))
-    cut_off = (flat & (2 * n_flat >= n_near)[peak]).any()  # of a parabola's peak a quarter would be flat
-    return (y >= 0.999 * top) & cut_off
+    return _by_channel(lambda channel: _cut_off(channel) | _cut_off(-channel), y)
 
 
 def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s: float = 0.1) -> NDArray[np.bool_]:
-    """Samples of digital silence amid sound.
+    """Find dropouts: samples of digital silence inside sound.
 
-    There must be more than eight times the smallest value within `shortest_s` on both sides: a quiet passage in 8 bits,
-    or one that is faded out, has zeros that nothing is lost in.
+    On both sides, within `shortest_s`, there must be a sample above eight times the smallest value. Zeros in a quiet
+    passage of 8 bits, or in a fade, are no damage.
 
     Parameters
     ----------
-    y
-        Signal, shape (samples,) or (channels, samples).
-    sr
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
+    sr : float
         Sampling rate in Hz.
-    shortest_s, longest_s
-        Duration of a dropout; what lasts longer is a pause.
+    shortest_s, longest_s : float
+        Duration of a dropout in seconds. Longer silence is a pause.
 
     Returns
     -------
-    NDArray
-        Bool, of y's shape.
+    ndarray of bool, shape of y
+
+    Raises
+    ------
+    AudioError
+        If y is no such signal, or holds NaN or infinity.
 
     Examples
     --------
@@ -84,35 +79,31 @@ def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s:
     >>> int(find_dropouts(y, 8000).sum())
     100
     """
-    y = as_signal(y)
     shortest, longest = max(2, round(shortest_s * sr)), round(longest_s * sr)
-    found = _runs(y == 0, shortest, longest)
-    for index in np.ndindex(y.shape[:-1]):
-        sizes, zeros = np.abs(y[index]), found[index]
-        loud = sizes > _STEPS * sizes[sizes > 0].min(initial=np.inf)
-        edges = np.flatnonzero(np.diff(zeros, prepend=False, append=False))
-        for start, stop in edges.reshape(-1, 2):
-            zeros[start:stop] = loud[max(0, start - shortest) : start].any() and loud[stop : stop + shortest].any()
-    return found
+    return _by_channel(lambda channel: _dropouts(channel, shortest, longest), y)
 
 
 def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
-    """Samples that linear prediction from both sides cannot explain: clicks and crackle of up to 8 ms.
+    """Find clicks and crackle of up to 8 ms: samples that linear prediction from both sides cannot explain.
 
-    Each frame is whitened by its own predictor and filtered backwards by it too, which gathers what a click excites
-    (Godsill and Rayner, "Digital audio restoration", 1998, section 5.3.1); a click is far beyond the frame's median.
+    Each frame is whitened by its own predictor and then filtered backwards by it, which gathers the energy of a click
+    (Godsill and Rayner, "Digital audio restoration", 1998, section 5.3.1). A click is far above the frame's median.
 
     Parameters
     ----------
-    y
-        Signal, shape (samples,) or (channels, samples).
-    sr
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
+    sr : float
         Sampling rate in Hz.
 
     Returns
     -------
-    NDArray
-        Bool, of y's shape.
+    ndarray of bool, shape of y
+
+    Raises
+    ------
+    AudioError
+        If y is no such signal, or holds NaN or infinity.
 
     Examples
     --------
@@ -123,14 +114,35 @@ def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
     >>> bool(found[0] <= 4000 <= found[-1] < found[0] + 40)
     True
     """
+    return _by_channel(lambda channel: _clicks(channel.astype(np.float64), sr), y)
+
+
+def _by_channel(find: Callable[[NDArray[np.floating]], NDArray[np.bool_]], y: ArrayLike) -> NDArray[np.bool_]:
+    """Apply a detector of one channel, shape (samples,), to all channels of a signal."""
     y = as_signal(y)
-    found = np.zeros(y.shape, bool)
-    for index in np.ndindex(y.shape[:-1]):
-        found[index] = _clicks(y[index].astype(np.float64), sr)
+    return np.array([find(channel) for channel in np.atleast_2d(y)], bool).reshape(y.shape)
+
+
+def _cut_off(y: NDArray[np.floating]) -> NDArray[np.bool_]:
+    top, sizes = y.max(initial=0), np.abs(y)
+    if not top > _QUANTISED * sizes[sizes > 0].min(initial=np.inf):
+        return np.zeros(y.shape, bool)
+    flat, near = _runs(y >= 0.999 * top, _CLIPPED_RUN), y >= 0.984 * top
+    peak = np.cumsum(near & ~np.roll(near, 1))  # number of the peak that a sample belongs to
+    n_flat, n_near = (np.bincount(peak, mask, len(y) + 1) for mask in (flat, near))
+    cut_off = (flat & (2 * n_flat >= n_near)[peak]).any()  # of a parabola's peak a quarter would be flat
+    return (y >= 0.999 * top) & cut_off
+
+
+def _dropouts(y: NDArray[np.floating], shortest: int, longest: int) -> NDArray[np.bool_]:
+    found, sizes = _runs(y == 0, shortest, longest), np.abs(y)
+    loud = sizes > _STEPS * sizes[sizes > 0].min(initial=np.inf)
+    for start, stop in _edges(found):
+        found[start:stop] = loud[max(0, start - shortest) : start].any() and loud[stop : stop + shortest].any()
     return found
 
 
-def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
+def _clicks(y: NDArray[np.float64], sr: float) -> NDArray[np.bool_]:
     from librosa import lpc
     from scipy.ndimage import binary_propagation, maximum_filter1d
     from scipy.signal import lfilter
@@ -145,8 +157,8 @@ def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
         frame = padded[start : start + 2 * n]  # the n samples in question amid their neighbours
         if frame.any():
             predictor = lpc(window * (frame + 1e-5 * np.abs(frame).max() * noise), order=_ORDER)
-            error = lfilter(predictor, 1, frame)
-            gathered = np.abs(lfilter(predictor, 1, error[::-1])[::-1])
+            error = lfilter(predictor, [1.0], frame)
+            gathered = np.abs(lfilter(predictor, [1.0], error[::-1])[::-1])
             usual = np.median(gathered)
             if usual > 0:  # digital silence is no measure
                 loud = binary_propagation(gathered > _PEAK * usual, mask=gathered > _EDGE * usual)
@@ -154,13 +166,16 @@ def _clicks(y: np.ndarray, sr: float) -> np.ndarray:
     return _runs(maximum_filter1d(found, 2 * margin + 1), 1, int(_LONGEST_CLICK_S * sr))
 
 
-def _runs(mask: np.ndarray, shortest: int, longest: float = np.inf) -> np.ndarray:
-    """Those runs of True along the last axis whose length is in the range."""
-    edges = np.diff(np.pad(mask.astype(np.int8), [*[(0, 0)] * (mask.ndim - 1), (1, 1)]), axis=-1)
-    starts, stops = np.nonzero(edges == 1), np.nonzero(edges == -1)
-    lengths = stops[-1] - starts[-1]
-    wanted = (lengths >= shortest) & (lengths <= longest)
-    kept = np.zeros(edges.shape, np.int8)
-    kept[tuple(axis[wanted] for axis in starts)] = 1
-    kept[tuple(axis[wanted] for axis in stops)] = -1
-    return np.cumsum(kept, axis=-1, dtype=np.int8)[..., :-1].astype(bool)
+def _runs(mask: NDArray[np.bool_], shortest: int, longest: float = np.inf) -> NDArray[np.bool_]:
+    """Keep the runs of True whose length is in the range."""
+    edges = _edges(mask)
+    lengths = edges[:, 1] - edges[:, 0]
+    starts, stops = edges[(lengths >= shortest) & (lengths <= longest)].T
+    steps = np.zeros(len(mask) + 1, np.int8)
+    steps[starts], steps[stops] = 1, -1
+    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool)
+
+
+def _edges(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """First index of each run of True and the index after its end, shape (runs, 2)."""
+    return np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Samples that are lost or clipped: the likeliest ones under Gaussian frames whose variances are an NMF."""
+"""Repair of lost or clipped samples: the likeliest ones under Gaussian frames whose variances are an NMF."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.stft import STFT
@@ -13,33 +14,33 @@ from ..spectra.stft import STFT
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S, _WINDOWS_PER_GAP = 0.064, 0.256, 3.2
 _PIECE_S, _MARGIN_S = 20.0, 1.0
 _N_COMPONENTS, _PENALTY = 40, 0.1
-_N_STEPS = 60
+_N_STEPS, _TOLERANCE = 60, 1e-4  # of conjugate gradients
 _LEAST_VARIANCE = 1e-4  # of the mean of the frame
-_LOST = 0.3  # share of a frame's energy that may be missing before the frame says nothing
+_LOST = 0.3  # share of a frame's energy; a frame with more of it missing is interpolated
 
 
 def restore_samples(
     y: ArrayLike, sr: float, missing: ArrayLike, *, clipped: bool = False, n_iter: int = 2
 ) -> NDArray[np.floating]:
-    """Replace samples by what is likeliest between all the others.
+    """Replace lost or clipped samples by the likeliest ones, given all the others.
 
-    Frames are Gaussian with the variance ``v(f, n)``, an NMF of the recording's own spectrogram. The lost samples are
-    those that minimise ``sum |X(f, n)|^2 / v(f, n)`` over all overlapping frames (conjugate gradients); the NMF and the
-    samples are improved in turn. This is the model of Bilen, Ozerov and Pérez, "Audio declipping via nonnegative
-    matrix factorization" (2015), with the frames bound together by their overlap.
+    Frames are Gaussian with the variance ``v(f, n)``, an NMF of the recording's own spectrogram. The lost samples
+    minimise ``sum |X(f, n)|^2 / v(f, n)`` over all overlapping frames, by conjugate gradients. NMF and samples are
+    improved in turn. This is the model of Bilen, Ozerov and Pérez, "Audio declipping via nonnegative matrix
+    factorization" (2015), with the frames tied by their overlap.
 
     Parameters
     ----------
-    y : array_like
-        Signal, shape (samples,) or (channels, samples).
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
     sr : float
         Sampling rate in Hz.
-    missing : array_like of bool
-        Which samples to replace, shape (samples,) or that of y; what y holds there counts only if `clipped`.
+    missing : array_like of bool, shape (samples,) or that of y
+        True for samples to replace. Their values in y are ignored unless `clipped`.
     clipped : bool
-        The samples are known to be at least as far from zero as they are in y.
+        The true samples are at least as far from zero as those in y.
     n_iter : int
-        Times that the NMF and the samples are improved.
+        Rounds of NMF and samples.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def restore_samples(
     Raises
     ------
     NmfaudioError
-        If `missing` does not fit y, or holds all of it.
+        If y is no such signal, or `missing` has another shape or covers a whole channel.
 
     Examples
     --------
@@ -61,8 +62,6 @@ def restore_samples(
     >>> bool(np.abs(restored - y).max() < 0.2)
     True
     """
-    from ..audio import as_signal
-
     y = as_signal(y)
     missing = np.asarray(missing, bool)
     if missing.shape not in (y.shape, y.shape[-1:]):
@@ -84,7 +83,9 @@ def restore_samples(
     return x.reshape(y.shape)
 
 
-def _restored(y: np.ndarray, sr: float, missing: np.ndarray, clipped: bool, n_iter: int) -> np.ndarray:
+def _restored(
+    y: NDArray[np.floating], sr: float, missing: NDArray[np.bool_], clipped: bool, n_iter: int
+) -> NDArray[np.floating]:
     longest = max(np.diff(np.flatnonzero(np.pad(~channel, 1, constant_values=True))).max() - 1 for channel in missing)
     window_s = float(np.clip(_WINDOWS_PER_GAP * longest / sr, _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S))
     stft = STFT.for_rate(sr, window_s, window_s / 4)
@@ -95,57 +96,58 @@ def _restored(y: np.ndarray, sr: float, missing: np.ndarray, clipped: bool, n_it
         least = _LEAST_VARIANCE * variances.mean(axis=-2, keepdims=True) + np.finfo(y.dtype).tiny
         variances = np.maximum(variances, least)
         x = _likeliest(x, missing, variances, stft)
-        if clipped:  # samples that would fall short of their limit stay there, and the others are asked again
+        if clipped:  # samples that would fall short of their limit stay there; the others are solved for again
             x = _beyond(x, y)
             x = _beyond(_likeliest(x, missing & (x != y), variances, stft), y)
         magnitudes = np.abs(stft(x))
     return x
 
 
-def _beyond(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Samples of x, but those of y where these are farther from zero on the same side."""
+def _beyond(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Take the samples of x, but those of y where they are farther from zero on the same side."""
     return np.where(y > 0, np.maximum(x, y), np.minimum(x, y))
 
 
-def _bridged(y: np.ndarray, missing: np.ndarray, stft: STFT) -> np.ndarray:
-    """Magnitudes of y, interpolated geometrically over frames of which much is missing."""
+def _bridged(y: NDArray[np.floating], missing: NDArray[np.bool_], stft: STFT) -> NDArray[np.floating]:
+    """Magnitudes of y, interpolated geometrically over frames with many missing samples."""
     magnitudes = np.abs(stft(y))
     n_frames, w = magnitudes.shape[-1], stft.analysis_window
     padded = np.zeros((len(y), n_frames * stft.hop_length + stft.overlap), y.dtype)
     padded[:, stft.overlap : stft.overlap + y.shape[-1]] = missing
     share = sliding_window_view(padded, len(w), axis=-1)[:, :: stft.hop_length] @ (w**2 / (w**2).sum())
     for channel, lost in zip(magnitudes, share, strict=True):
-        heard = np.flatnonzero(lost < _LOST)
-        if len(heard):
-            logs = np.log(channel[:, heard] + 1e-6 * channel.max() + np.finfo(y.dtype).tiny)
-            place = np.interp(np.flatnonzero(lost >= _LOST), heard, np.arange(len(heard)))
+        whole = np.flatnonzero(lost < _LOST)
+        if len(whole):
+            logs = np.log(channel[:, whole] + 1e-6 * channel.max() + np.finfo(y.dtype).tiny)
+            place = np.interp(np.flatnonzero(lost >= _LOST), whole, np.arange(len(whole)))
             before = place.astype(int)
             part = (place - before).astype(y.dtype)
-            after = np.minimum(before + 1, len(heard) - 1)
+            after = np.minimum(before + 1, len(whole) - 1)
             channel[:, lost >= _LOST] = np.exp((1 - part) * logs[:, before] + part * logs[:, after])
     return magnitudes
 
 
-def _likeliest(x: np.ndarray, missing: np.ndarray, variances: np.ndarray, stft: STFT) -> np.ndarray:
+def _likeliest(
+    x: NDArray[np.floating], missing: NDArray[np.bool_], variances: NDArray[np.floating], stft: STFT
+) -> NDArray[np.floating]:
     """Minimise ``sum |X|^2 / v`` over the missing samples by conjugate gradients from x."""
-    length, precision = x.shape[-1], 1 / variances
+    from scipy.sparse.linalg import LinearOperator, cg
 
-    def curvature(z: np.ndarray) -> np.ndarray:
-        return missing * stft.synthesis(precision * stft(z), length)
+    def weighted(weights: NDArray[np.floating], z: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Weight the spectrum of a signal; return the missing samples."""
+        return stft.synthesis(weights * stft(z), x.shape[-1])[missing]
 
-    def preconditioned(r: np.ndarray) -> np.ndarray:
-        return missing * stft.synthesis(variances * stft(r), length)
+    def operator(weights: NDArray[np.floating]) -> LinearOperator:
+        def apply(z: NDArray[np.floating]) -> NDArray[np.floating]:
+            signal = np.zeros_like(x)
+            signal[missing] = z
+            return weighted(weights, signal)
 
-    r = -curvature(x)
-    step = z = preconditioned(r)
-    slope = first = np.vdot(r, z)
-    for _ in range(_N_STEPS):
-        if slope <= 1e-8 * first:
-            break
-        curve = curvature(step)
-        size = slope / np.vdot(step, curve)
-        x, r = x + size * step, r - size * curve
-        z = preconditioned(r)
-        slope, before = np.vdot(r, z), slope
-        step = z + slope / before * step
+        return LinearOperator((missing.sum(),) * 2, apply, dtype=x.dtype)
+
+    step, _ = cg(
+        operator(1 / variances), -weighted(1 / variances, x), rtol=_TOLERANCE, maxiter=_N_STEPS, M=operator(variances)
+    )
+    x = x.copy()
+    x[missing] += step
     return x

@@ -1,4 +1,4 @@
-"""Holes in the spectrogram: magnitudes by weighted NMF with missing entries, phases by Griffin and Lim."""
+"""Repair of holes in the spectrogram: magnitudes by NMF with missing entries, phases by Griffin and Lim."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.phase import griffin_lim
@@ -21,21 +22,21 @@ _N_STEPS = 30
 def fill_regions(
     y: ArrayLike, sr: float, regions: Iterable[Sequence[float]], *, random_state: int = 0
 ) -> NDArray[np.floating]:
-    """Fill holes in the spectrogram with what the rest of the recording suggests.
+    """Fill holes in the spectrogram from a model of the rest of the recording.
 
-    NMF explains the entries outside the holes; what it says about those inside are their magnitudes. Phases are such
-    that overlapping frames agree (Griffin and Lim), while all outside the holes stays as it is.
+    An NMF is fitted to the entries outside the holes; its values inside are the new magnitudes. Their phases are
+    chosen so that overlapping frames agree (Griffin and Lim); the spectrum outside the holes stays as it is.
 
     Parameters
     ----------
-    y : array_like
-        Signal, shape (samples,) or (channels, samples).
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal.
     sr : float
         Sampling rate in Hz.
     regions : iterable of sequence of float
-        The holes, each (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz).
+        Holes, each (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz).
     random_state : int
-        Seed of the phases to start from.
+        Seed of the NMF and of the phases.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def fill_regions(
     Raises
     ------
     NmfaudioError
-        If a region is none or holds nothing of the recording, or nothing is left outside.
+        If y is no such signal, a region is no range or outside the recording, or nothing is left outside the holes.
 
     Examples
     --------
@@ -54,8 +55,6 @@ def fill_regions(
     >>> filled.shape
     (16000,)
     """
-    from ..audio import as_signal
-
     y = as_signal(y)
     stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
     Y = stft(np.atleast_2d(y))
@@ -70,21 +69,31 @@ def fill_regions(
             )
         holes |= hole
     if holes.all():
-        raise NmfaudioError("the holes leave nothing of the spectrogram to go by")
+        raise NmfaudioError("the holes leave nothing of the spectrogram to fill them from: give smaller ones")
     return fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state).reshape(y.shape)
 
 
-def fill(Y: np.ndarray, holes: np.ndarray, stft: STFT, length: int, random_state: int) -> np.ndarray:
-    """Signal of a spectrum with holes, shape (C, length).
+def fill(
+    Y: NDArray[np.complexfloating], holes: NDArray[np.bool_], stft: STFT, length: int, random_state: int
+) -> NDArray[np.floating]:
+    """Fill the holes of a spectrum and transform it back.
 
     Parameters
     ----------
     Y : ndarray, shape (C, F, N)
-        Spectrum; what it holds in the holes does not count.
+        Spectrum; its values in the holes are ignored.
     holes : ndarray of bool, shape (C, F, N)
+        True for entries to fill.
     stft : STFT
+        Transform of the spectrum.
     length : int
+        Samples of the signal.
     random_state : int
+        Seed of the NMF and of the phases.
+
+    Returns
+    -------
+    ndarray, shape (C, length)
     """
     dtype = Y.real.dtype
     V = np.where(holes, 0, np.abs(Y)) ** dtype.type(_EXPONENT)

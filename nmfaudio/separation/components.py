@@ -1,4 +1,4 @@
-"""Blind separation: components of the mixture itself, grouped into sources by how they sound."""
+"""Blind separation: components learnt from the mixture itself and grouped into sources by their sound."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.stft import STFT
@@ -18,18 +19,20 @@ _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
 
 
 class Components:
-    """Components of a mixture, to be grouped into sources: by themselves, by hand, or both.
+    """Components of a mixture, to be grouped into sources automatically, by hand, or both.
+
+    The factorisation is done on construction.
 
     Parameters
     ----------
-    y : ndarray, shape (samples,) or (channels, samples)
-        The mixture.
+    y : array_like, shape (samples,) or (channels, samples)
+        Mixture; float, or integers that are scaled to full scale 1.
     sr : float
         Sampling rate in Hz.
     n_components : int
-        Components, K: notes, drum sounds, parts of words.
+        Number of components K: notes, drum sounds, parts of words.
     n_taps : int
-        Frames of 16 ms that a component lasts; more than 1 suits drums and other events that sound alike each time.
+        Length of a component in frames of 16 ms. More than 1 suits drums and other sounds that are alike each time.
     n_iter : int
         Iterations of the factorisation.
     random_state : int
@@ -38,7 +41,7 @@ class Components:
     Raises
     ------
     NmfaudioError
-        If the mixture has no samples, or there are no components.
+        If the mixture is no such signal or has no samples, or a number is below 1.
 
     Examples
     --------
@@ -65,8 +68,6 @@ class Components:
         n_iter: int = 60,
         random_state: int = 0,
     ) -> None:
-        from ..audio import as_signal
-
         if n_components < 1 or n_taps < 1:
             raise NmfaudioError(f"{n_components} components of {n_taps} frames: there must be 1 or more of each")
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
@@ -82,8 +83,8 @@ class Components:
         Returns
         -------
         dict of str to list of int
-            The components of "source1", "source2", ..., the loudest source first; to be changed at will. Where no more
-            can be told apart, as in silence, there are fewer.
+            Components of "source1", "source2", ..., the loudest source first. You may change them. There are fewer
+            groups if no more differ, as in silence.
 
         Raises
         ------
@@ -104,10 +105,14 @@ class Components:
         return {f"source{i}": group for i, group in enumerate(members, 1)}
 
     def features(self) -> NDArray[np.floating]:
-        """What the grouping goes by, shape (K, features).
+        """Compute the features that the grouping uses.
 
-        Timbre (mel cepstrum of the atom), onset (how much of the activation is rise), repetition (autocorrelation of
-        the onsets) and, for several channels, the level in each.
+        Timbre (mel cepstrum of the atom), onset (share of rises in the activation), repetition (autocorrelation of the
+        onsets) and, for several channels, the level in each.
+
+        Returns
+        -------
+        ndarray, shape (K, features)
         """
         from librosa import autocorrelate, power_to_db
         from librosa.feature import mfcc
@@ -127,7 +132,8 @@ class Components:
         kinds = [(timbre, 1.0), (onset, 1.0), (repetition, 0.5)]
         if len(self.factorization.Q) > 1:
             kinds.append((self.factorization.Q.T, 2.0))
-        return np.hstack([weight * _standardised(values, self.loudness) for values, weight in kinds])
+        weighted = [weight * _standardised(values, self.loudness) for values, weight in kinds]
+        return np.hstack(weighted)
 
     @property
     def loudness(self) -> NDArray[np.floating]:
@@ -140,14 +146,14 @@ class Components:
         Parameters
         ----------
         groups : mapping of str to sequence of int
-            The components of each stem; those in none make the stem "rest".
+            Components of each stem. Those in no group make the stem "rest".
         phase : str
-            As for `Separator`.
+            Method for the phases, as for `Separator`.
 
         Returns
         -------
         dict of str to ndarray
-            The stems, of y's shape; with most phases they add up to y.
+            Stems, of y's shape. They add up to y, but for the phases "griffin-lim" and "fast-griffin-lim".
 
         Raises
         ------
@@ -172,8 +178,8 @@ class Components:
         return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}
 
 
-def _standardised(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Columns around their mean, with a total variance of one."""
+def _standardised(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Subtract the mean of each column, and scale all to a total variance of one."""
     weights = (weights / (weights.sum() or 1))[:, None]
     values = values - (weights * values).sum(axis=0)
     return values / (np.sqrt((weights * values**2).sum()) or 1)

@@ -1,10 +1,11 @@
-"""What a user knows about a mixture: when, and where in frequency, a source is silent or alone."""
+"""Guidance by the user: times and frequencies at which a source is silent or alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import NmfaudioError
 from ..spectra.regions import region
@@ -14,25 +15,30 @@ Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 """For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""
 
 
-def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float) -> np.ndarray:
-    """Where each source may be heard, shape (J, F, N), bool.
+def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float) -> NDArray[np.bool_]:
+    """Mark the entries of the spectrogram at which each source may sound.
 
     Parameters
     ----------
     guidance : mapping
-        As `Guidance`.
+        Statements by source, see `Guidance`.
     names : sequence of str
-        Names of the sources, J.
+        Names of the J sources.
     stft : STFT
+        Transform of the signal.
     length : int
         Samples of the signal.
     sr : float
         Sampling rate in Hz.
 
+    Returns
+    -------
+    ndarray of bool, shape (J, F, N)
+
     Raises
     ------
     NmfaudioError
-        If the guidance names another source, says something else, or a range is not one.
+        If the guidance names another source, a statement is neither "silent" nor "alone", or a range is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Wiener filter of all channels together: sources are told apart by where they are as well as by their powers."""
+"""Multichannel Wiener filter: separates sources by their place as well as by their powers."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from numpy.typing import NDArray
 from ..spectra.phase import wiener_masks
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
-_PRIOR = 3.0  # what all bins say of a source's place counts as much in a bin as this many frames of the mixture there
+_PRIOR = 3.0  # weight of a source's mean covariance over all bins, in frames of the mixture
 
 
 def multichannel_wiener(
     powers: NDArray[np.floating], Y: NDArray[np.complexfloating], n_iter: int = 10
 ) -> NDArray[np.complexfloating]:
-    """Spectra of sources in every channel from estimates of their powers.
+    """Estimate the spectra of sources in every channel from estimates of their powers.
 
     A source is Gaussian with covariance ``v_j(f, n) R_j(f)`` between channels, ``R_j`` of full rank (Duong, Vincent
     and Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance model",
-    2010): ``Y_j = v_j R_j (sum_i v_i R_i)^-1 Y``. The ``R_j`` are found by expectation-maximisation, frames weighted by
-    ``v_j``, from the Wiener filter of each channel by itself. The mean of ``R_j`` over all bins is their prior, without
-    which a bin that one source has almost for itself would say nothing about the others.
+    2010): ``Y_j = v_j R_j (sum_i v_i R_i)^-1 Y``. The ``R_j`` are estimated by expectation-maximisation, with frames
+    weighted by ``v_j``, starting from the Wiener filter of each channel alone. The mean of ``R_j`` over all bins is
+    their prior; without it, a bin that almost belongs to one source would tell nothing about the others.
 
     Parameters
     ----------
-    powers
-        Non-negative, shape (J, C, F, N): power of every source in every channel.
-    Y
-        Spectrum of the mixture, shape (C, F, N).
-    n_iter
+    powers : ndarray, shape (J, C, F, N)
+        Non-negative power of every source in every channel.
+    Y : ndarray of complex, shape (C, F, N)
+        Spectrum of the mixture.
+    n_iter : int
         Iterations of expectation-maximisation.
 
     Returns
     -------
-    NDArray
-        Shape (J, C, F, N); over J they add up to Y.
+    ndarray of complex, shape (J, C, F, N)
+        Spectra of the sources; their sum over J is Y.
 
     Examples
     --------
@@ -58,8 +58,14 @@ def multichannel_wiener(
     return out
 
 
-def _filtered(v: np.ndarray, outer: np.ndarray, mean: np.ndarray, Y: np.ndarray, n_iter: int) -> np.ndarray:
-    """Images in some of the bins; v (J, F, N), outer (J, F, C, C), mean (J, C, C), Y (C, F, N)."""
+def _filtered(
+    v: NDArray[np.float64],
+    outer: NDArray[np.complex128],
+    mean: NDArray[np.complex128],
+    Y: NDArray[np.complex128],
+    n_iter: int,
+) -> NDArray[np.complex128]:
+    """Filter some of the bins; v (J, F, N), outer (J, F, C, C), mean (J, C, C), Y (C, F, N)."""
     eye, n_sources = np.eye(len(Y)), len(v)
     x, v = Y.transpose(1, 2, 0)[..., None], v[..., None, None]  # (F, N, C, 1), (J, F, N, 1, 1)
     least = 1e-9 * v.mean(axis=(0, 2), keepdims=True)[0] + np.finfo(np.float64).tiny
@@ -72,7 +78,7 @@ def _filtered(v: np.ndarray, outer: np.ndarray, mean: np.ndarray, Y: np.ndarray,
         gain = each @ np.linalg.inv(each.sum(axis=0))
         s = (gain @ x)[..., 0]  # (J, F, N, C)
         if i < n_iter:
-            heard = (s.swapaxes(-1, -2) @ s.conj())[:, :, None]
-            unheard = (v * (eye - gain)).sum(axis=2, keepdims=True) @ R
-            R = (heard + unheard + prior) / total
+            observed = (s.swapaxes(-1, -2) @ s.conj())[:, :, None]
+            unobserved = (v * (eye - gain)).sum(axis=2, keepdims=True) @ R
+            R = (observed + unobserved + prior) / total
     return s.transpose(0, 3, 1, 2)

@@ -1,52 +1,53 @@
-"""Separation with known atoms: one dictionary a source, and free atoms for the sources that have none."""
+"""Separation with known atoms: a dictionary for each source, and free atoms for sources without one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..dictionary import Dictionary
+from ..audio import as_signal
+from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.front_end import FrontEnd, magnitudes
 from .guidance import Guidance, presence
 from .stems import stems
 
-Source = Dictionary | str | os.PathLike[str] | int
+Source = DictionaryLike | int
+"""A dictionary, the name or path of one, or a number of atoms to learn."""
 
 FRONT_END = FrontEnd(window_s=0.064, hop_s=0.016, n_bins=2**16, exponent=1.0)
-"""Front end where no dictionary brings one."""
+"""Front end if no dictionary brings one."""
 
 
 class Separator:
-    """Takes a mixture apart into named sources.
+    """Separate mixtures into named sources.
 
-    The magnitudes of the mixture are explained by the atoms of all sources at once (sparse convolutive NMF under the
-    Kullback-Leibler divergence), and what the atoms of a source explain, squared, is the estimate of its power.
+    The magnitudes of the mixture are factorised with the atoms of all sources at once (sparse convolutive NMF under
+    the Kullback-Leibler divergence). The part of a source, squared, is the estimate of its power.
 
     Parameters
     ----------
     sources : mapping of str to Dictionary, name, path or int
-        What each source is made of: a dictionary, of which the array of the source's name or the only one counts, or
-        a number of atoms to learn from the mixture itself.
+        For each source a dictionary, or a number of atoms to learn from the mixture itself. A dictionary of several
+        arrays must have one of the source's name.
     penalty : float
-        L1 penalty of the activations; more makes sources differ more where atoms of both fit.
+        L1 penalty of the activations. More makes the sources differ more where atoms of both fit.
     phase : str
-        How the signals come to their phases: see `nmfaudio.spectra.phase.signals_of`; or "spatial", for two channels
-        and more, the Wiener filter of all channels together of `multichannel_wiener`.
+        Method for the phases, see `nmfaudio.spectra.phase.signals_of`; or "spatial", for two or more channels, the
+        filter of `multichannel_wiener`.
     n_iter : int
         Iterations of the factorisation.
     random_state : int
-        Seed of the atoms that are learnt.
+        Seed of the learnt atoms.
 
     Raises
     ------
     NmfaudioError
-        If a dictionary cannot be used, the front ends of two differ, or there are no atoms of a source to learn.
+        If a dictionary cannot be used, the front ends of two differ, or a number of atoms is below 1.
 
     Notes
     -----
@@ -88,29 +89,27 @@ class Separator:
         self.front_end = _common_front_end(loaded)
 
     def __call__(self, y: ArrayLike, sr: float, guidance: Guidance | None = None) -> dict[str, NDArray[np.floating]]:
-        """Take a mixture apart.
+        """Separate a mixture.
 
         Parameters
         ----------
         y : array_like, shape (samples,) or (channels, samples)
-            Float, or integers that are scaled to full scale 1.
+            Mixture; float, or integers that are scaled to full scale 1.
         sr : float
             Sampling rate in Hz; any.
         guidance : mapping, optional
-            Where sources are silent or alone: see `nmfaudio.separation.guidance`.
+            Times and frequencies at which sources are silent or alone, see `nmfaudio.separation.guidance`.
 
         Returns
         -------
         dict of str to ndarray
-            The stem of each source, of y's shape.
+            Stem of each source, of y's shape.
 
         Raises
         ------
         NmfaudioError
-            If the mixture has no samples, or the guidance or the phase cannot be used.
+            If the mixture is no such signal or has no samples, or the guidance or the phase cannot be used.
         """
-        from ..audio import as_signal
-
         y = as_signal(y)
         front_end = self.front_end
         stft = front_end.stft(sr)
@@ -135,7 +134,7 @@ class Separator:
         return {name: signals[names.index(name)].reshape(y.shape) for name in self.names}
 
 
-def _atoms_of(name: str, dictionary: Dictionary) -> np.ndarray:
+def _atoms_of(name: str, dictionary: Dictionary) -> NDArray[np.float32]:
     """Atoms of a source, shape (F, T, K)."""
     if dictionary.kind == "unfolded":
         raise NmfaudioError(f"dictionary {dictionary.name!r} is trained for denoising; give one that holds atoms")
@@ -147,7 +146,7 @@ def _atoms_of(name: str, dictionary: Dictionary) -> np.ndarray:
 
 
 def _common_front_end(dictionaries: Mapping[str, Dictionary]) -> FrontEnd:
-    """Front end that the dictionaries share, up to the band that all of them cover."""
+    """Front end of all dictionaries, with the bins that all of them have."""
     names, front_ends = list(dictionaries), [dictionary.front_end for dictionary in dictionaries.values()]
     if not front_ends:
         return FRONT_END
@@ -158,8 +157,8 @@ def _common_front_end(dictionaries: Mapping[str, Dictionary]) -> FrontEnd:
     return shared
 
 
-def _stacked(atoms: list[np.ndarray], n_bins: int) -> np.ndarray | None:
-    """All atoms side by side, shape (F, T, K), with zeros after the shorter ones."""
+def _stacked(atoms: list[NDArray[np.float32]], n_bins: int) -> NDArray[np.float32] | None:
+    """Put all atoms side by side, shape (F, T, K), shorter ones padded with zeros."""
     if not atoms:
         return None
     n_taps = max(W.shape[1] for W in atoms)

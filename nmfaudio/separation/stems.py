@@ -1,36 +1,49 @@
-"""From estimates of the sources' powers to their stems."""
+"""Stems of sources from estimates of their powers."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..spectra.phase import signals_of, wiener_masks
 from ..spectra.stft import STFT
 from .multichannel import multichannel_wiener
 
 
-def stems(powers: np.ndarray, present: np.ndarray, Y: np.ndarray, stft: STFT, length: int, phase: str) -> np.ndarray:
-    """Signals of sources, shape (J, C, length).
+def stems(
+    powers: NDArray[np.floating],
+    present: NDArray[np.bool_],
+    Y: NDArray[np.complexfloating],
+    stft: STFT,
+    length: int,
+    phase: str,
+) -> NDArray[np.floating]:
+    """Filter a mixture into the signals of its sources.
 
     Parameters
     ----------
     powers : ndarray, shape (J, C, F, N)
-        Estimates for the lowest F bins; those above get the mean share of the top quarter, frame by frame.
+        Estimates for the lowest F bins. In the bins above, each frame has the mean mask of the top quarter.
     present : ndarray, shape (J, bins, N)
-        Where each source may be heard.
+        True where each source may sound.
     Y : ndarray, shape (C, bins, N)
         Spectrum of the mixture.
     stft : STFT
+        Transform of the mixture.
     length : int
-        Samples.
+        Samples of the mixture.
     phase : str
-        As for `Separator`.
+        Method for the phases, as for `Separator`.
+
+    Returns
+    -------
+    ndarray, shape (J, C, length)
     """
     n_bins = powers.shape[2]
     if n_bins < Y.shape[1]:
         top = wiener_masks(powers)[:, :, -(n_bins // 4) :].mean(axis=2, keepdims=True)
         powers = np.concatenate([powers, top * np.abs(Y[:, n_bins:]) ** 2], axis=2)
-    least = powers.max(initial=0) * powers.dtype.type(1e-12)  # what nobody explains goes to those who may be there
+    least = powers.max(initial=0) * powers.dtype.type(1e-12)  # the rest goes to sources that may sound
     powers = (powers + least) * present[:, None]
     if phase == "spatial":
         return stft.synthesis(multichannel_wiener(powers, Y), length)

@@ -46,7 +46,8 @@ def test_what_is_not_a_number_is_refused(y):
 @pytest.mark.parametrize(
     "y, words",
     [
-        (3.0, "single number"),
+        (3.0, r"shape \(\): give \(samples,\) or \(channels, samples\)"),
+        (np.zeros((3, 2, 100)), r"shape \(3, 2, 100\): give \(samples,\) or"),
         (np.zeros((16000, 2)), r"\(16000, 2\) looks like \(samples, channels\).*y\.T"),
         (np.array([0.0, np.nan]), "sample 1 is nan"),
         (np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -np.inf]]), "sample 2 is -inf"),
@@ -57,6 +58,6 @@ def test_what_is_not_a_signal_is_refused(y, words):
         audio.as_signal(y)
 
 
-@pytest.mark.parametrize("shape", [(0,), (1,), (2, 0), (2, 1), (6, 5), (3, 2, 100)])
+@pytest.mark.parametrize("shape", [(0,), (1,), (2, 0), (2, 1), (6, 5)])
 def test_signals_pass(shape):
     assert audio.as_signal(np.zeros(shape, np.int16)).shape == shape

@@ -146,7 +146,7 @@ def test_integers_are_scaled_and_float64_is_kept():
         (np.array([[0, 0], [0, -np.inf]], np.float32), "sample 1 is -inf"),
         (np.array([0, 0, 1e30]), "sample 2 is 1e\\+30"),
         (np.zeros(5, complex), "complex"),
-        (np.float32(0), "single number"),
+        (np.float32(0), r"shape \(\)"),
     ],
 )
 def test_signals_that_cannot_be_meant_are_refused(y, message):
