@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NmfaudioError
-from .conjugate_gradients import minimised
 from .stft import STFT
 
 __all__ = ["METHODS", "griffin_lim", "signals_of", "wiener_masks"]
@@ -15,6 +16,7 @@ METHODS = {"mixture": 0, "griffin-lim": 50, "fast-griffin-lim": 50, "misi": 30, 
 """Name of each method and the iterations that it takes unless told otherwise."""
 
 _MOMENTUM = 0.99
+_PRECISION = 1e-5  # of conjugate gradients: below is rounding in single precision
 _CONSISTENCY = 10.0  # weight of the penalty where the mean power of the mixture is 1
 
 
@@ -171,6 +173,8 @@ def _consistent(
     Conjugate gradients from the Wiener filter, where the first term is at its least. The preconditioner inverts the
     diagonal on those steps that keep the sum.
     """
+    from scipy.sparse.linalg import LinearOperator, cg
+
     dtype = X.real.dtype.type
     unit = variances.sum(axis=0).mean(dtype=np.float64)
     if not unit:
@@ -178,10 +182,10 @@ def _consistent(
     precision = 1 / (variances / dtype(unit) + dtype(1e-6))
     scale = 1 / (precision + dtype(_CONSISTENCY * (1 - stft.hop_length / stft.n_fft)))
     total = scale.sum(axis=0)
-    pairs = np.full((stft.n_bins, 1), 2, dtype)  # bins that stand for themselves and their mirror image
-    pairs[0] = 1
+    root = np.full((stft.n_bins, 1), np.sqrt(2), dtype)  # of the weight: bins stand for their mirror image too
+    root[0] = 1
     if stft.n_fft % 2 == 0:
-        pairs[-1] = 1
+        root[-1] = 1
 
     def curvature(Z: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
         return precision * Z + dtype(_CONSISTENCY) * (Z - stft(stft.synthesis(Z, length)))
@@ -190,4 +194,14 @@ def _consistent(
         Z = scale * R
         return Z - scale * (Z.sum(axis=0) / total)
 
-    return minimised(curvature, preconditioned, X, n_iter, pairs)
+    def flat(Z: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+        return np.ascontiguousarray(Z * root).view(X.real.dtype).ravel()
+
+    def shaped(z: NDArray[np.floating]) -> NDArray[np.complexfloating]:
+        return z.view(X.dtype).reshape(X.shape) / root
+
+    def operator(function: Callable[[NDArray[np.complexfloating]], NDArray[np.complexfloating]]) -> LinearOperator:
+        return LinearOperator((2 * X.size, 2 * X.size), lambda z: flat(function(shaped(z))), dtype=X.real.dtype)
+
+    step, _ = cg(operator(curvature), flat(-curvature(X)), M=operator(preconditioned), rtol=_PRECISION, maxiter=n_iter)
+    return X + shaped(step)
