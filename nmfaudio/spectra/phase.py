@@ -204,4 +204,4 @@ def _consistent(
         return LinearOperator((2 * X.size, 2 * X.size), lambda z: flat(function(shaped(z))), dtype=X.real.dtype)
 
     step, _ = cg(operator(curvature), flat(-curvature(X)), M=operator(preconditioned), rtol=_PRECISION, maxiter=n_iter)
-    return X + shaped(step)
+    return np.asarray(X + shaped(step))
