@@ -201,7 +201,7 @@ def test_odds_of_a_frame_rise_with_the_ratio_of_the_time_before(level):
     past = np.zeros((2, 4), np.float32)
     powers, masks = (rng.random((6, 3)) * level).astype(np.float32), rng.random((6, 3)).astype(np.float32)
     masks[1:5] = np.float32([[0.999], [1], [1], [1]])
-    powers[5] *= np.float32(1e-6)  # what was heard before it is cleaner than anything counts for
+    powers[5] *= np.float32(1e-6)  # the frames before are cleaner than the largest ratio that counts
     for t in range(6):
         mask = masks[t].copy()
         raise_odds(mask, powers[t], past, t % 4, np.float32(50), np.float32(1e4))

@@ -10,7 +10,7 @@ _TINY = np.finfo(np.float32).tiny
 
 @jit
 def raise_odds(mask, power, past, at, clean_snr, most_snr):
-    """Raise the odds of speech; the equation is that of :class:`nmfaudio.denoising.full_band.LongTerm`.
+    """Raise the odds of speech; the equation is that of :class:`nmfaudio.denoising.full_band.FullBandMask`.
 
     Parameters
     ----------
