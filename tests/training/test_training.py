@@ -247,6 +247,7 @@ def test_presets_look_where_they_say(name):
     assert (future == 0) == name.startswith("causal")
 
 
+@pytest.mark.needs_jit
 def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("nmfaudio.training.sparse.LEAST_CORPUS_S", 40.0)
     out = tmp_path / "own.npz"
@@ -284,6 +285,7 @@ def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch
     np.testing.assert_allclose(trained.arrays["0/atoms0"], larger.layers[0].atoms, rtol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     preset = presets.PRESETS["causal-fast"]
     small = presets.Preset(preset.contexts, (presets.Size(6, 4, (0, 1)),))
