@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.needs_jit
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
-def beside_each_other(monkeypatch):
+def beside_each_other_without_rests(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 def run(name, *args):

@@ -95,6 +95,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert python(code).strip() == "[]"
 
 
+@pytest.mark.needs_jit
 def test_denoising_for_the_second_time_starts_without_compiler_and_scipy(tmp_path):
     code = (
         "import sys, nmfaudio.cli.denoise as cli;"
@@ -128,7 +129,7 @@ def test_the_overview_names_everything_public():
     assert set(nmfaudio.__all__) <= named
 
 
-@pytest.mark.usefixtures("quick_loops")
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name):
     failures, _ = doctest.testmod(importlib.import_module(name))

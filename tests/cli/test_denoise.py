@@ -792,6 +792,7 @@ def real(folder, monkeypatch):
     write("noise.wav", y[:1000], 1000, subtype="FLOAT")
 
 
+@pytest.mark.needs_jit
 def test_noise_is_learnt_from_a_file_or_a_part_of_the_input_or_kept(real):
     def cleaned(*options):
         assert main(["in.wav", "out.wav", "-d", "d.npz", "--overwrite", *options]) == 0
@@ -809,6 +810,7 @@ def test_noise_is_learnt_from_a_file_or_a_part_of_the_input_or_kept(real):
     assert len(later) == 4000  # the part to learn from is one of the file, not of what is cut out of it
 
 
+@pytest.mark.needs_jit
 def test_each_file_has_noise_of_its_own(real):
     write("other.wav", np.cumsum(noise(1, 3000), axis=0) / 50, 1000, subtype="FLOAT")
     assert main(["in.wav", "other.wav", "--out-dir", "out", "-d", "d.npz", "--noise", "0-1", "--report", "r.json"]) == 0

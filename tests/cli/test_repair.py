@@ -5,7 +5,6 @@ from signals import real_recording
 
 from nmfaudio.cli.main import main
 
-pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 16000
 VOICE = real_recording()[0][:SR]
 
@@ -27,6 +26,7 @@ def test_a_sound_recording_comes_out_as_it_went_in(folder, capsys):
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("in.wav")[0])
 
 
+@pytest.mark.needs_jit
 def test_dropouts_and_clipping_are_looked_for_unasked(folder, capsys):
     y = VOICE.clip(-0.1, 0.1)
     y[8000:8100] = 0
@@ -39,6 +39,7 @@ def test_dropouts_and_clipping_are_looked_for_unasked(folder, capsys):
     assert sf.info("out.wav").subtype == "PCM_24"
 
 
+@pytest.mark.needs_jit
 def test_a_gap_a_hole_and_a_click(folder, capsys):
     y = VOICE.copy()
     y[12000] += 0.5
@@ -50,6 +51,7 @@ def test_a_gap_a_hole_and_a_click(folder, capsys):
     assert np.abs(mended[12000]).max() < 0.3
 
 
+@pytest.mark.needs_jit
 def test_peaks_beyond_full_scale_are_given_room(folder, capsys):
     sf.write("in.wav", (5 * VOICE / np.abs(VOICE).max()).clip(-1, 1), SR)
     assert repair("in.wav", "out.wav", "--clipped") == 0
@@ -58,6 +60,7 @@ def test_peaks_beyond_full_scale_are_given_room(folder, capsys):
     assert not (flat[1:] & flat[:-1]).any()
 
 
+@pytest.mark.needs_jit
 def test_the_band_is_extended_to_the_rate_of_the_dictionary(folder):
     sf.write("in.wav", VOICE[::2], SR // 2)
     assert repair("in.wav", "out.wav", "--band") == 0

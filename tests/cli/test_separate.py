@@ -8,7 +8,6 @@ from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
 
-pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 8000
 
 
@@ -54,6 +53,7 @@ def gain(estimate, source):
     return si_sdr(source, estimate) - si_sdr(source, SOURCES.sum(axis=0))
 
 
+@pytest.mark.needs_jit
 def test_train_and_separate(folder, capsys):
     trained("piano")
     trained("drums", "--taps", "4")
@@ -69,6 +69,7 @@ def test_train_and_separate(folder, capsys):
     assert "piano.wav" in capsys.readouterr().err
 
 
+@pytest.mark.needs_jit
 def test_what_has_no_dictionary_is_learnt(folder):
     trained("piano")
     guidance = {"rest": {"silent": [[0.0, 0.1]]}}
@@ -92,6 +93,7 @@ def test_what_has_no_dictionary_is_learnt(folder):
     np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_groups_can_be_changed_and_given_back(folder):
     assert main(["separate", "mix.wav", "-o", "out", "--components", "6", "-q"]) == 0
     groups = json.loads((folder / "out" / "groups.json").read_text())
@@ -108,6 +110,7 @@ def test_groups_can_be_changed_and_given_back(folder):
     assert json.loads((folder / "again" / "groups.json").read_text()) == moved
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("options", [["--split"], ["--components", "4", "--taps", "3", "--phase", "misi"], []])
 def test_stereo_stems_add_up(folder, options):
     assert main(["separate", "stereo.wav", "-o", "out", "-q", *options]) == 0

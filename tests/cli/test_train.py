@@ -100,6 +100,7 @@ def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
         Corpus("nosuch://x", 16000)
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("killed_after", [1, 5, 7])
 def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_path, killed_after):
     def train(**options):
@@ -127,6 +128,7 @@ def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_pat
         train(checkpoint=checkpoint)
 
 
+@pytest.mark.needs_jit
 def test_a_dictionary_with_a_noise_denoises_as_if_told_of_it(sounds):
     fitted = adapt.adapt(SHIPPED, None, corpora(sounds)[1])
     y = real_recording(2000)[1][:2000]
@@ -149,6 +151,7 @@ def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
         adapt.adapt(Dictionary("sources", {"piano": np.eye(33, 3)}, FRONT_END), *corpora(sounds))
 
 
+@pytest.mark.needs_jit
 def test_an_unfolded_dictionary_is_trained_on(sounds, monkeypatch):
     schedule = adapt.Schedule(steps=1, rate=0.002, warm_up=1, n_frames=32, pool_items=1, new_items=1, check_every=1)
     monkeypatch.setattr(adapt, "_SCHEDULE", schedule)
@@ -182,6 +185,7 @@ def test_verdict(changes, said):
     assert found.table()[-1]["A"].startswith(f"{(found.new - found.base)[:, 0].mean():+.3f}")
 
 
+@pytest.mark.needs_jit
 def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
     pairs = comparison.mixtures(*corpora(sounds, 16000), n=3)
     found = comparison.compare(SHIPPED, SHIPPED, pairs, 16000, names=("shipped", "mine"))
@@ -195,6 +199,7 @@ def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
     assert found.measures == ("SI-SDR",) and found.new.shape == (3, 1)
 
 
+@pytest.mark.needs_jit
 def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(-1, 0))
     out = tmp_path / "mine.npz"
@@ -203,6 +208,7 @@ def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypa
     assert "WORSE" in out.with_suffix(".md").read_text()
 
 
+@pytest.mark.needs_jit
 def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
     out, shipped = tmp_path / "fan.npz", tmp_path / "shipped.npz"
     replace(SHIPPED, record={"note": "LibriSpeech", "scores": {"PESQ": 4.5}}).save(shipped)
@@ -214,6 +220,7 @@ def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
     assert "scores" not in record and record["note_of_it"] == "LibriSpeech"
 
 
+@pytest.mark.needs_jit
 def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_path, monkeypatch):
     rivals = []
     monkeypatch.setattr(comparison, "compare", lambda base, *args, **options: rivals.append(base) or compared(0, 0))
@@ -241,6 +248,7 @@ def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
     assert found.penalty_db.mean(axis=1).tolist() == [4, 5, 7]
 
 
+@pytest.mark.needs_jit
 def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("agg")
     monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(0, 0))

@@ -42,6 +42,7 @@ def test_output_has_the_shape_of_the_input(n, n_channels, channels):
     assert out.shape == y.shape and out.dtype == np.float32 and np.isfinite(out).all()
 
 
+@pytest.mark.needs_jit
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=30))
 def test_blocks_of_any_length_give_the_result_of_the_whole(lengths):
     import nmfaudio.denoising.denoiser as module
@@ -94,6 +95,7 @@ def test_blocks_may_be_shorter_than_there_are_channels():
     assert StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=70).process(y).shape == (70, 40)
 
 
+@pytest.mark.needs_jit
 @given(st.floats(-60, 30))
 def test_level_does_not_matter(level_db):
     y, factor = noise(700), np.float32(10 ** (level_db / 20))
@@ -180,6 +182,7 @@ def test_a_constant_is_lowered():
     assert np.abs(default_denoiser()(y, 16000)[4000:-4000]).max() < 0.05
 
 
+@pytest.mark.needs_jit
 def test_clipped_sound_is_cleaned():
     speech, noisy = real_recording()
     clipped = np.clip(8 * noisy, -1, 1)
@@ -213,6 +216,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.needs_jit
 @settings(max_examples=150)
 @given(
     SAMPLES,
@@ -234,6 +238,7 @@ def test_any_real_signal_gives_a_finite_one_of_its_shape(samples, shape, n, n_ch
     assert out.dtype == (np.float64 if dtype in (np.float64, np.int32) else np.float32)
 
 
+@pytest.mark.needs_jit
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 2), st.sampled_from([None, PROFILE]))
 def test_stream_gives_the_result_of_the_whole_whatever_the_blocks(lengths, n_channels, profile):
     y = noise(sum(lengths), n_channels)
@@ -290,9 +295,10 @@ def arrays_size():
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
 
 
+@pytest.mark.needs_jit
 def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
     stream = StreamingDenoiser(SMALL_CAUSAL, sr=500, n_channels=2, noise=PROFILE)
-    compiled = len(getattr(decompose_frame, "signatures", ()))  # a plain function under NUMBA_DISABLE_JIT
+    compiled = len(decompose_frame.signatures)
     y = noise(800, 2)
     tracemalloc.start()
     try:
@@ -304,7 +310,7 @@ def test_a_stream_neither_grows_nor_compiles_as_it_goes_on():
         assert arrays_size() - before < 1_000  # what was heard since takes 51 kB
     finally:
         tracemalloc.stop()
-    assert len(getattr(decompose_frame, "signatures", ())) == compiled
+    assert len(decompose_frame.signatures) == compiled
 
 
 @pytest.mark.parametrize(
@@ -344,18 +350,21 @@ def test_latency_of_a_stream_is_at_most_32_ms(sr):
     assert Dictionary.load("speech-causal").front_end == Dictionary.load("speech-causal-fast").front_end
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("name", sorted(available()))
 def test_shipped_dictionaries_take_noise_out_and_keep_the_voice(name):
     speech, noisy = real_recording()
     assert si_sdr(speech, Denoiser(name)(noisy, 16000)) > si_sdr(speech, noisy) + 1.0
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("sr", [8000, 11025, 44100, 48000])
 def test_any_rate_is_cleaned(sr):
     speech, noisy = real_recording(sr)
     assert si_sdr(speech, nmfaudio.denoise(noisy, sr)) > si_sdr(speech, noisy) + 1.0
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("sr", [44100, 48000])
 def test_noise_above_the_trained_band_is_taken_away_too(sr):
     _, noisy = real_recording(sr)  # nothing above 8 kHz
@@ -364,11 +373,13 @@ def test_noise_above_the_trained_band_is_taken_away_too(sr):
     assert top[1] < 0.7 * top[0]
 
 
+@pytest.mark.needs_jit
 def test_clean_speech_is_kept():
     speech, _ = real_recording()
     assert si_sdr(speech, nmfaudio.denoise(speech, 16000)) > 12
 
 
+@pytest.mark.needs_jit
 def test_speech_free_noise_becomes_quiet():
     n = noise(48000)
     assert 10 * np.log10(np.sum(n**2) / np.sum(nmfaudio.denoise(n, 16000) ** 2)) > 10
@@ -394,6 +405,7 @@ def sparse_dictionary():
     return Dictionary("sparse", arrays, front_end, settings)
 
 
+@pytest.mark.needs_jit
 @given(st.integers(0, 2000), st.integers(1, 300))
 def test_sparse_dictionaries_too_give_the_result_of_the_whole_in_blocks(n, block):
     import nmfaudio.denoising.denoiser as module

@@ -67,6 +67,7 @@ def test_bins_outside_of_the_profile_and_silence_are_no_trouble():
     assert (corrected >= 0).all() and (corrected <= 1).all()
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("n, n_atoms", [(80, 2), (480, 8), (5000, 8)])
 def test_atoms_of_a_profile(n, n_atoms):
     profile = noise_profile(hiss(n), 500, SMALL)
@@ -76,6 +77,7 @@ def test_atoms_of_a_profile(n, n_atoms):
     np.testing.assert_allclose(np.linalg.norm(atoms, axis=0), 1, rtol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_a_profile_has_no_level_and_is_the_same_each_time():
     one, quiet, twice = (noise_profile(y, 500, SMALL) for y in (hiss(), hiss() / 1024, np.stack([hiss(), hiss()])))
     for other in (quiet, twice):
@@ -105,6 +107,7 @@ def test_noise_that_teaches_nothing_is_refused(y, words):
         noise_profile(y, 500, SMALL)
 
 
+@pytest.mark.needs_jit
 def test_a_profile_is_saved_and_loaded(tmp_path):
     profile = noise_profile(hiss(), 1000, SMALL)
     profile.save(tmp_path / "hiss.npz")
@@ -134,6 +137,7 @@ def test_profiles_that_cannot_be_used_are_refused(tmp_path):
             Denoiser(dictionary, noise=noise)
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("name", ["speech-fast", "speech-sparse"])
 def test_a_profile_helps_against_a_noise_that_does_not_change(name):
     speech, noise = voice_in_noise(seconds=1)

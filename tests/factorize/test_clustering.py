@@ -78,6 +78,7 @@ def multiplicative_convex(X, W, n_iter):
     return 0.5 * np.linalg.norm(X - W @ A @ X) ** 2
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize(("kind", "updates"), [(SemiNMF, multiplicative_semi), (ConvexNMF, multiplicative_convex)])
 def test_signed_variants_end_no_higher_than_the_updates_of_the_paper(kind, updates):
     X, _, _ = blobs(30)
@@ -98,6 +99,7 @@ def test_semi_nmf_recovers_signed_components():
     assert found.min() >= 0 and model.components_.min() < 0
 
 
+@pytest.mark.needs_jit
 def test_components_of_convex_nmf_are_mixtures_of_samples():
     X, truth, _ = blobs()
     signed = X - 0.3
@@ -128,6 +130,7 @@ def test_symmetric_sweep_equals_its_twin(dtype):
         assert dense.dtype == dtype
 
 
+@pytest.mark.needs_jit
 def test_symmetric_nmf_recovers_a_planted_factor():
     rng = np.random.default_rng(0)
     W = np.eye(3)[rng.integers(3, size=30)] * rng.uniform(0.5, 1.5, (30, 1)) + 0.2 * rng.random((30, 3))

@@ -90,6 +90,7 @@ def test_symmetric_rank_factorisation():
         symmetric_rank_factorization([[1, 2], [0, 1]])
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize(("rank", "noise"), [(1, 0.1), (3, 0.01), (3, 0.1), (5, 0.02)])
 def test_sequential_nmf_stops_at_the_planted_rank(rank, noise):
     rng = np.random.default_rng(rank)

@@ -117,6 +117,7 @@ def test_weights_that_do_not_fit_are_named(weights, message):
         WeightedNMF(2).fit(planted()[0], weights=weights)
 
 
+@pytest.mark.needs_jit
 def test_cross_validation_finds_the_planted_rank():
     X, rng = planted(20, 14, rank=2)
     X = np.maximum(X + 0.05 * rng.standard_normal(X.shape), 0)

@@ -159,6 +159,7 @@ def test_a_divergence_with_its_ratios_is_both(beta, weighted, dtype):
     assert np.isnan(R).sum() == 1
 
 
+@pytest.mark.needs_jit
 def test_a_long_sum_in_single_precision_is_that_in_double():
     rng = np.random.default_rng(0)
     V, L = (rng.gamma(1, 1, (3, 200_000)) + 1e-3 for _ in range(2))

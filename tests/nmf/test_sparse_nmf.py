@@ -72,6 +72,7 @@ def test_steps_that_lead_uphill_by_carried_denominators_are_taken_back(n_fixed, 
         )
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("estimator", ["sparse_nmf", "NMF"])
 def test_as_many_products_go_further_with_carried_denominators(estimator, monkeypatch):
     rng = np.random.default_rng(0)
@@ -94,6 +95,7 @@ def test_as_many_products_go_further_with_carried_denominators(estimator, monkey
     assert carrying[69] < exact[54]  # 4 * 69 + 2 * 23 + 1 products of matrices, 6 * 54
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("beta", [2, 1, 0, 0.5])
 def test_a_planted_factorisation_is_found(beta, dtype):

@@ -64,6 +64,7 @@ def test_objective_never_rises(dtype):
     assert found.W.dtype == found.H.dtype == found.Q.dtype == dtype
 
 
+@pytest.mark.needs_jit
 def test_planted_events_of_several_frames_are_found_again():
     rng = np.random.default_rng(0)
     W = rng.random((12, 4, 2)) * (rng.random((12, 4, 2)) < 0.4)

@@ -16,7 +16,6 @@ from nmfaudio.repair import (
     restore_samples,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 16000
 VOICE = real_recording()[0][:SR]
 
@@ -28,6 +27,7 @@ def lost(*ranges, n=SR):
     return mask
 
 
+@pytest.mark.needs_jit
 def test_gaps_in_a_voice_are_closer_to_it_than_silence_and_the_rest_is_untouched():
     missing = lost((4000, 4320), (9000, 9320))
     restored = restore_samples(np.where(missing, 0, VOICE), SR, missing)
@@ -35,12 +35,14 @@ def test_gaps_in_a_voice_are_closer_to_it_than_silence_and_the_rest_is_untouched
     np.testing.assert_array_equal(restored[~missing], VOICE[~missing])
 
 
+@pytest.mark.needs_jit
 def test_what_a_missing_sample_holds_does_not_count():
     missing = lost((4000, 4320))
     one, other = (restore_samples(np.where(missing, value, VOICE), SR, missing) for value in (0, 0.9))
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.needs_jit
 def test_clipped_peaks_come_back_beyond_the_limit():
     limit = 0.3 * np.abs(VOICE).max()
     clipped = VOICE.clip(-limit, limit)
@@ -51,6 +53,7 @@ def test_clipped_peaks_come_back_beyond_the_limit():
     np.testing.assert_array_equal(restored[~mask], clipped[~mask])
 
 
+@pytest.mark.needs_jit
 @settings(max_examples=15)
 @given(
     channels=st.sampled_from([None, 1, 2]),
@@ -70,6 +73,7 @@ def test_any_shape_and_damage_gives_finite_samples(channels, length, scale, seed
     np.testing.assert_array_equal(restored[..., ~missing], y[..., ~missing])
 
 
+@pytest.mark.needs_jit
 def test_long_recordings_are_mended_piece_by_piece():
     t = np.arange(45 * 4000) / 4000
     y = (np.sin(2 * np.pi * 300 * t) + 0.5 * np.sin(2 * np.pi * 700 * t)).astype(np.float32)
@@ -84,6 +88,7 @@ def test_missing_samples_that_make_no_sense_are_refused():
         restore_samples(np.stack([VOICE] * 2), SR, np.stack([lost(), ~lost()]))
 
 
+@pytest.mark.needs_jit
 def test_a_hole_in_the_spectrogram_is_filled_with_more_than_nothing():
     stft = STFT.for_rate(SR, 0.064, 0.016)
     Y = stft(VOICE)
@@ -124,6 +129,7 @@ def test_damage_is_found_in_integers_as_in_floats(find):
         find(np.array([0, np.nan]))
 
 
+@pytest.mark.needs_jit
 def test_a_telephone_voice_gets_its_upper_band_back():
     stft = STFT(512, 256)
     narrow = stft.synthesis(stft(VOICE) * (np.arange(257)[:, None] < 120), SR)

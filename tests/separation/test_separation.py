@@ -16,7 +16,6 @@ from nmfaudio.separation.guidance import presence
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training.source import train_dictionary
 
-pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 8000
 rng = np.random.default_rng(0)
 
@@ -58,6 +57,7 @@ def gains(stems, sources):
     return si_sdr(sources, np.stack(list(stems.values()))) - si_sdr(sources, mixture)
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("phase", ["mixture", "misi", "consistent"])
 def test_known_sources_are_told_apart(phase):
     stems = Separator(known(), phase=phase, n_iter=30)(SOURCES.sum(axis=0), SR)
@@ -66,11 +66,13 @@ def test_known_sources_are_told_apart(phase):
     np.testing.assert_allclose(sum(stems.values()), SOURCES.sum(axis=0), atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_a_source_without_a_dictionary_is_learnt():
     stems = Separator({"tones": known()["tones"], "rest": 3}, n_iter=40)(SOURCES.sum(axis=0), SR)
     assert (gains(stems, SOURCES) > 5).all()
 
 
+@pytest.mark.needs_jit
 def test_guidance_tells_sources_apart_that_nothing_else_does():
     sources = np.stack([tones([262], seed=1), tones([784], seed=2)])
     sources[0, SR // 2 :] = 0
@@ -96,6 +98,7 @@ def test_guidance_that_cannot_be_used_is_explained():
             presence(guidance, ["voice", "piano"], stft, 10, 16000)
 
 
+@pytest.mark.needs_jit
 @settings(max_examples=12)
 @given(
     sr=st.sampled_from([4000, 8000, 11025, 16000]),
@@ -113,6 +116,7 @@ def test_stems_add_up_at_any_rate_and_shape(sr, channels, length, phase, scale):
     np.testing.assert_allclose(sum(stems.values()), y, atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_the_band_above_the_dictionaries_is_shared_out_too():
     y = 0.1 * np.random.default_rng(0).standard_normal(16000)
     stems = Separator(known(), n_iter=20)(y, 16000)
@@ -120,6 +124,7 @@ def test_the_band_above_the_dictionaries_is_shared_out_too():
     assert spectrum[5000:8000].mean() > 3 * np.abs(np.fft.rfft(stems["tones"]))[5000:8000].mean()
 
 
+@pytest.mark.needs_jit
 def test_dictionaries_that_do_not_fit_are_named(tmp_path):
     two = Dictionary("sources", {"a": np.eye(9, 2), "b": np.eye(9, 2)}, FrontEnd(n_bins=9))
     with pytest.raises(NmfaudioError, match="no source 'c': choose a or b"):
@@ -132,6 +137,7 @@ def test_dictionaries_that_do_not_fit_are_named(tmp_path):
         Separator({})
 
 
+@pytest.mark.needs_jit
 def test_a_dictionary_of_long_atoms_is_kept_as_it_is(tmp_path):
     known()["hiss"].save(tmp_path / "hiss.npz")
     loaded = Dictionary.load(tmp_path / "hiss.npz")
@@ -139,6 +145,7 @@ def test_a_dictionary_of_long_atoms_is_kept_as_it_is(tmp_path):
     assert loaded.arrays["source"].ndim == 3
 
 
+@pytest.mark.needs_jit
 def test_spatial_cues_tell_like_sounds_apart():
     sources = np.stack([tones(LOW, seed=3), tones(HIGH, seed=4)])
     images = sources[:, None] * np.array([[1.0, 0.3], [0.3, 1.0]])[:, :, None].astype(np.float32)
@@ -185,6 +192,7 @@ def test_no_sound_and_no_atoms_are_refused():
     assert Separator({"a": np.int64(2), "b": 1}, n_iter=1)(y, 8000)["a"].shape == y.shape
 
 
+@pytest.mark.needs_jit
 def test_components_are_grouped_by_how_they_sound():
     components = Components(SOURCES.sum(axis=0), SR, n_components=6, n_iter=40)
     groups = components.group(2)
@@ -204,6 +212,7 @@ def test_silence_and_single_components_can_be_grouped(n_components):
     assert not sum(components.stems(groups).values()).any()
 
 
+@pytest.mark.needs_jit
 def test_groups_are_the_users_to_change():
     y = SOURCES.sum(axis=0)
     components = Components(y, SR, n_components=4, n_iter=10)

@@ -18,12 +18,14 @@ def likeness(found, planted):
     return (planted / np.linalg.norm(planted, axis=0)).T @ found
 
 
+@pytest.mark.needs_jit
 def test_planted_atoms_are_found():
     atoms = train(blocks(SPEECH, 60, 0), blocks(NOISE, 60, 1), n_speech=6, n_noise=4)
     assert (likeness(atoms["speech"], SPEECH).max(axis=1) > 0.97).all()
     assert (likeness(atoms["noise"], NOISE).max(axis=1) > 0.97).all()
 
 
+@pytest.mark.needs_jit
 def test_noise_atoms_learn_what_speech_cannot_explain():
     both = np.hstack([SPEECH, NOISE[:, :1]])
     atoms = train(blocks(SPEECH, 60, 0), blocks(both, 60, 1), n_noise=1)
@@ -38,6 +40,7 @@ def test_the_atoms_make_a_dictionary():
         assert (np.diff(centroid) >= 0).all() and W.dtype == np.float32
 
 
+@pytest.mark.needs_jit
 def test_the_objective_falls_and_is_reported():
     reports = []
     train(blocks(SPEECH, 40, 0), blocks(NOISE, 40, 1), progress=lambda *report: reports.append(report))
@@ -46,6 +49,7 @@ def test_the_objective_falls_and_is_reported():
     assert objective[-1] < 0.8 * objective[0]
 
 
+@pytest.mark.needs_jit
 def test_the_seed_decides_and_the_level_does_not():
     one, same, other, loud = (
         train(blocks(SPEECH, 8, 0, level), blocks(NOISE, 8, 1), random_state=seed)["speech"]
@@ -56,6 +60,7 @@ def test_the_seed_decides_and_the_level_does_not():
     np.testing.assert_allclose(one, loud, rtol=1e-4)
 
 
+@pytest.mark.needs_jit
 def test_a_block_may_stand_alone():
     one, other = (
         train_sparse(speech, speech, n_speech=3, n_noise=2)["speech"]
@@ -64,6 +69,7 @@ def test_a_block_may_stand_alone():
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.needs_jit
 def test_silence_is_passed_over():
     silence = np.zeros((F, 50), np.float32)
     with_silence = [b for block in blocks(SPEECH, 8, 0) for b in (block, silence, silence[:, :0])]
@@ -73,6 +79,7 @@ def test_silence_is_passed_over():
     )
 
 
+@pytest.mark.needs_jit
 def test_memory_does_not_grow_with_the_corpus():
     """The stream is drawn block by block, never gathered: no more than a batch."""
     drawn = 0

@@ -1,10 +1,12 @@
+import functools
+
 import numpy as np
 import pytest
 import soundfile as sf
 from signals import voice_in_noise
 from unfolded_helpers import N_BINS, random_weights
 
-from nmfaudio import Denoiser, Dictionary, NmfaudioError
+from nmfaudio import Denoiser, Dictionary, NmfaudioError, metrics
 from nmfaudio.cli.main import main
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.stage import Stage
@@ -247,8 +249,10 @@ def test_presets_look_where_they_say(name):
     assert (future == 0) == name.startswith("causal")
 
 
+@pytest.mark.needs_jit
 def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("nmfaudio.training.sparse.LEAST_CORPUS_S", 40.0)
+    monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
     assert main(["train", *paths, "-o", str(out)]) == 0
@@ -284,10 +288,14 @@ def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch
     np.testing.assert_allclose(trained.arrays["0/atoms0"], larger.layers[0].atoms, rtol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
-    preset = presets.PRESETS["causal-fast"]
-    small = presets.Preset(preset.contexts, (presets.Size(6, 4, (0, 1)),))
+    context = Context(257, 8, 8000.0, means=((-3, -2), (-1, -1)), minima=((-9, 0),), floors=((-9, 0),))
+    small = presets.Preset((context,), (presets.Size(6, 4, (0, 1)),))
     monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
+    few = functools.partialmethod(Schedule.__init__, n_frames=64, pool_items=5, item_frames=40)
+    monkeypatch.setattr(Schedule, "__init__", few)
+    monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     monkeypatch.setattr("nmfaudio.training.unfolded.start._N_FRAMES", 300)
     monkeypatch.setattr("nmfaudio.training.unfolded.build.N_DEV_MIXTURES", 2)
     out = tmp_path / "own.npz"
