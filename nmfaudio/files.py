@@ -170,3 +170,15 @@ def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def refuse_existing(path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Refuse to write over a file that exists, unless the user asked for it.
+
+    Raises
+    ------
+    NmfaudioError
+        If it exists, and `overwrite` is false.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise NmfaudioError(f"{path}: exists already: give --overwrite (in Python overwrite=True) to replace it")
