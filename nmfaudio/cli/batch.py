@@ -17,7 +17,7 @@ from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..files import refuse_existing, replacing
+from ..files import check_output, replacing
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
@@ -66,7 +66,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
     if args.report:
         if os.path.realpath(args.report) in sources:
             raise NmfaudioError(f"{args.report}: the report and the sound need different places")
-        refuse_existing(args.report, args.overwrite)
+        check_output(args.report, overwrite=args.overwrite)
     return jobs
 
 
@@ -75,7 +75,7 @@ def _check_profile(args: argparse.Namespace, n_jobs: int) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and n_jobs > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    refuse_existing(args.save_profile, args.overwrite)
+    check_output(args.save_profile, overwrite=args.overwrite)
 
 
 def _single(args: argparse.Namespace) -> Job:

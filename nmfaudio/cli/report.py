@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import audio
 from ..errors import NmfaudioError
-from ..files import refuse_existing
+from ..files import check_output
 from .console import OK
 from .options import add_denoising, denoiser_options, is_page
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):
         raise NmfaudioError(f"{target}: a page's name ends in .html")
-    refuse_existing(target, args.overwrite)
+    check_output(target, overwrite=args.overwrite)
     cleaner = Cleaner(Options(denoiser_options(args), {}))
     if isinstance(args.noise, tuple):
         cleaner.learn_noise(args.input)

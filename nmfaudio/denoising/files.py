@@ -17,7 +17,7 @@ from .. import audio
 from ..audio import ffmpeg
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
-from ..files import refuse_existing
+from ..files import check_output
 from .denoiser import Denoiser
 from .noise_profile import LONGEST_S, noise_profile
 
@@ -216,7 +216,7 @@ def process_file(
         for path in (target, residual):
             if path is None:
                 continue
-            refuse_existing(path, overwrite)
+            check_output(path, overwrite=overwrite)
             like = header.written_to(path, format, subtype)
             if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")

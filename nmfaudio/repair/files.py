@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
-from ..files import refuse_existing
+from ..files import check_output
 from .bandwidth import extend_band
 from .detection import find_clicks, find_clipped, find_dropouts
 from .lost_samples import restore_samples
@@ -104,7 +104,7 @@ def repair_file(
     unknown = set(damage or ()) - set(DAMAGE)
     if unknown:
         raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")
-    refuse_existing(target, overwrite)
+    check_output(target, overwrite=overwrite)
     header = audio.info(source)
     like = header.written_to(target, format, subtype)
     y, sr = audio.read(source)
