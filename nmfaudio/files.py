@@ -65,7 +65,7 @@ def replacing(
         finally:
             temporary.unlink(missing_ok=True)
     except FileExistsError:
-        raise kind(f"{path}: exists already: choose another name, or ask for it to be overwritten") from None
+        raise kind(f"{path}: exists already: give --overwrite (in Python overwrite=True) to replace it") from None
     except OSError as error:
         raise kind(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -105,7 +105,7 @@ def check_output(
     if os.path.isdir(path):
         raise kind(f"{path}: is a folder: give the name of a file")
     if os.path.lexists(path) and not overwrite:
-        raise kind(f"{path}: exists already: choose another name, or ask for it to be overwritten")
+        raise kind(f"{path}: exists already: give --overwrite (in Python overwrite=True) to replace it")
     try:
         _create_beside(Path(os.path.realpath(path)), overwrite=True).unlink()
     except OSError as error:

@@ -1,30 +1,27 @@
-"""Many files for `denoise`: what to read and write, one after the other or side by side, and what came of it."""
+"""Many files for `denoise`: list them, clean them one after the other or side by side, and report."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..files import replacing
-from .cleaning import Cleaner, Job, failed
-from .console import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED, Progress, say, seen_elsewhere, spare
-from .report import is_page, write_page
+from ..files import check_output, replacing
+from ..report import report_file
+from .cleaning import Cleaner, Job, Options, failed
+from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
+from .options import absolute, denoiser_options, is_page
 
 
 def run_batch(args: argparse.Namespace) -> int:
@@ -48,7 +45,7 @@ def run_batch(args: argparse.Namespace) -> int:
 
 
 def plan(args: argparse.Namespace) -> list[Job]:
-    """List what to read and write."""
+    """List the files to read and write."""
     if args.scheduler is not None and "-" in args.paths:
         raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
     if args.end is not None and (args.start or 0.0) >= args.end:
@@ -69,7 +66,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
     if args.report:
         if os.path.realpath(args.report) in sources:
             raise NmfaudioError(f"{args.report}: the report and the sound need different places")
-        spare(args.report, args.overwrite)
+        check_output(args.report, overwrite=args.overwrite)
     return jobs
 
 
@@ -78,7 +75,7 @@ def _check_profile(args: argparse.Namespace, n_jobs: int) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and n_jobs > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    spare(args.save_profile, args.overwrite)
+    check_output(args.save_profile, overwrite=args.overwrite)
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -129,11 +126,20 @@ def _renamed(name: Path, format: str | None) -> Path:
 
 
 def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    cleaner = Cleaner(args)  # here even for many processes: an option that cannot be used is one error, not many
-    if args.scheduler is not None:
-        yield from _on_cluster(jobs, args)
-    elif args.jobs > 1 and len(jobs) > 1:
-        yield from _side_by_side(jobs, args)
+    options = Options(
+        denoiser_options(args),
+        {"start_s": args.start, "stop_s": args.end, "format": args.format, "subtype": args.subtype},
+        make_folders=args.out_dir is not None,
+        skip_existing=args.skip_existing,
+        overwrite=args.overwrite,
+        verbose=args.verbose,
+    )
+    cleaner = Cleaner(options)  # here even for many processes: an option that cannot be used is one error, not many
+    if args.scheduler is not None or (args.jobs > 1 and len(jobs) > 1):
+        with progress_bar(f"{len(jobs)} files", shown=not args.quiet) as progress:
+            for n_done, result in enumerate(_elsewhere(jobs, options, args.jobs, args.scheduler), 1):
+                yield result
+                progress(n_done / len(jobs))
     else:
         yield from _one_by_one(jobs, args, cleaner)
     if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
@@ -143,79 +149,40 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
 def _one_by_one(jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner) -> Iterator[dict[str, Any]]:
     for number, job in enumerate(jobs, 1):
         label = job.source if len(jobs) == 1 else f"{number}/{len(jobs)}  {job.source}"
-        with Progress(label, shown=not args.quiet) as progress:
+        with progress_bar(label, shown=not args.quiet) as progress:
             result = cleaner.attempt(job, progress)
         if args.report and is_page(args.report) and result["status"] == "done":
-            write_page(Path(args.report), job.source, cleaner.denoiser, args)
+            command, start_s, stop_s = args.command_line, args.start, args.end
+            report_file(job.source, args.report, cleaner.denoiser, command=command, start_s=start_s, stop_s=stop_s)
         yield result
 
 
-def _side_by_side(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    n_workers = min(args.jobs, len(jobs))
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):  # the workers share the cores
-        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // n_workers)))
-    with ProcessPoolExecutor(n_workers, get_context("spawn"), _start_worker, (args,)) as pool:
-        futures = {pool.submit(_work, job): job for job in jobs}
-        try:
-            with Progress(f"{len(jobs)} files", shown=not args.quiet) as progress:
-                for n_done, future in enumerate(as_completed(futures), 1):
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:
-                        job = futures[future]
-                        yield failed(
-                            job, f"{job.source}: its process died, perhaps for want of memory: try fewer --jobs"
-                        )
-                    progress(n_done / len(jobs))
-        except BaseException:  # interrupted: the workers remove what they have begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():
-                worker.terminate()
-            raise
-
-
-def _on_cluster(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    there = [Job(*(path and os.path.abspath(path) for path in astuple(job))) for job in jobs]
-    options = {"dictionary": seen_elsewhere(args.dictionary), "noise": seen_elsewhere(args.noise)}
-    work = partial(_work_for, argparse.Namespace(**{**vars(args), **options}))
-    with workers(scheduler=args.scheduler) as each, Progress(f"{len(jobs)} files", shown=not args.quiet) as progress:
-        for n_done, (job, result) in enumerate(zip(jobs, each(work, there), strict=True), 1):
-            yield {**result, "input": job.source, "output": job.target}
-            progress(n_done / len(jobs))
+def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
+    """Clean in other processes, here or on a cluster."""
+    n_workers = min(n_jobs, len(jobs))
+    there = jobs
+    if scheduler is not None:
+        there = [Job(*(path and os.path.abspath(path) for path in astuple(job))) for job in jobs]
+        sound = {**options.sound, **{name: absolute(options.sound[name]) for name in ("dictionary", "noise")}}
+        options = replace(options, sound=sound)
+    n_threads = max(1, (os.cpu_count() or 1) // n_workers)
+    left = list(jobs)
+    try:
+        with workers(n_workers, scheduler, n_threads=n_threads) as each:
+            for result in each(partial(_attempt, options), there):
+                job = left.pop(0)
+                yield {**result, "input": job.source, "output": job.target}
+    except NmfaudioError as error:  # workers died
+        yield from (failed(job, f"{job.source}: {error}") for job in left)
 
 
 _there = threading.local()  # a worker may have threads, and a cleaner works on one file at a time
 
 
-def _work_for(args: argparse.Namespace, job: Job) -> dict[str, Any]:
-    if getattr(_there, "args", None) != args:
-        _there.args, _there.cleaner = args, Cleaner(args)
+def _attempt(options: Options, job: Job) -> dict[str, Any]:
+    if getattr(_there, "options", None) != options:
+        _there.options, _there.cleaner = options, Cleaner(options)
     return _there.cleaner.attempt(job)
-
-
-_worker: Cleaner | None = None
-
-
-def _start_worker(args: argparse.Namespace) -> None:
-    for name in ("SIGINT", "SIGHUP"):  # these reach the whole group; the parent decides
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop_worker)
-    global _worker
-    _worker = Cleaner(args)
-
-
-def _stop_worker(*_: object) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
-    global _worker
-    _worker = None
-    sys.exit(INTERRUPTED)
-
-
-def _work(job: Job) -> dict[str, Any]:
-    if _worker is None:
-        return failed(job, f"{job.source}: interrupted")
-    return _worker.attempt(job)
 
 
 def _line(result: dict[str, Any]) -> str:

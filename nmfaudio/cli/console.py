@@ -1,4 +1,4 @@
-"""What the commands share: errors in one line, progress, times."""
+"""Errors in one line, and progress, on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -100,117 +99,38 @@ def _tidy_end() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def spare(path: str | os.PathLike[str], overwrite: bool) -> None:
-    """Refuse to write over what exists, unless asked to.
-
-    Raises
-    ------
-    NmfaudioError
-        If it exists.
-    """
-    if os.path.lexists(path) and not overwrite:
-        raise NmfaudioError(f"{path}: exists already: give --overwrite to replace it")
-
-
 def say(line: str) -> None:
-    """Print a line on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on stderr, above a progress bar if there is one."""
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
+        sys.stderr.flush()
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
-class Progress:
-    """Progress bar on stderr, where that is a terminal.
+@contextmanager
+def progress_bar(label: str, shown: bool = True) -> Iterator[Callable[[float], None]]:
+    """Show a progress bar with the time left on stderr, where that is a terminal.
 
     Parameters
     ----------
     label
-        What goes on.
+        Name of the work.
     shown
-        False for none at all.
+        False for no bar.
+
+    Yields
+    ------
+    progress
+        Function to call with the part that is done, from 0 to 1.
     """
+    if not (shown and sys.stderr.isatty()):
+        yield lambda part: None
+        return
+    from tqdm import tqdm
 
-    def __init__(self, label: str, shown: bool = True) -> None:
-        self.label = label
-        self._shown = shown and sys.stderr.isatty()
-        self._drawn_at = 0.0
-
-    def __enter__(self) -> Progress:
-        """Begin."""
-        return self
-
-    def __call__(self, part: float) -> None:
-        """Draw the bar for what is done, a number from 0 to 1."""
-        now = time.monotonic()
-        if not self._shown or now - self._drawn_at < 0.1:
-            return
-        self._drawn_at = now
-        columns = shutil.get_terminal_size().columns
-        bar = "#" * round(20 * part)
-        line = f"[{bar:<20}] {100 * part:3.0f} %  {self.label}"
-        sys.stderr.write(f"\r{line[: columns - 1]}\x1b[K")
-        sys.stderr.flush()
-
-    def __exit__(self, *_: object) -> None:
-        """Wipe the bar."""
-        if self._drawn_at:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-def seconds(text: str) -> float:
-    """Parse a time: seconds, m:ss or h:mm:ss, all with decimals where wanted.
-
-    Examples
-    --------
-    >>> seconds("90.5"), seconds("1:30.5"), seconds("1:00:00")
-    (90.5, 90.5, 3600.0)
-    """
-    parts = [float(part) for part in text.split(":")]
-    if len(parts) > 3 or not all(0 <= part < float("inf") for part in parts) or any(part >= 60 for part in parts[1:]):
-        raise ValueError(text)
-    return sum(part * 60**i for i, part in enumerate(reversed(parts)))
-
-
-def decibels(text: str) -> float:
-    """Parse an attenuation limit."""
-    return _number(text, "a number of decibels from 0 to 1000", 0, 1000)
-
-
-def strength(text: str) -> float:
-    """Parse a strength."""
-    return _number(text, "a strength from 0 to 10", 0, 10)
-
-
-def count(text: str) -> int:
-    """Parse a number of things."""
-    if not text.isdecimal() or not int(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
-    return int(text)
-
-
-def seed(text: str) -> int:
-    """Parse a seed of random numbers."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: give a whole number from 0 up")
-    return int(text)
-
-
-def add_workers(parser: Any) -> None:
-    """Add where work is done, which all commands on many files can be told; see `nmfaudio.compute.processes`."""
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
-
-
-def seen_elsewhere(path: Any) -> Any:
-    """Full path of a file, for workers that were started in another folder; what names no file stays as it is."""
-    return os.path.abspath(path) if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) else path
-
-
-def _number(text: str, what: str, low: float, high: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return value
+    tqdm.set_lock(threading.RLock())  # its own is one of processes, which starts another process
+    layout = "[{bar:20}] {percentage:3.0f} %  {desc}  {remaining} left"
+    with tqdm(total=1.0, desc=label, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #") as bar:
+        bar.set_description_str(label)
+        yield lambda part: bar.update(part - bar.n) and None

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..dictionary import Dictionary, available, model_card
-from ..files import replacing
-from .console import OK, spare
+from ..files import check_output, replacing
+from .console import OK
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +46,7 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     source = available().get(name, Path(name))
     if output.is_dir():
         output = output / source.name
-    spare(output, overwrite)
+    check_output(output, overwrite=overwrite)
     with replacing(output) as temporary:
         shutil.copyfile(source, temporary)
     return output

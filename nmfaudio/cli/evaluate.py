@@ -14,9 +14,10 @@ import numpy as np
 from .. import audio, metrics
 from ..compute.processes import workers
 from ..errors import NmfaudioError
-from ..files import replacing
+from ..files import check_output, replacing
 from ..training.data.corpus import list_files
-from .console import BAD_INPUT, OK, SOME_FAILED, Progress, add_workers, say, seen_elsewhere, spare
+from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
+from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
 and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
@@ -24,12 +25,8 @@ when their names are equal up to the suffix. Needs the extra: pip install 'nmfau
 SR = 16000
 _LARGEST_DIFFERENCE = SR // 100  # samples that resampling and codecs may add or lose
 
-MEASURES: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
-    "pesq": ("PESQ", lambda r, e: metrics.pesq(r, e, SR)),
-    "estoi": ("ESTOI", lambda r, e: metrics.estoi(r, e, SR)),
-    "si_sdr_db": ("SI-SDR (dB)", lambda r, e: float(metrics.si_sdr(r, e))),
-}
-"""Name in the CSV: title in the table, and the measure of a clean signal and an estimate at the rate SR."""
+COLUMNS = {"PESQ": "pesq", "ESTOI": "estoi", "SI-SDR": "si_sdr_db"}
+"""Name of each of `nmfaudio.metrics.MEASURES` in the CSV."""
 
 
 class Job(NamedTuple):
@@ -43,7 +40,7 @@ class Job(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Values in the order of MEASURES, of the noisy file and of the enhanced or denoised one."""
+    """Values in the order of `nmfaudio.metrics.MEASURES`, of the noisy file and of the enhanced or denoised one."""
 
     before: tuple[float, ...]
     after: tuple[float, ...]
@@ -69,17 +66,17 @@ def run(args: argparse.Namespace) -> int:
     for library in ("pesq", "pystoi"):
         metrics.library(library)
     if args.csv:
-        spare(args.csv, args.overwrite)
-    jobs = find_jobs(args.clean, args.noisy, args.enhanced, seen_elsewhere(args.dictionary))
+        check_output(args.csv, overwrite=args.overwrite)
+    jobs = find_jobs(args.clean, args.noisy, args.enhanced, absolute(args.dictionary))
     if args.enhanced is None:
         _denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
     width = max(len("mean"), *(len(job.name) for job in jobs))
-    print(" " * width + "".join(f"  {title:>15}" for title, _ in MEASURES.values()))
-    print(f"{'file':{width}}" + "   before   after" * len(MEASURES))
+    print(" " * width + "".join(f"  {name + ' (dB)' * name.startswith('SI'):>15}" for name in metrics.MEASURES))
+    print(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
     done: dict[str, Scores] = {}
     with ExitStack() as stack:
         csv_path = stack.enter_context(replacing(args.csv)) if args.csv else None
-        progress = stack.enter_context(Progress("scoring", shown=not sys.stdout.isatty()))
+        progress = stack.enter_context(progress_bar("scoring", shown=not sys.stdout.isatty()))
         each = stack.enter_context(workers(args.jobs, args.scheduler))
         for i, (job, scores) in enumerate(zip(jobs, each(_score_or_error, jobs), strict=True)):
             progress((i + 1) / len(jobs))
@@ -140,7 +137,7 @@ def score(job: Job) -> Scores:
         seconds = ", ".join(f"{n / SR:.3f}" for n in lengths)
         raise NmfaudioError(f"clean, noisy and denoised files last {seconds} s: cut them to the same part")
     reference, *estimates = (z[: min(lengths)] for z in signals)
-    return Scores(*(tuple(measure(reference, e) for _, measure in MEASURES.values()) for e in estimates))
+    return Scores(*(tuple(measure(reference, e, SR) for measure in metrics.MEASURES.values()) for e in estimates))
 
 
 def _score_or_error(job: Job) -> Scores | NmfaudioError:
@@ -178,5 +175,5 @@ def _line(name: str, width: int, scores: Scores) -> str:
 def _write_csv(path: Path, rows: dict[str, Scores]) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["file", *(f"{when}_{name}" for when in Scores._fields for name in MEASURES)])
+        table.writerow(["file", *(f"{when}_{name}" for when in Scores._fields for name in COLUMNS.values())])
         table.writerows([name, *(f"{value:.4f}" for value in (*s.before, *s.after))] for name, s in rows.items())

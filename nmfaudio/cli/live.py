@@ -9,7 +9,8 @@ import numpy as np
 
 from ..denoising.streaming import StreamingDenoiser
 from ..errors import NmfaudioError
-from .console import OK, decibels, say, strength
+from .console import OK, say
+from .options import add_strength
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,8 +28,7 @@ def add_parser(subparsers: Any) -> None:
     add("--rate", type=int, metavar="HZ", help="sampling rate (the output's own)")
     add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary (speech-causal)")
     add("--noise", metavar="FILE", help="its sound: a recording or a saved profile")
-    add("--attenuation-limit", type=decibels, metavar="DB", help="take away at most DB decibels; 0 changes nothing")
-    add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+    add_strength(add)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from ..errors import NmfaudioError
@@ -72,41 +74,49 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
 
 @contextmanager
 def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    env = {name: os.environ.get(name, str(n_threads)) for name in _THREAD_VARIABLES}
     executors: list[Any] = []  # at most one
 
     def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        left = deque(items)
+        left = list(items)
         attempts = 0
         while left:
             if not executors:
-                executors.append(ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(os.getpid(),), env=env))
-            futures: deque[Any] = deque()
+                executors.append(_executor(jobs, n_threads))
+            submit = partial(executors[0].submit, _work, function)
+            waiting = iter(left)
+            done = 0
             try:
-                futures.extend(executors[0].submit(_work, function, item) for item in left)
+                futures = deque(map(submit, islice(waiting, 2 * jobs)))
                 while futures:
                     result = futures.popleft().result()
-                    left.popleft()
-                    attempts = 0
+                    futures.extend(map(submit, islice(waiting, 1)))
+                    done += 1
                     yield result
             except BrokenProcessPool:
                 _stop(executors.pop())
-                attempts += 1
+                attempts = 0 if done else attempts + 1
                 if attempts == _ATTEMPTS:
                     raise NmfaudioError(
                         "worker processes die again and again, perhaps for want of memory: try fewer --jobs"
                     ) from None
-            finally:
-                for future in futures:
-                    future.cancel()
+            left = left[done:]
 
     try:
         yield each
     finally:
         for executor in executors:
             _stop(executor)
+
+
+def _executor(jobs: int, n_threads: int) -> Any:
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    env = {name: os.environ.get(name, str(n_threads)) for name in _THREAD_VARIABLES}
+    with ExitStack() as stack:
+        if hasattr(signal, "pthread_sigmask"):  # the process that keeps loky's books takes this over, and outlives us
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        return ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(os.getpid(),), env=env)
 
 
 def _stop(executor: Any) -> None:

@@ -25,7 +25,7 @@ class Halver:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Halver)
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser", Halver)
     monkeypatch.chdir(tmp_path)
     t = np.arange(3 * 44100) / 44100
     sf.write("sound.wav", 0.4 * np.sin(2 * np.pi * 440 * t[:, None] * [1, 1.5]) * (t[:, None] > 1), 44100)
@@ -123,7 +123,7 @@ def test_the_sound_of_a_film(folder):
 def test_a_part_of_a_film_is_sound_only(folder, capsys):
     film("in.mp4", "-c:v", "mpeg4")
     assert main(["in.mp4", "out.mp4", "--start", "1"]) == 2
-    assert "out.mp4: --start and --end cut sound, not pictures" in capsys.readouterr().err
+    assert "out.mp4: start and end cut sound, not pictures" in capsys.readouterr().err
     assert main(["in.mp4", "out.wav", "--start", "1", "--end", "2"]) == 0
     assert audio.info("out.wav").frames == 44100
 

@@ -57,7 +57,7 @@ class Denoiser:
 def stub(monkeypatch):
     module = types.ModuleType("nmfaudio.denoising.denoiser")
     exec(STUB, module.__dict__)
-    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", module.Denoiser)
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser", module.Denoiser)
 
 
 @pytest.fixture
@@ -500,7 +500,7 @@ def test_what_nobody_expected_does_not_stop_the_others(folder, capsys, monkeypat
             raise IndexError("a bug")
         yield from blocks
 
-    monkeypatch.setattr(sys.modules["nmfaudio.denoising.denoiser"].Denoiser, "process_blocks", process_blocks)
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser.process_blocks", process_blocks)
     write("a.wav", sr=8000)
     write("b.wav")
     assert main(["a.wav", "b.wav", "--out-dir", "out", "-q"]) == 1
@@ -650,7 +650,7 @@ def test_a_terminal_shows_progress_and_what_was_done(folder, monkeypatch):
     assert main(["in.wav", "out.wav"]) == 0
     shown = terminal.getvalue()
     assert "%  in.wav" in shown
-    assert shown.split("\x1b[K")[-1].startswith("in.wav -> out.wav: 41.7 s, 48000 Hz, 1 channel in ")
+    assert shown.split("\r")[-1].startswith("in.wav -> out.wav: 41.7 s, 48000 Hz, 1 channel in ")
 
 
 @pytest.mark.parametrize("options, words", [(["-q"], ""), (["-v"], "in.wav -> out.wav: 0.3 s, 16000 Hz, 2 channels")])
@@ -760,7 +760,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(installed_stub, folder):
 def test_the_denoiser_itself(folder, monkeypatch, capsys):
     from nmfaudio.dictionary import Dictionary
 
-    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Denoiser)
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser", Denoiser)
 
     rng = np.random.default_rng(0)
     Dictionary("sparse", {name: unit_columns(rng.random((257, 6))) for name in ("speech", "noise")}).save("d.npz")
@@ -784,7 +784,7 @@ def unit_columns(W):
 @pytest.fixture
 def real(folder, monkeypatch):
     """A small dictionary for the denoiser itself, and noise for a second with a tone after it."""
-    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Denoiser)
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser", Denoiser)
     random_dictionary(LOOKING_AHEAD).save("d.npz")
     y = 0.1 * noise(2, 6000)
     y[1000:] += 0.3 * np.sin(np.arange(5000) / 5)[:, None].astype(np.float32)

@@ -73,7 +73,7 @@ def test_the_band_is_extended_to_the_rate_of_the_dictionary(folder):
     [
         (["missing.wav", "out.wav"], "missing.wav"),
         (["in.wav", "there.wav"], "there.wav: exists already: give --overwrite"),
-        (["in.wav", "out.wav", "--gap", "2-2.1"], "the gap 2-2.1 s is beyond the end of in.wav"),
+        (["in.wav", "out.wav", "--gap", "2-2.1"], "the gap 2-2.1 s is beyond the end of the recording"),
         (["in.wav", "out.wav", "--gap", "0.2-0.1"], "'0.2-0.1' is not START-END"),
         (["in.wav", "out.wav", "--hole", "0.2-0.3"], "is not START-END@LOW-HIGH"),
         (["in.wav", "out.wav", "--hole", "0.2-0.3@900-100"], "is not START-END@LOW-HIGH"),

@@ -1,0 +1,148 @@
+"""Options that several commands have, and conversions of their values."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+def add_denoising(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the denoiser; see `denoiser_options`."""
+    add = parser.add_argument_group("sound").add_argument
+    add("-d", "--dictionary", default="speech", metavar="NAME", help="trained dictionary, by name or path (speech)")
+    add(
+        "--causal",
+        dest="dictionary",
+        action="store_const",
+        const="speech-causal",
+        help="look at the past alone: -d speech-causal",
+    )
+    add("--noise", type=noise, metavar="WHAT", help="the noise alone: a file, or START-END of INPUT")
+    add("--channels", choices=("linked", "independent"), default="linked", help="one gain for all, or each its own")
+    add_strength(add)
+    add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
+    add("--end", type=seconds, metavar="TIME", help="end before TIME")
+
+
+def add_strength(add: Callable[..., Any]) -> None:
+    """Add how much noise is removed."""
+    add("--attenuation-limit", type=decibels, metavar="DB", help="lower no sound by more than DB decibels")
+    add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+
+
+def denoiser_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `nmfaudio.denoise_file` that `add_denoising` has asked for."""
+    return {
+        "dictionary": args.dictionary,
+        "noise": args.noise,
+        "attenuation_limit_db": args.attenuation_limit,
+        "strength": args.strength,
+        "channels": args.channels,
+    }
+
+
+def add_workers(parser: Any) -> None:
+    """Add where work is done; see `nmfaudio.compute.processes`."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
+
+
+def absolute(path: Any) -> Any:
+    """Full path of a file, for workers that were started in another folder; what names no file stays as it is."""
+    return os.path.abspath(path) if isinstance(path, (str, os.PathLike)) and os.path.isfile(path) else path
+
+
+def number(what: str, low: float, high: float) -> Callable[[str], float]:
+    """Make a conversion to a number from `low` to `high`.
+
+    Examples
+    --------
+    >>> number("a share from 0 to 1", 0, 1)("0.5")
+    0.5
+    """
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return value
+
+    return convert
+
+
+decibels = number("a number of decibels from 0 to 1000", 0, 1000)
+strength = number("a strength from 0 to 10", 0, 10)
+hertz = number("a frequency in Hz", 0, 1e9)
+
+
+def count(text: str) -> int:
+    """Convert to a number of things."""
+    if not text.isdecimal() or not int(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Convert to a seed of random numbers."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: give a whole number from 0 up")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Convert a time: seconds, m:ss or h:mm:ss, each with decimals or without.
+
+    Examples
+    --------
+    >>> seconds("90.5"), seconds("1:30.5"), seconds("1:00:00")
+    (90.5, 90.5, 3600.0)
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    inside = all(0 <= part < float("inf") for part in parts) and all(part < 60 for part in parts[1:])
+    if not (inside and 1 <= len(parts) <= 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give seconds, m:ss or h:mm:ss")
+    return sum(part * 60**i for i, part in enumerate(reversed(parts)))
+
+
+def span(text: str) -> tuple[float, float]:
+    """Convert START-END to two times in seconds.
+
+    Examples
+    --------
+    >>> span("0.5-1:00")
+    (0.5, 60.0)
+    """
+    start, _, end = text.partition("-")
+    try:
+        part = seconds(start), seconds(end)
+    except argparse.ArgumentTypeError:
+        part = float("nan"), float("nan")
+    if not part[0] < part[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not START-END: give seconds, m:ss or h:mm:ss, as in 1.5-1.52")
+    return part
+
+
+def noise(text: str) -> str | tuple[float, float]:
+    """Convert to the name of a file, or to a part of the input in seconds."""
+    try:
+        return span(text)
+    except argparse.ArgumentTypeError:
+        if not text[:1].isdigit() or os.path.exists(text):
+            return text
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a file nor a part of a recording: START-END, each seconds or m:ss"
+        ) from None
+
+
+def is_page(path: str | os.PathLike[str]) -> bool:
+    """Whether a report's name asks for a page."""
+    return os.fspath(path).lower().endswith((".html", ".htm"))

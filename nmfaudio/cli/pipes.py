@@ -1,0 +1,65 @@
+"""Standard input, standard output and named pipes in the place of files."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import AudioError, NmfaudioError
+
+
+@contextmanager
+def readable(source: str) -> Iterator[Path]:
+    """Give the file to read: a copy of standard input or of a pipe, as sound files need seeking."""
+    if source != "-" and not _is_device(source):
+        yield Path(source)
+        return
+    with _temporary("standard input" if source == "-" else source) as copy, copy.open("wb") as f:
+        if source == "-":
+            if sys.stdin.isatty():
+                raise AudioError("standard input: nothing is piped in")
+            shutil.copyfileobj(sys.stdin.buffer, f)
+        else:
+            with open(source, "rb") as pipe:
+                shutil.copyfileobj(pipe, f)
+        f.flush()
+        yield copy
+
+
+@contextmanager
+def writable(target: str) -> Iterator[Path]:
+    """Give the file to write; for standard output and pipes it is copied there when it is whole."""
+    if target != "-" and not _is_device(target):
+        yield Path(target)
+        return
+    with _temporary("standard output" if target == "-" else target) as whole:
+        yield whole
+        try:
+            with whole.open("rb") as f:
+                if target == "-":
+                    shutil.copyfileobj(f, sys.stdout.buffer)
+                    sys.stdout.buffer.flush()
+                else:
+                    with open(target, "wb") as pipe:
+                        shutil.copyfileobj(f, pipe)
+        except OSError as error:
+            raise AudioError(f"{whole}: cannot be written ({error.strerror})") from error
+
+
+def _is_device(path: str) -> bool:
+    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
+
+
+@contextmanager
+def _temporary(name: str) -> Iterator[Path]:
+    """Give a file for a while; error messages call it by the name that the user knows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "sound")
+        try:
+            yield path
+        except NmfaudioError as error:
+            raise type(error)(str(error).replace(str(path), name)) from error

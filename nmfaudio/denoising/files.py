@@ -1,0 +1,280 @@
+"""Denoise sound files of any length in constant memory."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import audio
+from ..audio import ffmpeg
+from ..dictionary import Dictionary, DictionaryLike
+from ..errors import AudioError
+from ..files import check_output
+from .denoiser import Denoiser
+from .noise_profile import LONGEST_S, noise_profile
+
+PathLike = str | os.PathLike[str]
+
+_BLOCK_S = 2.0
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """Facts about a file that was denoised.
+
+    Parameters
+    ----------
+    input, output : str
+        File that was read, and file that was written.
+    sr : int
+        Sampling rate in Hz.
+    channels : int
+        Number of channels.
+    duration_s : float
+        Seconds that were denoised.
+    level_in_db, level_out_db : float or None
+        Mean power in decibels below full scale, before and after; None for silence.
+    clipped_samples : int
+        Samples of the output that were beyond full scale.
+    elapsed_s : float
+        Seconds that it took.
+    """
+
+    input: str
+    output: str
+    sr: int
+    channels: int
+    duration_s: float
+    level_in_db: float | None
+    level_out_db: float | None
+    clipped_samples: int
+    elapsed_s: float
+
+
+def denoise_file(
+    source: PathLike,
+    target: PathLike,
+    *,
+    dictionary: DictionaryLike = "speech",
+    noise: DictionaryLike | tuple[float, float] | None = None,
+    attenuation_limit_db: float | None = None,
+    strength: float = 1.0,
+    channels: str = "linked",
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    residual: PathLike | None = None,
+    format: str | None = None,
+    subtype: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[float], None] = lambda part: None,
+) -> FileReport:
+    """Take the noise out of a sound file.
+
+    Length, rate, channels, sample format and tags stay as they are. The output appears whole or not at all.
+    For many files make one :class:`nmfaudio.Denoiser`, and give it to :func:`process_file`.
+
+    Parameters
+    ----------
+    source, target : path
+        File to read, and file to write; the suffix of `target` sets the format.
+    dictionary : str, path or Dictionary
+        Name of a shipped dictionary, file, or a loaded one.
+    noise : path, Dictionary or (float, float), optional
+        The noise alone: as for :class:`nmfaudio.Denoiser`, or where it is in `source`, from and to a time in seconds.
+    attenuation_limit_db : float, optional
+        No bin is lowered by more than this many decibels; 0 changes nothing.
+    strength : float
+        Factor on the attenuation in decibels; 0 changes nothing.
+    channels : {"linked", "independent"}
+        One gain for all channels, which keeps the stereo image, or one for each.
+    start_s, stop_s : float, optional
+        Part to denoise, in seconds; the output holds that part alone.
+    residual : path, optional
+        File to write what is removed to: input minus output.
+    format, subtype : str, optional
+        Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
+    overwrite : bool
+        Replace files that exist.
+    progress : callable
+        Called with the part that is done, from 0 to 1.
+
+    Returns
+    -------
+    FileReport
+
+    Raises
+    ------
+    NmfaudioError
+        If a file cannot be read or written, has no sound, or exists already; for an option that cannot be used.
+
+    Examples
+    --------
+    >>> import nmfaudio
+    >>> def clean_folder(folder):
+    ...     for path in folder.glob("*.wav"):
+    ...         nmfaudio.denoise_file(path, path.with_suffix(".flac"), strength=0.8)
+    """
+    profile = noise_of_part(source, noise, dictionary) if isinstance(noise, tuple) else noise
+    denoiser = Denoiser(
+        dictionary,
+        noise=profile,
+        attenuation_limit_db=attenuation_limit_db,
+        strength=strength,
+        channels=channels,
+    )
+    return process_file(
+        denoiser,
+        source,
+        target,
+        start_s=start_s,
+        stop_s=stop_s,
+        residual=residual,
+        format=format,
+        subtype=subtype,
+        overwrite=overwrite,
+        progress=progress,
+    )
+
+
+def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: DictionaryLike) -> Dictionary:
+    """Learn the profile of the noise from a part of a sound file.
+
+    Parameters
+    ----------
+    source : path
+    part : (float, float)
+        Where the noise is alone, from and to a time in seconds.
+    dictionary : str, path or Dictionary
+        Dictionary that the profile is for.
+
+    Returns
+    -------
+    Dictionary
+        As from :func:`nmfaudio.noise_profile`.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, ends before, or is silent there.
+    """
+    start_s, stop_s = part
+    y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
+    try:
+        return noise_profile(y, sr, dictionary)
+    except AudioError as error:
+        raise AudioError(f"{source}: {error}") from error
+
+
+def process_file(
+    denoiser: Denoiser,
+    source: PathLike,
+    target: PathLike,
+    *,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    residual: PathLike | None = None,
+    format: str | None = None,
+    subtype: str | None = None,
+    overwrite: bool = False,
+    progress: Callable[[float], None] = lambda part: None,
+) -> FileReport:
+    """Pass a sound file through a denoiser; see :func:`denoise_file` for the arguments.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+    source, target : path
+    start_s, stop_s, residual, format, subtype, overwrite, progress
+        As for :func:`denoise_file`.
+
+    Returns
+    -------
+    FileReport
+
+    Raises
+    ------
+    NmfaudioError
+        If a file cannot be read or written, has no sound, or exists already.
+    """
+    began = time.perf_counter()
+    header = audio.info(source)
+    begin_s = start_s or 0.0
+    duration_s = min(stop_s or math.inf, header.duration_s) - begin_s
+    if duration_s <= 0:
+        where = f" after {begin_s:g} s" if header.frames else " in it"
+        raise AudioError(f"{source}: has no sound{where}")
+    with ExitStack() as files:
+        outputs = []
+        for path in (target, residual):
+            if path is None:
+                continue
+            check_output(path, overwrite=overwrite)
+            like = header.written_to(path, format, subtype)
+            if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
+                raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
+            outputs.append(files.enter_context(audio.open_like(Path(path), like)))
+        blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
+        given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
+        power = 0.0
+        for y in denoiser.process_blocks(given, header.sr):
+            power += _power(y)
+            outputs[0].write(y)
+            if len(outputs) > 1:
+                outputs[1].write(given.take(y.shape[1]) - y)
+        if not given.frames:
+            raise AudioError(f"{source}: has no sound in it")
+    n_samples = given.frames * header.channels
+    return FileReport(
+        input=os.fspath(source),
+        output=os.fspath(target),
+        sr=header.sr,
+        channels=header.channels,
+        duration_s=round(given.frames / header.sr, 6),
+        level_in_db=_level_db(given.power / n_samples),
+        level_out_db=_level_db(power / n_samples),
+        clipped_samples=outputs[0].clipped,
+        elapsed_s=round(time.perf_counter() - began, 3),
+    )
+
+
+class _Input:
+    """Blocks on their way to the denoiser: counted, measured, and kept if the residual needs them."""
+
+    def __init__(self, blocks: Iterator[NDArray[np.float32]], keep: bool, progress: Callable[[int], None]) -> None:
+        self._blocks = blocks
+        self._keep = keep
+        self._kept: list[NDArray[np.float32]] = []
+        self._progress = progress
+        self.frames = 0
+        self.power = 0.0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for y in self._blocks:
+            self._progress(self.frames)
+            self.frames += y.shape[1]
+            self.power += _power(y)
+            if self._keep:
+                self._kept.append(y.copy())  # a copy, should the denoiser work in place
+            yield y
+
+    def take(self, frames: int) -> NDArray[np.float32]:
+        """Return the oldest samples that were kept, and let go of them."""
+        kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
+        self._kept = [kept[:, frames:]]
+        return kept[:, :frames]
+
+
+def _power(y: NDArray[np.floating]) -> float:
+    return float(np.square(y, dtype=np.float64).sum())
+
+
+def _level_db(power: float) -> float | None:
+    return round(10 * math.log10(power), 2) if power > 0 else None

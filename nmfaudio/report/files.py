@@ -1,0 +1,53 @@
+"""Write the page of a sound file."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from .. import audio
+from ..denoising.denoiser import Denoiser
+from ..errors import AudioError
+from ..files import replacing
+from .page import page, seconds_shown
+
+
+def report_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    denoiser: Denoiser | None = None,
+    *,
+    command: str = "",
+    start_s: float | None = None,
+    stop_s: float | None = None,
+) -> None:
+    """Write a page to hear and see what a denoiser does to a sound file.
+
+    Parameters
+    ----------
+    source, target : path
+        Sound file to read, and HTML file to write; one that exists is replaced.
+    denoiser : Denoiser, optional
+        ``Denoiser()`` unless given.
+    command : str
+        Command to show on the page.
+    start_s, stop_s : float, optional
+        Part to show, in seconds; of a long one the page holds the first minutes.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, or has no sound there.
+    """
+    header = audio.info(source)
+    start_s = start_s or 0.0
+    stop_s = min(stop_s or math.inf, header.duration_s, start_s + seconds_shown(header.sr, header.channels))
+    if stop_s <= start_s:
+        raise AudioError(f"{source}: has no sound after {start_s:g} s")
+    y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)
+    html = page(
+        y, sr, denoiser, title=Path(source).name, command=command, start_s=start_s, whole_s=header.duration_s
+    )
+    with replacing(target) as temporary:
+        temporary.write_bytes(html.encode("utf-8", "replace"))
