@@ -85,7 +85,7 @@ class GainRule:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the output is the input."""
+        """True if the output is the input."""
         return self.strength == 0 or self.attenuation_limit_db == 0
 
     def __call__(self, mask: np.ndarray) -> np.ndarray:

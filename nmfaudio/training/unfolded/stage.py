@@ -21,7 +21,7 @@ Curve = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast a stage is trained.
+    """Length and speed of the training of a stage.
 
     The rate rises, stays, and falls over the last part of the steps, so that a run that was checkpointed in the
     middle can be ended, or prolonged, at any time.
