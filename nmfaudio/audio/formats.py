@@ -118,7 +118,7 @@ def format_of(*names: str) -> str:
         if name.lower() in ffmpeg.MUXERS:
             return name.upper()
         if f".{name.lower()}" in FORMATS_OF_SUFFIX:
-            return FORMATS_OF_SUFFIX[f".{name.lower()}"][0]
+            return str(FORMATS_OF_SUFFIX[f".{name.lower()}"][0])
     return "WAV"
 
 

@@ -91,7 +91,8 @@ class GainRule:
     def __call__(self, mask: np.ndarray) -> np.ndarray:
         """Return the gain of each bin from the share of speech in it, any shape."""
         gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
-        return np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+        limited: np.ndarray = np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+        return limited
 
 
 def _is_number(value: object) -> bool:

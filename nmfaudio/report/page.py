@@ -256,7 +256,7 @@ def _sounds(before: NDArray[np.floating], after: NDArray[np.floating], sr: float
     return sounds
 
 
-def _pictures(spectra: dict[str, NDArray[np.floating]], stft: STFT, n_samples: int) -> dict[str, str]:
+def _pictures(spectra: dict[str, NDArray[np.complexfloating]], stft: STFT, n_samples: int) -> dict[str, str]:
     """Draw spectrograms in the same colours, the loudest bin before as the brightest, and place them."""
     width = frames_a_column(spectra["before"].shape[-1])
     levels = {name: power_db(pooled(powers(Y, "linked")[0], width)) for name, Y in spectra.items()}
@@ -289,7 +289,7 @@ def _png(pixels: NDArray[np.floating], palette: NDArray[np.floating]) -> bytes:
     )
 
 
-def _atoms(denoiser: Denoiser, Y: NDArray[np.floating]) -> str:
+def _atoms(denoiser: Denoiser, Y: NDArray[np.complexfloating]) -> str:
     front_end = denoiser.dictionary.front_end
     decomposition = decomposition_for(denoiser.dictionary, denoiser.noise)
     usage = atom_usage(decomposition, front_end.compressed(powers(Y, "linked")[0]))
@@ -325,7 +325,7 @@ def _atom(atom: NDArray[np.floating], parts: NDArray[np.floating], share: float,
     )
 
 
-def _peaks(values: NDArray[np.floating], n: int) -> NDArray:
+def _peaks(values: NDArray[np.floating], n: int) -> NDArray[np.floating]:
     """Largest of each of at most n groups of neighbours."""
     n = min(n, len(values))
     return np.maximum.reduceat(values, np.arange(n) * len(values) // n)
