@@ -201,8 +201,7 @@ def _consistent(
         return np.ascontiguousarray(Z * root).view(X.real.dtype).ravel()
 
     def shaped(z: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-        Z: NDArray[np.complexfloating] = z.view(X.dtype).reshape(X.shape) / root
-        return Z
+        return (z.view(X.dtype).reshape(X.shape) / root).astype(X.dtype, copy=False)
 
     def operator(function: Callable[[NDArray[np.complexfloating]], NDArray[np.complexfloating]]) -> LinearOperator:
         return LinearOperator((2 * X.size, 2 * X.size), lambda z: flat(function(shaped(z))), dtype=X.real.dtype)
