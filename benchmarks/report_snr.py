@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import STFT, Denoiser, audio
-from nmfaudio.report.page import figures
+from nmfaudio.report.page import summary
 from nmfaudio.spectra.front_end import powers
 
 
@@ -20,11 +20,11 @@ def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:
     speech, _ = audio.read(clean)
     stft = STFT.for_rate(sr)
     Y, Z = stft(y), stft(denoiser(y, sr))
-    facts = figures(Y, Z, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
+    found = summary(Y, Z, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
     gain = np.minimum(np.abs(Z) / np.maximum(np.abs(Y), 1e-10), 1)
     S, N = powers(stft(speech), "linked"), powers(stft(y - speech), "linked")
     before, after = (10 * np.log10((g**2 * S).sum() / (g**2 * N).sum()) for g in (1.0, gain))
-    return facts.snr_db - before, facts.snr_after_db - after
+    return found.snr_db - before, found.snr_after_db - after
 
 
 if __name__ == "__main__":

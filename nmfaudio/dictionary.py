@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import DictionaryError
 from .files import replacing
@@ -226,22 +227,22 @@ def _cell(value: Any) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _checked(name: str, array: Any) -> np.ndarray:
+def _checked(name: str, values: ArrayLike) -> NDArray[np.float32]:
     """Return the array as read-only float32, or say what is wrong with it."""
-    array = np.asarray(array)
+    array = np.asarray(values)
     if name in ("record", "file"):
         raise DictionaryError(f"no array may be named {name!r}")
     if array.dtype.kind != "f":
         raise DictionaryError(f"array {name!r} holds {array.dtype}, not floating-point numbers")
     if array.ndim == 0 or array.size == 0:
         raise DictionaryError(f"array {name!r} is empty (shape {array.shape})")
-    array = array.astype(np.float32, order="C")  # a copy: whoever made the array may go on changing it
-    if not np.isfinite(array).all():
+    checked: NDArray[np.float32] = array.astype(np.float32, order="C")  # a copy, for the caller may change the array
+    if not np.isfinite(checked).all():
         raise DictionaryError(f"array {name!r} holds NaN or infinity")
-    if array.min() < 0:
+    if checked.min() < 0:
         raise DictionaryError(f"array {name!r} holds negative values")
-    array.flags.writeable = False
-    return array
+    checked.flags.writeable = False
+    return checked
 
 
 def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> None:

@@ -5,7 +5,7 @@ Both colour maps grow steadily in lightness, so that they read alike in grey and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,7 +105,9 @@ def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None 
     return _show_over_time(gain_db, np.shape(before)[-1], sr, ax, _GAINS, (-range_db, 0.0), "Gain (dB)")
 
 
-def compare(before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray | None = None) -> NDArray:
+def compare(
+    before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray[np.object_] | None = None
+) -> NDArray[np.object_]:
     """Draw a signal before and after in the same colours, and between them the gain that made the difference.
 
     Parameters
@@ -281,7 +283,7 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
     return ax
 
 
-def tuningshow(tuning: Tuning, *, axes: NDArray | None = None) -> NDArray:
+def tuningshow(tuning: Tuning, *, axes: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
     """Draw the scores of sparse dictionaries of several ranks and penalties, with a ring around the best.
 
     Parameters
@@ -355,7 +357,13 @@ def _level_db(y: ArrayLike, sr: float) -> NDArray[np.floating]:
 
 
 def _show_over_time(
-    values: NDArray, n_samples: int, sr: float, ax: Axes | None, cmap: str, limits: tuple[float, float], label: str
+    values: NDArray[np.floating],
+    n_samples: int,
+    sr: float,
+    ax: Axes | None,
+    cmap: str,
+    limits: tuple[float, float],
+    label: str,
 ) -> Axes:
     """Draw values (F, columns) of a signal of `n_samples` samples: frame t is centred on sample t * hop_length."""
     stft = STFT.for_rate(sr)
@@ -369,7 +377,7 @@ def _show_over_time(
 
 
 def _show(
-    values: NDArray,
+    values: NDArray[np.floating],
     extent: tuple[float, float, float, float],
     ax: Axes | None,
     cmap: str,
@@ -384,7 +392,7 @@ def _show(
     return ax
 
 
-def _pyplot():
+def _pyplot() -> Any:
     try:
         from matplotlib import pyplot
     except ImportError:

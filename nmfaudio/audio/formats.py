@@ -36,7 +36,7 @@ _SUBTYPE_OF_CODEC = {
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a sound file's header says.
+    """Header of a sound file.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class AudioInfo:
     tags
         Title, artist and the like, where the file has them.
     picture
-        Whether it is a video.
+        True for a video.
     """
 
     path: Path
@@ -118,7 +118,7 @@ def format_of(*names: str) -> str:
         if name.lower() in ffmpeg.MUXERS:
             return name.upper()
         if f".{name.lower()}" in FORMATS_OF_SUFFIX:
-            return FORMATS_OF_SUFFIX[f".{name.lower()}"][0]
+            return str(FORMATS_OF_SUFFIX[f".{name.lower()}"][0])
     return "WAV"
 
 

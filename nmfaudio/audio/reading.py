@@ -225,7 +225,7 @@ class _Ffmpeg(_Source):
             self._decoder.close()
 
 
-class _Sequential(sf.SoundFile):
+class _Sequential(sf.SoundFile):  # type: ignore[misc]
     """File that is not searched in: soundfile seeks after every read, and seeking in MP3 is heard as clicks."""
 
     def seekable(self) -> bool:

@@ -170,7 +170,8 @@ def _piece_frames(chunk: Frames) -> int:
     """Frames to decompose at once: many waste less on the context, many channels or bins take much memory."""
     n = min(n_cores(), _MOST_CORES)
     n_channels, n_bins, _ = chunk[0].shape
-    return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, n * _PIECE_VALUES // (n_channels * n_bins)))
+    fitting: int = n * _PIECE_VALUES // (n_channels * n_bins)
+    return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, fitting))
 
 
 def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:

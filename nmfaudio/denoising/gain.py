@@ -85,13 +85,14 @@ class GainRule:
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether the output is the input."""
+        """True if the output is the input."""
         return self.strength == 0 or self.attenuation_limit_db == 0
 
     def __call__(self, mask: np.ndarray) -> np.ndarray:
         """Return the gain of each bin from the share of speech in it, any shape."""
         gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
-        return np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+        limited: np.ndarray = np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+        return limited
 
 
 def _is_number(value: object) -> bool:

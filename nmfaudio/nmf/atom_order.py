@@ -76,4 +76,5 @@ def _pitches_hz(W: NDArray[np.float64], bin_hz: float) -> NDArray[np.float64]:
         part = np.where(bins < len(W) - 1, bins - below, 0)[:, None]
         values = (1 - part) * W[below] + part * W[below + 1]
         salience += np.where(bins[:, None] < len(W) - 1, _DECAY ** (n - 1) * values, 0)
-    return candidates[salience.argmax(axis=0)]
+    pitches: NDArray[np.float64] = candidates[salience.argmax(axis=0)]
+    return pitches

@@ -124,13 +124,13 @@ def _by_channel(find: Callable[[NDArray[np.floating]], NDArray[np.bool_]], y: Ar
 
 
 def _cut_off(y: NDArray[np.floating]) -> NDArray[np.bool_]:
-    top, sizes = y.max(initial=0), np.abs(y)
+    top, sizes = float(y.max(initial=0)), np.abs(y)
     if not top > _QUANTISED * sizes[sizes > 0].min(initial=np.inf):
         return np.zeros(y.shape, bool)
     flat, near = _runs(y >= 0.999 * top, _CLIPPED_RUN), y >= 0.984 * top
     peak = np.cumsum(near & ~np.roll(near, 1))  # number of the peak that a sample belongs to
     n_flat, n_near = (np.bincount(peak, mask, len(y) + 1) for mask in (flat, near))
-    cut_off = (flat & (2 * n_flat >= n_near)[peak]).any()  # of a parabola's peak a quarter would be flat
+    cut_off = bool((flat & (2 * n_flat >= n_near)[peak]).any())  # of a parabola's peak a quarter would be flat
     return (y >= 0.999 * top) & cut_off
 
 

@@ -105,12 +105,13 @@ def _restored(
 
 def _beyond(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
     """Take the samples of x, but those of y where they are farther from zero on the same side."""
-    return np.where(y > 0, np.maximum(x, y), np.minimum(x, y))
+    farther: NDArray[np.floating] = np.where(y > 0, np.maximum(x, y), np.minimum(x, y))
+    return farther
 
 
 def _bridged(y: NDArray[np.floating], missing: NDArray[np.bool_], stft: STFT) -> NDArray[np.floating]:
     """Magnitudes of y, interpolated geometrically over frames with many missing samples."""
-    magnitudes = np.abs(stft(y))
+    magnitudes: NDArray[np.floating] = np.abs(stft(y))
     n_frames, w = magnitudes.shape[-1], stft.analysis_window
     padded = np.zeros((len(y), n_frames * stft.hop_length + stft.overlap), y.dtype)
     padded[:, stft.overlap : stft.overlap + y.shape[-1]] = missing
@@ -134,20 +135,19 @@ def _likeliest(
     from scipy.sparse.linalg import LinearOperator, cg
 
     def weighted(weights: NDArray[np.floating], z: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Weight the spectrum of a signal; return the missing samples."""
+        """Weight the spectrum of a signal, and return the missing samples of the result."""
         return stft.synthesis(weights * stft(z), x.shape[-1])[missing]
 
     def operator(weights: NDArray[np.floating]) -> LinearOperator:
-        def apply(z: NDArray[np.floating]) -> NDArray[np.floating]:
-            signal = np.zeros_like(x)
-            signal[missing] = z
-            return weighted(weights, signal)
+        def apply(samples: NDArray[np.floating]) -> NDArray[np.floating]:
+            z = np.zeros_like(x)
+            z[missing] = samples
+            return weighted(weights, z)
 
-        return LinearOperator((missing.sum(),) * 2, apply, dtype=x.dtype)
+        return LinearOperator((missing.sum(), missing.sum()), apply, dtype=x.dtype)
 
-    step, _ = cg(
-        operator(1 / variances), -weighted(1 / variances, x), rtol=_TOLERANCE, maxiter=_N_STEPS, M=operator(variances)
-    )
+    precision = 1 / variances
+    step, _ = cg(operator(precision), -weighted(precision, x), M=operator(variances), rtol=_TOLERANCE, maxiter=_N_STEPS)
     x = x.copy()
     x[missing] += step
     return x

@@ -41,7 +41,14 @@ _AT_FLOOR = 1.2  # a gain of up to this many times the floor stands for no speec
 
 
 def seconds_shown(sr: float, channels: int) -> float:
-    """Longest recording that a page holds, in seconds: it stays below 20 MB.
+    """Return the duration in seconds of the longest recording that a page holds, so that it stays below 20 MB.
+
+    Parameters
+    ----------
+    sr : float
+        Sampling rate in Hz.
+    channels : int
+        Channels of the recording.
 
     Examples
     --------
@@ -52,22 +59,22 @@ def seconds_shown(sr: float, channels: int) -> float:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What denoising did, in numbers; None where there is nothing to say, as of silence.
+class Summary:
+    """Effect of denoising in numbers; None if undefined, as for silence.
 
-    Speech and noise are told apart by the gain g itself: the share of the power that is speech is taken to be
-    ``g^2 / (g^2 + (1 - g)^2)``, as in `sharpened`. No clean speech is known, so these are estimates.
+    The clean speech is not known, so these are estimates from the gain g: speech is taken to have the share
+    ``g^2 / (g^2 + (1 - g)^2)`` of a bin's power, as in `sharpened`.
 
     Parameters
     ----------
-    noise_db, noise_after_db
+    noise_db, noise_after_db : float or None
         Estimated level of the noise, in dB below full scale (RMS 1).
-    snr_db, snr_after_db
+    snr_db, snr_after_db : float or None
         Estimated ratio of speech to noise.
-    attenuation_db
-        Mean over time and frequency of the gain in decibels, as attenuation.
-    real_time_factor
-        Seconds that a second of sound took.
+    attenuation_db : float or None
+        Mean attenuation over time and frequency, in dB.
+    real_time_factor : float
+        Seconds of work for a second of sound.
     """
 
     noise_db: float | None
@@ -92,19 +99,19 @@ def page(
 
     Parameters
     ----------
-    y
-        Signal, shape (samples,) or (channels, samples); no more than `seconds_shown` of it is denoised and shown, and
-        of more than two channels their mean.
-    sr
+    y : array_like, shape (samples,) or (channels, samples)
+        Signal; float, or integers that are scaled to full scale 1. At most `seconds_shown` of it is denoised and
+        shown; more than two channels are averaged.
+    sr : float
         Sampling rate in Hz.
-    denoiser
-        ``Denoiser()`` unless given.
-    title
+    denoiser : Denoiser, optional
+        By default ``Denoiser()``.
+    title : str
         Name of the recording.
-    command
+    command : str
         Command that repeats it.
-    start_s, whole_s
-        Where `y` begins in the whole recording, and how long that is, if `y` is a part of it.
+    start_s, whole_s : float
+        Start of `y` in the whole recording and duration of that, in seconds, if `y` is a part of it.
 
     Returns
     -------
@@ -140,7 +147,7 @@ def page(
     stft = STFT.for_rate(sr)
     Y, Z = stft(before), stft(after)
     shown_s = before.shape[1] / sr
-    facts = figures(Y, Z, denoiser.gain_rule, float(np.square(before, dtype=np.float64).mean()), elapsed_s / shown_s)
+    power = float(np.square(before, dtype=np.float64).mean())
     parts = {
         "title": title,
         "about": _about(before, sr, start_s, shown_s, whole_s),
@@ -154,13 +161,34 @@ def page(
     }
     parts = {name: html.escape(text) for name, text in parts.items()}
     parts |= _sounds(before, after, sr) | _pictures({"before": Y, "after": Z, "removed": Y - Z}, stft, before.shape[1])
-    parts |= {"numbers": _numbers(facts), "atoms": _atoms(denoiser, Y)}
+    parts |= {
+        "numbers": _numbers(summary(Y, Z, denoiser.gain_rule, power, elapsed_s / shown_s)),
+        "atoms": _atoms(denoiser, Y),
+    }
     template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
     return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], template)
 
 
-def figures(Y: NDArray, Z: NDArray, rule: GainRule, power: float, real_time_factor: float) -> Figures:
-    """Numbers of a recording of some mean power, with the spectrum Y (channels, F, N) that denoising made Z."""
+def summary(
+    Y: NDArray[np.complexfloating],
+    Z: NDArray[np.complexfloating],
+    rule: GainRule,
+    power: float,
+    real_time_factor: float,
+) -> Summary:
+    """Summarise what denoising did.
+
+    Parameters
+    ----------
+    Y, Z : ndarray of complex, shape (channels, F, N)
+        Spectra before and after.
+    rule : GainRule
+        Rule that made the gain.
+    power : float
+        Mean power of the recording before.
+    real_time_factor : float
+        Seconds of work for a second of sound.
+    """
     P, Q = (powers(X, "linked")[0].astype(np.float64) for X in (Y, Z))
     gain = np.sqrt(np.minimum(Q / np.maximum(P, 1e-20), 1))
     floor = 10 ** (-rule.attenuation_limit_db / 20)
@@ -169,7 +197,7 @@ def figures(Y: NDArray, Z: NDArray, rule: GainRule, power: float, real_time_fact
     total = P.sum()
     noise, noise_after = ((1 - share) * P).sum(), ((1 - share) * Q).sum()
     audible = gain[P > 0]
-    return Figures(
+    return Summary(
         noise_db=_db(power * noise, total),
         noise_after_db=_db(power * noise_after, total),
         snr_db=_db((share * P).sum(), noise),
@@ -183,20 +211,21 @@ def _db(numerator: float, denominator: float) -> float | None:
     return 10 * math.log10(numerator / denominator) if numerator > 0 and denominator > 0 else None
 
 
-def _numbers(facts: Figures) -> str:
-    def decibels(value: float | None, unit: str = "dB") -> str:
-        return "–" if value is None else f"{value:.1f} {unit}".replace("-", "−")
-
+def _numbers(found: Summary) -> str:
     rows = {
-        "Noise level": f"{decibels(facts.noise_db, 'dBFS')} → {decibels(facts.noise_after_db, 'dBFS')}",
-        "Estimated SNR": f"{decibels(facts.snr_db)} → {decibels(facts.snr_after_db)}",
-        "Mean attenuation": decibels(facts.attenuation_db),
-        "Real-time factor": f"{facts.real_time_factor:.3f} (seconds for a second of sound)",
+        "Noise level": f"{_text(found.noise_db, 'dBFS')} → {_text(found.noise_after_db, 'dBFS')}",
+        "Estimated SNR": f"{_text(found.snr_db)} → {_text(found.snr_after_db)}",
+        "Mean attenuation": _text(found.attenuation_db),
+        "Real-time factor": f"{found.real_time_factor:.3f} (seconds for a second of sound)",
     }
     return "\n".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows.items())
 
 
-def _about(y: NDArray, sr: float, start_s: float, shown_s: float, whole_s: float) -> str:
+def _text(value_db: float | None, unit: str = "dB") -> str:
+    return "–" if value_db is None else f"{value_db:.1f} {unit}".replace("-", "−")
+
+
+def _about(y: NDArray[np.floating], sr: float, start_s: float, shown_s: float, whole_s: float) -> str:
     channels = "mono" if len(y) == 1 else "stereo"
     what = f"{sr:g} Hz, {channels}, {_clock(whole_s)} long" + ("" if y.any() else ", silent")
     if start_s == 0 and whole_s - shown_s < 0.5 / sr:
@@ -215,7 +244,7 @@ def _data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{b64encode(data).decode()}"
 
 
-def _sounds(before: NDArray, after: NDArray, sr: float) -> dict[str, str]:
+def _sounds(before: NDArray[np.floating], after: NDArray[np.floating], sr: float) -> dict[str, str]:
     played_sr = int(np.clip(round(sr), *_PLAYED_SR))
     loudest = max(1.0, float(np.abs(before).max()), float(np.abs(after).max()))
     sounds = {}
@@ -227,8 +256,8 @@ def _sounds(before: NDArray, after: NDArray, sr: float) -> dict[str, str]:
     return sounds
 
 
-def _pictures(spectra: dict[str, NDArray], stft: STFT, n_samples: int) -> dict[str, str]:
-    """Spectrograms in the same colours, the loudest bin before being the brightest, and where to put them."""
+def _pictures(spectra: dict[str, NDArray[np.complexfloating]], stft: STFT, n_samples: int) -> dict[str, str]:
+    """Draw spectrograms in the same colours, the loudest bin before as the brightest, and place them."""
     width = frames_a_column(spectra["before"].shape[-1])
     levels = {name: power_db(pooled(powers(Y, "linked")[0], width)) for name, Y in spectra.items()}
     top = brightest_db(levels["before"], _RANGE_DB)
@@ -243,8 +272,8 @@ def _pictures(spectra: dict[str, NDArray], stft: STFT, n_samples: int) -> dict[s
     return pictures
 
 
-def _png(pixels: NDArray, palette: NDArray) -> bytes:
-    """Picture of palette entries, shape (rows, columns)."""
+def _png(pixels: NDArray[np.floating], palette: NDArray[np.floating]) -> bytes:
+    """Encode a picture of palette entries, shape (rows, columns)."""
     height, width = pixels.shape
     rows = np.zeros((height, width + 1), np.uint8)  # a row begins with its filter, 0 for none
     rows[:, 1:] = pixels
@@ -260,7 +289,7 @@ def _png(pixels: NDArray, palette: NDArray) -> bytes:
     )
 
 
-def _atoms(denoiser: Denoiser, Y: NDArray) -> str:
+def _atoms(denoiser: Denoiser, Y: NDArray[np.complexfloating]) -> str:
     front_end = denoiser.dictionary.front_end
     decomposition = decomposition_for(denoiser.dictionary, denoiser.noise)
     usage = atom_usage(decomposition, front_end.compressed(powers(Y, "linked")[0]))
@@ -268,7 +297,7 @@ def _atoms(denoiser: Denoiser, Y: NDArray) -> str:
     return "\n".join(_most_active(source, found, hz) for source, found in usage.items())
 
 
-def _most_active(source: str, found: AtomUsage, hz: NDArray) -> str:
+def _most_active(source: str, found: AtomUsage, hz: NDArray[np.floating]) -> str:
     shares = found.shares
     order = [k for k in np.argsort(shares)[::-1][:_ATOMS] if shares[k] > 0]
     total = 100 * shares.sum()
@@ -279,11 +308,11 @@ def _most_active(source: str, found: AtomUsage, hz: NDArray) -> str:
         text += f", spectra taken from the recording itself {100 - total:.0f} %"
     if not order:
         text = f"{source.capitalize()}: none active"
-    figures = "\n".join(_atom(found.atoms[:, k], found.parts[k], shares[k], hz) for k in order)
-    return f'<h3>{text}</h3>\n<div class="atoms">\n{figures}\n</div>'
+    pictures = "\n".join(_atom(found.atoms[:, k], found.parts[k], shares[k], hz) for k in order)
+    return f'<h3>{text}</h3>\n<div class="atoms">\n{pictures}\n</div>'
 
 
-def _atom(atom: NDArray, parts: NDArray, share: float, hz: NDArray) -> str:
+def _atom(atom: NDArray[np.floating], parts: NDArray[np.floating], share: float, hz: NDArray[np.floating]) -> str:
     """Picture of an atom: its spectrum, and its activity over time below."""
     centroid = (hz * atom).sum() / atom.sum()
     spectrum = _area(_peaks(atom, 128), 0, 36)
@@ -296,13 +325,13 @@ def _atom(atom: NDArray, parts: NDArray, share: float, hz: NDArray) -> str:
     )
 
 
-def _peaks(values: NDArray, n: int) -> NDArray:
+def _peaks(values: NDArray[np.floating], n: int) -> NDArray[np.floating]:
     """Largest of each of at most n groups of neighbours."""
     n = min(n, len(values))
     return np.maximum.reduceat(values, np.arange(n) * len(values) // n)
 
 
-def _area(values: NDArray, top: float, bottom: float) -> str:
+def _area(values: NDArray[np.floating], top: float, bottom: float) -> str:
     """SVG path of the area under values that fill the width of 128."""
     heights = bottom - (bottom - top) * values / max(float(values.max()), 1e-20)
     x = np.linspace(0, 128, len(values) + 1)

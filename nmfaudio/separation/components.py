@@ -138,7 +138,8 @@ class Components:
     @property
     def loudness(self) -> NDArray[np.floating]:
         """Sum of the magnitudes of each component, shape (K,)."""
-        return self.factorization.W.sum(axis=(0, 1)) * self.factorization.H.sum(axis=1)
+        loudness: NDArray[np.floating] = self.factorization.W.sum(axis=(0, 1)) * self.factorization.H.sum(axis=1)
+        return loudness
 
     def stems(self, groups: Mapping[str, Sequence[int]], phase: str = "mixture") -> dict[str, NDArray[np.floating]]:
         """Signals of groups of components.

@@ -81,4 +81,4 @@ def _filtered(
             observed = (s.swapaxes(-1, -2) @ s.conj())[:, :, None]
             unobserved = (v * (eye - gain)).sum(axis=2, keepdims=True) @ R
             R = (observed + unobserved + prior) / total
-    return s.transpose(0, 3, 1, 2)
+    return np.transpose(s, (0, 3, 1, 2))

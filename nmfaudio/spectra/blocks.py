@@ -1,11 +1,13 @@
 """Recordings of any length in constant memory: blocks to spectra, spectra to windows of frames, and back to blocks."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from .stft import STFT
 
+Item = TypeVar("Item")
 Frames = tuple[np.ndarray, ...]
 """Arrays of the same frames, which are their last axis."""
 
@@ -127,7 +129,7 @@ def overlap_add(stft: STFT, spectra: Iterable[np.ndarray], length: Callable[[], 
             pending = pending[..., hops:]
 
 
-def _with_last(items: Iterable) -> Iterator[tuple]:
+def _with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:
     """Yield each item, and whether it is the last."""
     iterator = iter(items)
     try:

@@ -113,7 +113,8 @@ def magnitudes(Y: np.ndarray, n_bins: int, exponent: float) -> np.ndarray:
     -------
     ndarray, shape (..., min(F, n_bins), N)
     """
-    return np.abs(Y[..., :n_bins, :]) ** Y.real.dtype.type(exponent)
+    V: np.ndarray = np.abs(Y[..., :n_bins, :]) ** Y.real.dtype.type(exponent)
+    return V
 
 
 def powers(Y: np.ndarray, channels: str) -> np.ndarray:
@@ -130,5 +131,5 @@ def powers(Y: np.ndarray, channels: str) -> np.ndarray:
     -------
     ndarray, shape (1, F, ...) or (channels, F, ...)
     """
-    power = Y.real**2 + Y.imag**2
+    power: np.ndarray = Y.real**2 + Y.imag**2
     return power.mean(axis=0, keepdims=True) if channels == "linked" and len(power) > 1 else power

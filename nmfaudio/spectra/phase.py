@@ -162,7 +162,8 @@ def _misi(X: NDArray[np.complexfloating], y: NDArray[np.floating], stft: STFT, n
 
 def _adding_up(signals: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
     """Share what is missing from the mixture among the sources."""
-    return signals + (y - signals.sum(axis=0)) / len(signals)
+    summing: NDArray[np.floating] = signals + (y - signals.sum(axis=0)) / len(signals)
+    return summing
 
 
 def _consistent(
@@ -188,17 +189,19 @@ def _consistent(
         root[-1] = 1
 
     def curvature(Z: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-        return precision * Z + dtype(_CONSISTENCY) * (Z - stft(stft.synthesis(Z, length)))
+        slope: NDArray[np.complexfloating] = precision * Z + dtype(_CONSISTENCY) * (Z - stft(stft.synthesis(Z, length)))
+        return slope
 
     def preconditioned(R: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
         Z = scale * R
-        return Z - scale * (Z.sum(axis=0) / total)
+        balanced: NDArray[np.complexfloating] = Z - scale * (Z.sum(axis=0) / total)
+        return balanced
 
     def flat(Z: NDArray[np.complexfloating]) -> NDArray[np.floating]:
         return np.ascontiguousarray(Z * root).view(X.real.dtype).ravel()
 
     def shaped(z: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-        return z.view(X.dtype).reshape(X.shape) / root
+        return (z.view(X.dtype).reshape(X.shape) / root).astype(X.dtype, copy=False)
 
     def operator(function: Callable[[NDArray[np.complexfloating]], NDArray[np.complexfloating]]) -> LinearOperator:
         return LinearOperator((2 * X.size, 2 * X.size), lambda z: flat(function(shaped(z))), dtype=X.real.dtype)

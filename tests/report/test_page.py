@@ -22,7 +22,7 @@ from nmfaudio.denoising.atom_usage import atom_usage
 from nmfaudio.denoising.decomposition import decomposition_for
 from nmfaudio.denoising.gain import GainRule
 from nmfaudio.dictionary import Dictionary
-from nmfaudio.report.page import figures
+from nmfaudio.report.page import summary
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 
@@ -225,13 +225,13 @@ def spectra(scale=1.0):
 @given(scale=st.floats(1e-4, 1e4), strength=st.floats(0.2, 5), limit_db=st.floats(1, 30))
 def test_estimates_do_not_depend_on_level_nor_the_snr_before_on_strength(scale, strength, limit_db):
     Y, gain = spectra()
-    plain = figures(Y, gain * Y, GainRule(), 0.1, 0.5)
-    other = figures(scale * Y, scale * gain**strength * Y, GainRule(strength, 200), 0.1 * scale**2, 0.5)
+    plain = summary(Y, gain * Y, GainRule(), 0.1, 0.5)
+    other = summary(scale * Y, scale * gain**strength * Y, GainRule(strength, 200), 0.1 * scale**2, 0.5)
     assert other.snr_db == pytest.approx(plain.snr_db, abs=1e-6)
     assert other.attenuation_db == pytest.approx(strength * plain.attenuation_db, rel=1e-6)
     assert other.noise_db == pytest.approx(plain.noise_db + 20 * np.log10(scale), abs=1e-6)
     rule = GainRule(1, limit_db)
-    limited = figures(Y, rule(gain) * Y, rule, 0.1, 0.5)
+    limited = summary(Y, rule(gain) * Y, rule, 0.1, 0.5)
     assert limited.attenuation_db <= limit_db + 1e-9
     assert limited.noise_after_db >= limited.noise_db - limit_db - 1e-6
 
@@ -239,7 +239,7 @@ def test_estimates_do_not_depend_on_level_nor_the_snr_before_on_strength(scale, 
 def test_estimated_snr_is_that_of_a_gain_that_knows():
     Y, _ = spectra()
     speech = np.random.default_rng(2).random(Y.shape) < 0.5
-    facts = figures(Y, np.where(speech, 1, 0.1) * Y, GainRule(1, 20), 1.0, 0.5)
+    facts = summary(Y, np.where(speech, 1, 0.1) * Y, GainRule(1, 20), 1.0, 0.5)
     ratio_db = 10 * np.log10((np.abs(Y[speech]) ** 2).sum() / (np.abs(Y[~speech]) ** 2).sum())
     assert facts.snr_db == pytest.approx(ratio_db, abs=1e-6)
     assert facts.snr_after_db == pytest.approx(ratio_db + 20, abs=1e-6)
@@ -247,7 +247,7 @@ def test_estimated_snr_is_that_of_a_gain_that_knows():
 
 def test_figures_of_what_changes_nothing():
     Y, _ = spectra()
-    facts = figures(Y, Y, GainRule(0, 40), 1.0, 0.5)
+    facts = summary(Y, Y, GainRule(0, 40), 1.0, 0.5)
     assert (facts.snr_db, facts.noise_db, facts.attenuation_db) == (None, None, 0)
 
 
