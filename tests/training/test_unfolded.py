@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
-from unfolded_helpers import N_BINS, random_weights
+import reference_unfolded as reference
+from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, random_weights
 
 from nmfaudio import NmfaudioError
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.stage import Stage
+from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.checkpoint import Checkpoint
@@ -12,11 +14,42 @@ from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.frame_pool import Example, Pool
 from nmfaudio.training.data.mixing import Mixer
 from nmfaudio.training.unfolded import build, presets
+from nmfaudio.training.unfolded.adam import Adam
+from nmfaudio.training.unfolded.gradient import loss_and_gradient
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
 
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
+
+
+@pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
+def test_gradient_is_the_slope_of_the_loss(context):
+    rng = np.random.default_rng(1)
+    spectra = rng.random((2, 9, N_BINS))
+    arrays = as_double(random_weights(context)).arrays()
+    batch, objective = Example(*random_frames(context, dtype=np.float64), *spectra), Objective()
+    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), [0, 0, 1], batch, objective)
+    for name, array in arrays.items():
+        direction = rng.standard_normal(array.shape)
+        step = 1e-6 * direction
+        losses = []
+        for sign in (1, -1):
+            moved = Weights.from_arrays({**arrays, name: array + sign * step})
+            losses.append(loss_and_gradient(moved, [0, 0, 1], batch, objective)[0])
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert slope == pytest.approx(np.sum(gradient.arrays()[name] * direction), rel=1e-4, abs=1e-9), name
+
+
+def test_adam_is_the_published_one_and_keeps_weights_positive():
+    rng = np.random.default_rng(0)
+    arrays = {"w": rng.random(5).astype(np.float32) + 0.1}
+    start, optimiser = arrays["w"].astype(float), Adam(arrays)
+    gradients = rng.standard_normal((4, 5))
+    for gradient in gradients:
+        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
+    np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
+    assert (arrays["w"] > 0).all()
 
 
 def random_example(number, n=6):
