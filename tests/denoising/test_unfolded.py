@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import reference_unfolded as reference
-from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_dictionary, random_weights
+from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, as_double, random_dictionary, random_frames, random_weights
 
 from nmfaudio.denoising.unfolded.context import Context, band_matrix
 from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
@@ -9,37 +9,21 @@ from nmfaudio.denoising.unfolded.pitch import periodic_parts
 from nmfaudio.denoising.unfolded.stage import Stage
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream
 from nmfaudio.denoising.unfolded.updates import activations, estimates
-from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.kernels.unfolded.limits import EPS
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
-from nmfaudio.training.data.frame_pool import Example
-from nmfaudio.training.unfolded.adam import Adam
-from nmfaudio.training.unfolded.gradient import loss_and_gradient
-from nmfaudio.training.unfolded.loss import Objective
 
 ORDER = [0, 0, 1]
 
 
-def example(context, n=9, seed=0, dtype=np.float32):
-    rng = np.random.default_rng(seed)
-    F, B = context.n_bins, context.n_bands
-    shapes = (n, context.n_rows), (n, context.n_tracked, F + B), (n, F), (n, F)
-    return Example(*(rng.random(shape).astype(dtype) for shape in shapes))
-
-
-def as_double(weights):
-    return weights.map(lambda array: array.astype(float))
-
-
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_updates_and_estimates_are_those_of_the_formulas(context):
-    weights, batch = random_weights(context), example(context)
-    h, a, traces = activations(weights, ORDER, batch.stack, batch.tracked)
-    S, N = estimates(weights, h, a, batch.tracked)
-    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, batch.stack, batch.tracked, float(EPS))
+    weights, (stack, tracked) = random_weights(context), random_frames(context)
+    h, a, traces = activations(weights, ORDER, stack, tracked)
+    S, N = estimates(weights, h, a, tracked)
+    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, stack, tracked, float(EPS))
     assert S.dtype == np.float32 and len(traces) == len(ORDER)
     np.testing.assert_allclose(S, S_ref, rtol=2e-4)
     np.testing.assert_allclose(N, N_ref, rtol=2e-4)
@@ -48,46 +32,18 @@ def test_updates_and_estimates_are_those_of_the_formulas(context):
 def test_an_update_lowers_the_weighted_divergence_it_descends_from():
     """With no penalty and no relaxation the update is Lee and Seung's, whose objective never rises."""
     context = LOOKING_AHEAD[0]
-    weights, batch = as_double(random_weights(context)), example(context, dtype=np.float64)
+    weights, (V, tracked) = as_double(random_weights(context)), random_frames(context, dtype=np.float64)
     layer = weights.layers[0]
     layer.penalty[:] = layer.tracked_penalty[:] = 0
     layer.relaxation[:] = 1
-    V, losses = batch.stack, []
+    losses = []
     h, a = np.tile(weights.start, (len(V), 1)), np.tile(weights.tracked_start, (len(V), 1))
     for _ in range(15):
-        A = layer.gains * reference.rows_of(batch.tracked, V.shape[1], N_BINS)
+        A = layer.gains * reference.rows_of(tracked, V.shape[1], N_BINS)
         L = h @ layer.atoms.T + np.einsum("nj,njd->nd", a, A) + float(EPS)
         losses.append(np.sum(layer.weights * (V * np.log(V / L) - V + L)))
-        h, a = reference.update(weights, 0, V, batch.tracked, h, a, float(EPS))
+        h, a = reference.update(weights, 0, V, tracked, h, a, float(EPS))
     assert np.all(np.diff(losses) <= 1e-9 * losses[0])
-
-
-@pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
-def test_gradient_is_the_slope_of_the_loss(context):
-    arrays = as_double(random_weights(context)).arrays()
-    batch, objective = example(context, dtype=np.float64), Objective()
-    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), ORDER, batch, objective)
-    rng = np.random.default_rng(1)
-    for name, array in arrays.items():
-        direction = rng.standard_normal(array.shape)
-        step = 1e-6 * direction
-        losses = []
-        for sign in (1, -1):
-            moved = Weights.from_arrays({**arrays, name: array + sign * step})
-            losses.append(loss_and_gradient(moved, ORDER, batch, objective)[0])
-        slope = (losses[0] - losses[1]) / 2e-6
-        assert slope == pytest.approx(np.sum(gradient.arrays()[name] * direction), rel=1e-4, abs=1e-9), name
-
-
-def test_adam_is_the_published_one_and_keeps_weights_positive():
-    rng = np.random.default_rng(0)
-    arrays = {"w": rng.random(5).astype(np.float32) + 0.1}
-    start, optimiser = arrays["w"].astype(float), Adam(arrays)
-    gradients = rng.standard_normal((4, 5))
-    for gradient in gradients:
-        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
-    np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
-    assert (arrays["w"] > 0).all()
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
@@ -98,6 +54,18 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
     got, want = context.stack_rows(V, mask), reference.stack(context, V, mask)
     for x, y in zip(got, want, strict=True):
         np.testing.assert_allclose(x, y, rtol=2e-4, atol=1e-7 if context.periodic else 0)  # shares of nothing
+
+
+@pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
+def test_the_layout_covers_stack_and_tracked_atoms_without_gaps(context):
+    height = {"bins": N_BINS, "bands": context.n_bands, "atoms": 1}
+    ends = {True: 0, False: 0}
+    for part in context.layout:
+        assert part.rows.start == ends[part.kind == "atoms"]
+        assert part.rows.stop - part.rows.start == len(part.spans) * height[part.kind]
+        ends[part.kind == "atoms"] = part.rows.stop
+    stack, tracked = context.stack_rows(np.ones((N_BINS, 3), np.float32), np.ones((N_BINS, 3), np.float32))
+    assert (stack.shape[1], tracked.shape[1]) == (ends[False], ends[True])
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])

@@ -50,6 +50,17 @@ def random_weights(context, n_atoms=5, n_layers=2, seed=0):
     return Weights.from_arrays({name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()})
 
 
+def as_double(weights):
+    return weights.map(lambda array: array.astype(float))
+
+
+def random_frames(context, n=9, seed=0, dtype=np.float32):
+    """Stack and tracked atoms of n frames, as rows."""
+    rng = np.random.default_rng(seed)
+    shapes = (n, context.n_rows), (n, context.n_tracked, context.n_bins + context.n_bands)
+    return tuple(rng.random(shape).astype(dtype) for shape in shapes)
+
+
 def random_dictionary(contexts, front_end=None, n_atoms=5):
     """A dictionary that separates nothing but runs through every path; by default for 500 Hz in 9 bins."""
     front_end = front_end or FrontEnd(sr=500, window_s=0.032, hop_s=0.016, n_bins=N_BINS, exponent=0.6)

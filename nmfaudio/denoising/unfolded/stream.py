@@ -4,7 +4,7 @@ import numpy as np
 
 from ...errors import NmfaudioError
 from ...kernels.unfolded.frame import decompose_frame
-from ...kernels.unfolded.frame_context import History, Layout, Place, stack_frame
+from ...kernels.unfolded.frame_context import History, Layout, stack_frame
 from ..gain import power_mask
 from ..profile_fit import profile_fit
 from .context import Context
@@ -24,10 +24,11 @@ class ContextStream:
         n, F, B = 2 * (context.past + 1), context.n_bins, context.n_bands  # each frame is stored twice
         of_mask = (F, F, B, B) if context.needs_mask else (0, 0, 0, 0)
         self._history = History(*(np.zeros((n, size), np.float32) for size in (F, B, F, B, *of_mask)))
-        places = {
-            part.name: Place(part.rows.start, np.array(part.spans, np.int64).reshape(-1, 2)) for part in context.layout
+        parts = {
+            part.name: np.array([(*span, part.rows.start) for span in part.spans], np.int64).reshape(-1, 3)
+            for part in context.layout
         }
-        self._layout = Layout(*(places[name] for name in Layout._fields))
+        self._layout = Layout(*(parts[name] for name in Layout._fields))
         self._smooth = np.array([(1 - context.smooth, 0)], np.int64)
         inside = context.bands > 0
         self._edges = np.stack([inside.argmax(axis=1), F - inside[:, ::-1].argmax(axis=1)], axis=1)

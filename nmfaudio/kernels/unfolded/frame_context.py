@@ -28,24 +28,22 @@ class History(NamedTuple):
     speech_bands: np.ndarray
 
 
-class Place(NamedTuple):
-    """Spans of a part, shape (S, 2), int64, and its first row in the stack or among the tracked atoms."""
-
-    start: int
-    spans: np.ndarray
-
-
 class Layout(NamedTuple):
-    """Place of each part that a causal context can have; see :class:`nmfaudio.denoising.unfolded.context.Part`."""
+    """Spans and place of each part that a causal context can have.
 
-    means: Place
-    minima: Place
-    speech_means: Place
-    noise_means: Place
-    floors: Place
-    noise_spectra: Place
-    speech_estimate: Place
-    noise_estimate: Place
+    Arrays of shape (S, 3), int64: first and last frame of each span, relative to the current one, and the first row of
+    the part in the stack, or its first number among the tracked atoms. See
+    :class:`nmfaudio.denoising.unfolded.context.Part`.
+    """
+
+    means: np.ndarray
+    minima: np.ndarray
+    speech_means: np.ndarray
+    noise_means: np.ndarray
+    floors: np.ndarray
+    noise_spectra: np.ndarray
+    speech_estimate: np.ndarray
+    noise_estimate: np.ndarray
 
 
 @jit
@@ -85,9 +83,9 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
 
     atoms = np.empty((len(tracked), n_bins), v.dtype)
     stack[:n_bins] = v
-    means_of_past(history.noisy_bands, now, layout.means.spans, _bands(stack, layout.means, n_bands))
-    minima_of_past(history.smooth_bands, now, layout.minima.spans, _bands(stack, layout.minima, n_bands))
-    minima_of_past(history.smooth, now, layout.floors.spans, _atoms(atoms, layout.floors))
+    means_of_past(history.noisy_bands, now, layout.means, _bands(stack, layout.means, n_bands))
+    minima_of_past(history.smooth_bands, now, layout.minima, _bands(stack, layout.minima, n_bands))
+    minima_of_past(history.smooth, now, layout.floors, _atoms(atoms, layout.floors))
     if mask is not None:
         share = _ONE - mask
         v_noise = v * share
@@ -96,13 +94,12 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
         _keep(history.noise_share, at, share)
         _keep(history.noise_bands, at, in_bands)
         _keep(history.speech_bands, at, np.maximum(v_bands - in_bands, _ZERO))
-        speech_means, noise_means = layout.speech_means, layout.noise_means
-        means_of_past(history.speech_bands, now, speech_means.spans, _bands(stack, speech_means, n_bands))
-        means_of_past(history.noise_bands, now, noise_means.spans, _bands(stack, noise_means, n_bands))
+        means_of_past(history.speech_bands, now, layout.speech_means, _bands(stack, layout.speech_means, n_bands))
+        means_of_past(history.noise_bands, now, layout.noise_means, _bands(stack, layout.noise_means, n_bands))
         spectra = _atoms(atoms, layout.noise_spectra)
         shares = np.empty_like(spectra)
-        means_of_past(history.noise, now, layout.noise_spectra.spans, spectra)
-        means_of_past(history.noise_share, now, layout.noise_spectra.spans, shares)
+        means_of_past(history.noise, now, layout.noise_spectra, spectra)
+        means_of_past(history.noise_share, now, layout.noise_spectra, shares)
         spectra /= shares + LEAST_SHARE
         _atoms(atoms, layout.speech_estimate)[:] = v * mask
         _atoms(atoms, layout.noise_estimate)[:] = v_noise
@@ -126,15 +123,17 @@ def average(bands, edges, x, out):
 
 
 @jit
-def _bands(stack, place, n_bands):
+def _bands(stack, part, n_bands):
     """Return the rows of a part, shape (S, B), as a view."""
-    return stack[place.start : place.start + len(place.spans) * n_bands].reshape(len(place.spans), n_bands)
+    start = part[0, 2] if len(part) else 0
+    return stack[start : start + len(part) * n_bands].reshape(len(part), n_bands)
 
 
 @jit
-def _atoms(atoms, place):
-    """Return the tracked atoms of a part as a view."""
-    return atoms[place.start : place.start + len(place.spans)]
+def _atoms(atoms, part):
+    """Return the tracked atoms of a part, shape (S, F), as a view."""
+    start = part[0, 2] if len(part) else 0
+    return atoms[start : start + len(part)]
 
 
 @jit

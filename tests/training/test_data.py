@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio import NmfaudioError
+from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.data.augment import (
+    active_rms,
+    another_voice,
+    equaliser,
+    low_pass,
+    reverberate,
+    synthetic_noise,
+    vary_speed,
+    warp,
+)
+from nmfaudio.training.data.corpus import Corpus, list_files
+from nmfaudio.training.data.mixing import ADDED, WILD, Mixer
+
+
+def test_folders_are_searched_and_lists_read(sounds, tmp_path):
+    assert [p.name for p in list_files(sounds / "speech")] == ["one.wav", "two.flac"]
+    listed = sounds / "list.txt"
+    listed.write_text("# voices\nspeech/b/two.flac\n\nspeech/a/one.wav\n")
+    assert [p.name for p in list_files(listed)] == ["two.flac", "one.wav"]
+
+
+@pytest.mark.parametrize("content, message", [(None, "no such"), ("missing.wav\n", "missing.wav"), ("", "no sound")])
+def test_sources_without_sound_are_refused(tmp_path, content, message):
+    source = tmp_path / "list.txt"
+    if content is not None:
+        source.write_text(content)
+    with pytest.raises(NmfaudioError, match=message):
+        list_files(source)
+
+
+def test_corpus_resamples_and_streams_all_of_it(sounds):
+    corpus = Corpus(sounds / "speech", 8000, cache_mb=0)
+    assert corpus.hours * 3600 == pytest.approx(8, abs=0.01)
+    pieces = [piece.read(8000) for piece in corpus.pieces(np.random.default_rng(0), 1.5)]
+    assert sum(map(len, pieces)) == pytest.approx(8 * 8000, abs=20)
+    piece = corpus.piece(1, np.random.default_rng(0), 0.5)
+    assert len(piece) == 4000 and piece.dtype == np.float32
+
+
+def test_mixture_depends_on_seed_and_number_alone(sounds):
+    def mixer(random_state):
+        corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+        return Mixer(*corpora, STFT.for_rate(16000), random_state, seconds=1.0)
+
+    first = mixer(3)
+    first(11)
+    again, other = mixer(3)(7), mixer(4)(7)
+    np.testing.assert_array_equal(first(7).mixture, again.mixture)
+    assert np.abs(other.mixture - again.mixture).max() > 0
+
+
+def test_mixtures_cover_noise_alone_and_clean_speech(sounds):
+    corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16000), 0, seconds=1.0)
+    shares = []
+    for number in range(60):
+        mix = mixer(number)
+        assert np.isfinite(mix.mixture).all()
+        shares.append(np.sum(np.abs(mix.speech) ** 2) / np.sum(np.abs(mix.mixture) ** 2))
+    assert min(shares) == 0 and max(shares) > 0.99
+
+
+def test_most_mixtures_hold_sounds_as_they_were_recorded(sounds, tmp_path):
+    t = np.arange(16000) / 16000
+    sf.write(tmp_path / "tone.wav", 0.1 * np.sin(2 * np.pi * 3000 * t), 16000)
+    corpora = Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000)
+
+    def at_3_khz(**options):
+        """Share of the mixtures in which most of the noise lies where the recorded tone does."""
+        mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=1.0, **options)
+        noises = [np.abs(mix.mixture - mix.speech) ** 2 for mix in map(mixer, range(40))]
+        return np.mean([noise[95:98].sum() > 0.5 * noise.sum() for noise in noises])
+
+    assert at_3_khz(variations={ADDED: 1.0}) == 1
+    assert at_3_khz() > 0.3 > at_3_khz(variations={WILD: 1.0})
+
+
+def test_augmentation_does_what_it_says():
+    rng = np.random.default_rng(0)
+    y = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    assert len(vary_speed(y, 1.25)) == pytest.approx(12800, abs=2)
+    assert active_rms(np.concatenate([y, np.zeros(16000, np.float32)]), 16000) == pytest.approx(0.5**0.5, rel=0.01)
+    assert active_rms(np.zeros(100, np.float32), 16000) == 0
+    click = np.zeros(16000, np.float32)
+    click[0] = 1
+    assert np.abs(reverberate(rng, click, 16000)[200:3000]).max() > 0.001
+    assert (equaliser(rng, 257, 6.0) > 0).all()
+    cut = low_pass(rng, 257, 16000)
+    assert cut[0] == 1 and cut[-1] < 0.01
+    for _ in range(20):
+        n = synthetic_noise(rng, 8000, 16000)
+        assert n.shape == (8000,) and n.dtype == np.float32 and np.isfinite(n).all() and n.std() > 0
+
+
+def test_empty_files_of_a_corpus_are_silent_noise(sounds, tmp_path):
+    sf.write(tmp_path / "empty.wav", np.zeros(0), 16000)
+    sf.write(tmp_path / "hiss.wav", np.random.default_rng(0).standard_normal(4000) * 0.1, 16000)
+    mixer = Mixer(Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000), STFT.for_rate(16000), seconds=0.5)
+    for number in range(12):
+        assert np.isfinite(mixer(number).mixture).all()
+
+
+def test_another_voice_keeps_the_partials_and_moves_the_formant():
+    f = np.arange(257)
+    partials = 0.02 + np.exp(-(((f - 4 * np.round(f / 4)) / 0.8) ** 2))  # every fourth bin
+    vowel = (partials * np.exp(-(((f - 100) / 30) ** 2)))[:, None] * np.linspace(1, 2, 40)
+    voices = [another_voice(np.random.default_rng(seed), vowel.astype(np.complex64)) for seed in range(12)]
+    frames = [np.abs(voice[:, 0]) for voice in voices]
+    assert all(voice.shape == vowel.shape for voice in voices)
+    assert all(frame[100:130:4].min() > 3 * frame[102:130:4].max() / 2 for frame in frames)
+    formants = [np.average(f, weights=frame**2) for frame in frames]
+    assert min(formants) < 90 and max(formants) > 112
+    assert len({round(float(np.abs(voice[100, -1] / voice[100, 0])), 2) for voice in voices}) > 3  # of another pace
+    np.testing.assert_array_equal(another_voice(np.random.default_rng(3), vowel.astype(np.complex64)), voices[3])
+
+
+def test_a_warped_noise_is_another_one_made_of_the_same_values():
+    tone = np.zeros((65, 40), np.complex64)
+    tone[20] = np.arange(1, 41)
+    warped = [warp(np.random.default_rng(seed), tone) for seed in range(12)]
+    assert all(W.shape == tone.shape and set(np.abs(W[W != 0])) <= set(range(1, 41)) for W in warped)
+    loudest = {int(np.abs(W).sum(axis=1).argmax()) for W in warped}
+    paces = {int(np.unique(np.diff(np.abs(W).max(axis=0))).size) for W in warped}
+    assert len(loudest) > 4 and len(paces) > 1
+    np.testing.assert_array_equal(warp(np.random.default_rng(3), tone), warped[3])

@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+import reference_unfolded as reference
+from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, random_weights
+
+from nmfaudio import NmfaudioError
+from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.denoising.unfolded.stage import Stage
+from nmfaudio.denoising.unfolded.weights import Weights
+from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.checkpoint import Checkpoint
+from nmfaudio.training.data.corpus import Corpus
+from nmfaudio.training.data.frame_pool import Example, Pool
+from nmfaudio.training.data.mixing import Mixer
+from nmfaudio.training.unfolded import build, presets
+from nmfaudio.training.unfolded.adam import Adam
+from nmfaudio.training.unfolded.gradient import loss_and_gradient
+from nmfaudio.training.unfolded.loss import Objective
+from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
+from nmfaudio.training.unfolded.start import initial_weights
+
+CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
+
+
+@pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
+def test_gradient_is_the_slope_of_the_loss(context):
+    rng = np.random.default_rng(1)
+    spectra = rng.random((2, 9, N_BINS))
+    arrays = as_double(random_weights(context)).arrays()
+    batch, objective = Example(*random_frames(context, dtype=np.float64), *spectra), Objective()
+    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), [0, 0, 1], batch, objective)
+    for name, array in arrays.items():
+        direction = rng.standard_normal(array.shape)
+        step = 1e-6 * direction
+        losses = []
+        for sign in (1, -1):
+            moved = Weights.from_arrays({**arrays, name: array + sign * step})
+            losses.append(loss_and_gradient(moved, [0, 0, 1], batch, objective)[0])
+        slope = (losses[0] - losses[1]) / 2e-6
+        assert slope == pytest.approx(np.sum(gradient.arrays()[name] * direction), rel=1e-4, abs=1e-9), name
+
+
+def test_adam_is_the_published_one_and_keeps_weights_positive():
+    rng = np.random.default_rng(0)
+    arrays = {"w": rng.random(5).astype(np.float32) + 0.1}
+    start, optimiser = arrays["w"].astype(float), Adam(arrays)
+    gradients = rng.standard_normal((4, 5))
+    for gradient in gradients:
+        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
+    np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
+    assert (arrays["w"] > 0).all()
+
+
+def random_example(number, n=6):
+    rng = np.random.default_rng(number)
+    F, B = CONTEXT.n_bins, CONTEXT.n_bands
+    mixture = rng.random((n, F)).astype(np.float32)
+    # speech wherever the first row of the stack is high: something that can be learnt
+    stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
+    tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
+    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
+
+
+def test_pool_begun_later_holds_what_it_would_have_held():
+    pool = Pool(random_example, n_items=5, n_new=2)
+    for step in range(3):
+        pool.batch(np.random.default_rng(step), 4)
+    later = Pool(random_example, n_items=5, n_new=2, first=6)
+    a, b = (p.batch(np.random.default_rng(9), 16) for p in (pool, later))
+    np.testing.assert_array_equal(a.stack, b.stack)
+    pool.close()
+    later.close()
+
+
+SCHEDULE = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=8, pool_items=4, new_items=1, check_every=4)
+
+
+def train(schedule=SCHEDULE, checkpoint=None, report=lambda entry: None):
+    dev = random_example(10**6, n=40)
+    weights = random_weights(CONTEXT)
+    if checkpoint is not None:
+        checkpoint = Checkpoint(checkpoint, {"n_components": len(weights.start)})
+    options = {"schedule": schedule, "objective": Objective(), "checkpoint": checkpoint, "report": report}
+    return dev, train_stage(weights, [0, 1], random_example, dev, **options)
+
+
+def test_training_lowers_the_loss_on_what_it_does_not_see():
+    dev, (best, curve) = train()
+    before = mean_loss(random_weights(CONTEXT), [0, 1], dev, Objective())
+    assert mean_loss(best, [0, 1], dev, Objective()) == pytest.approx(min(entry["dev"] for entry in curve), rel=1e-5)
+    assert curve[-1]["dev"] < before
+    assert all((array >= 0).all() for array in best.arrays().values())
+
+
+def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
+    _, (want, _) = train()
+
+    def kill(entry):
+        if entry["step"] == 8:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=checkpoint, report=kill)
+    assert checkpoint.exists()
+    _, (got, curve) = train(checkpoint=checkpoint)
+    assert [entry["step"] for entry in curve] == [4, 8, 12]
+    for name, array in want.arrays().items():
+        np.testing.assert_allclose(got.arrays()[name], array, rtol=1e-5)
+
+
+def test_what_single_batches_push_to_and_fro_is_averaged_away():
+    still = dict(steps=12, rate=0.05, warm_up=1, decay=1e-9, n_frames=16, pool_items=3, new_items=1, check_every=12)
+    ends = [train(schedule=Schedule(**still, averaged=n))[1][0] for n in (1, 3, 100)]
+    start = random_weights(CONTEXT).speech
+    far = [np.abs(end.speech - start).mean() for end in ends]
+    assert far[0] > far[2] > 0  # the mean of the way is nearer to its beginning than its end is
+    assert len({round(float(x), 9) for x in far}) == 3
+
+
+def test_checkpoint_of_another_model_is_refused(tmp_path):
+    Checkpoint(tmp_path / "state.npz", {"n_components": 6}).save({})
+    with pytest.raises(NmfaudioError, match="another training .n_components 6, not 5"):
+        train(checkpoint=tmp_path / "state.npz")
+    (tmp_path / "state.npz").write_bytes(b"precious")
+    with pytest.raises(NmfaudioError, match="state.npz: not a checkpoint"):
+        train(checkpoint=tmp_path / "state.npz")
+
+
+def test_rate_rises_stays_and_falls():
+    rates = [Schedule(steps=1000, rate=1.0, warm_up=10, decay=0.5).rate_at(step) for step in (0, 9, 400, 750, 999)]
+    assert rates[0] < rates[1] == rates[2] == 1 > rates[3] > rates[4] > 0
+
+
+@pytest.mark.parametrize("name", sorted(presets.PRESETS))
+def test_presets_look_where_they_say(name):
+    future = sum(context.future for context in presets.PRESETS[name].contexts)
+    assert (future == 0) == name.startswith("causal")
+
+
+def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch):
+    monkeypatch.setattr("nmfaudio.training.unfolded.start._N_FRAMES", 50)
+    monkeypatch.setattr(build, "N_DEV_MIXTURES", 1)
+    corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
+    context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
+    larger = initial_weights(context, mixer, 0.6, presets.Size(3, 2, (0, 1)), random_state=5)
+    trained = build.build_unfolded(
+        mixer,
+        mixer,
+        presets.Preset((context,), (presets.Size(3, 2, (0,)),)),
+        front_end=FrontEnd(exponent=0.6),
+        schedules=[Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)],
+        objective=Objective(),
+        first_stages=[],
+        start=[Stage(larger, [0, 1], context)],
+    )
+    assert "0/atoms1" not in trained.arrays
+    np.testing.assert_allclose(trained.arrays["0/atoms0"], larger.layers[0].atoms, rtol=1e-5)
