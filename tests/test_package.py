@@ -103,6 +103,11 @@ def test_commands_and_version_are_installed():
     assert version("nmfaudio") == nmfaudio.__version__
 
 
+def test_the_package_runs_as_a_module_does():
+    done = subprocess.run([sys.executable, "-m", "nmfaudio", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"nmfaudio {nmfaudio.__version__}\n")
+
+
 def test_importing_the_package_loads_nothing_heavy():
     heavy = ("numpy", "numba", "scipy", "librosa", "soundfile")
     code = f"import sys, nmfaudio; dir(nmfaudio); print([m for m in {heavy} if m in sys.modules])"
