@@ -37,8 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError(f"{target}: a page's name ends in .html")
     check_output(target, overwrite=args.overwrite)
     cleaner = Cleaner(Options(denoiser_options(args), {}))
-    if isinstance(args.noise, tuple):
-        cleaner.learn_noise(args.input)
+    cleaner.learn_noise(args.input)
     command, start_s, stop_s = args.command_line, args.start, args.end
     report_file(args.input, target, cleaner.denoiser, command=command, start_s=start_s, stop_s=stop_s)
     print(target)

@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
             subtype=args.subtype,
             overwrite=args.overwrite,
         )
-    if report.clipped_samples:
-        say(f"{args.out_dir}: {report.clipped_samples} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+    if clipped := report.clipped_samples:
+        say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
     if not args.quiet:
         say(f"{args.input} -> {', '.join(report.stems.values())}")
     return OK

@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def trained(name, *options):
-    argv = ["train", "--name", name, name, "-o", f"{name}.npz", "--atoms", "6", "-q", *options]
+    argv = ["train", "source", name, name, "-o", f"{name}.npz", "--atoms", "6", "-q", *options]
     assert main(argv) == 0
 
 
@@ -59,7 +59,7 @@ def test_train_and_separate(folder, capsys):
     trained("drums", "--taps", "4")
     drums = Dictionary.load("drums.npz")
     assert drums.arrays["drums"].shape == (257, 4, 6)
-    assert drums.record["command"] == "nmfaudio train --name drums drums -o drums.npz --atoms 6 -q --taps 4"
+    assert drums.record["command"] == "nmfaudio train source drums drums -o drums.npz --atoms 6 -q --taps 4"
     assert "piano" in (folder / "piano.md").read_text()
     assert main(["separate", "mix.wav", "-o", "out", "--source", "piano.npz", "--source", "beat=drums.npz"]) == 0
     stems = stems_of(folder / "out")
@@ -187,21 +187,21 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--name", "piano", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
-        (["--name", "piano", "piano", "--speech", "drums", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
-        (["--name", "piano", "nowhere", "-o", "out.npz"], "nowhere"),
-        (["--name", "piano", "piano", "-o", "there.npz"], "there.npz: exists"),
-        (["--name", "piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
+        (["piano", "-o", "out.npz"], "required: DIR|LIST"),
+        (["piano", "piano", "--speech", "drums", "-o", "out.npz"], "unrecognized arguments: --speech"),
+        (["piano", "nowhere", "-o", "out.npz"], "nowhere"),
+        (["piano", "piano", "-o", "there.npz"], "there.npz: exists"),
+        (["piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
+        (["piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
+        (["piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
+        (["piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
     ],
 )
 def test_training_of_one_source_says_what_is_missing(folder, capsys, argv, message):
     for name in ("there.npz", "notes.md"):
         (folder / name).write_text("mine")
     try:
-        code = main(["train", *argv])
+        code = main(["train", "source", *argv])
     except SystemExit as exit:
         code = exit.code
     said = capsys.readouterr().err
