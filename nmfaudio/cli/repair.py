@@ -7,9 +7,10 @@ from typing import Any
 from .console import OK, progress_bar, say
 from .options import hertz, number, span
 
-DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it. Without options it looks for
-clipped peaks and dropouts, which are certain; give --clicks for clicks, which a creaky voice has too.
-Several options together are done in turn: samples, holes, band."""
+DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it.
+Without options it looks for clipped peaks and dropouts, which are certain; give
+--clicks for clicks, which a creaky voice has too. Several options together are
+done in turn: samples, holes, band."""
 FINDERS = {"dropouts": "digital silence amid sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
 
 

@@ -12,9 +12,10 @@ from ..files import check_output
 from .console import OK
 from .options import add_denoising, denoiser_options, is_page
 
-DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
-the most active atoms, the numbers. It is one HTML file below 20 MB, which needs no network; of a long
-recording it shows the first minutes, or those from --start on."""
+DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
+place, spectrograms, the most active atoms, the numbers. It is one HTML file
+below 20 MB, which needs no network; of a long recording it shows the first
+minutes, or those from --start on."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -7,7 +7,8 @@ from .console import OK, progress_bar, say
 from .options import add_workers, count, number, seed
 
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
-SOUND = "DIR|LIST is a folder of sound files, or a text file with one path or address (s3://...) a line."
+SOUND = """DIR|LIST is a folder of sound files, or a text file with one path or address
+(s3://...) a line."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -18,17 +19,18 @@ def add_parser(subparsers: Any) -> None:
         actions.add_parser(
             "denoiser",
             help="a dictionary of speech and noise",
-            description=f"Train a dictionary of speech and noise. {SOUND}\n"
+            description=f"Train a dictionary of speech and noise.\n{SOUND}\n"
             "At the end it is compared with the shipped one on sound that was held out.",
-            epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask on mixtures made on\n"
-            "the fly and take hours. With --checkpoint all go on where they were stopped.",
+            epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask, on\n"
+            "mixtures made on the fly, and take hours. With --checkpoint a training that was\n"
+            "stopped goes on from there.",
         )
     )
     _add_adapt(
         actions.add_parser(
             "adapt",
             help="a shipped dictionary fitted to your noise or voice",
-            description="Fit a dictionary to half a minute of a noise, to a minute of a voice, or to both.\n"
+            description="Fit a dictionary to half a minute of a noise, a minute of a voice, or both.\n"
             f"{SOUND}\nAt the end it is compared with what it was.",
         )
     )

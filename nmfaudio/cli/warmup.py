@@ -12,8 +12,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
     subparsers.add_parser(
         "warmup",
-        description="Compile what the shipped dictionaries need, for files and streams, and keep it on disk: in the\n"
-        "package's own folder, in the user's cache folder, or where the variable NUMBA_CACHE_DIR says.",
+        description="Compile what the shipped dictionaries need, for files and streams, and keep it\n"
+        "on disk: in the package's own folder, in the user's cache folder, or where the\n"
+        "variable NUMBA_CACHE_DIR says.",
     )
 
 
