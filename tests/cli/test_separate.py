@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from nmfaudio import NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
+from nmfaudio.separation import separate, separate_file
 
 SR = 8000
 
@@ -207,3 +209,28 @@ def test_training_of_one_source_says_what_is_missing(folder, capsys, argv, messa
     said = capsys.readouterr().err
     assert code == 2 and message in said and said.count("\n") == 1
     assert (folder / "there.npz").read_text() == "mine"
+
+
+def test_python_separates_as_the_command_does(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "--components", "6", "--stems", "2", "--seed", "3", "-q"]) == 0
+    report = separate_file("mix.wav", "again", 2, n_components=6, random_state=3)
+    assert report.groups == json.loads((folder / "again" / "groups.json").read_text())
+    y, sr = sf.read("mix.wav", dtype="float32")
+    stems = separate(y, sr, 2, n_components=6, random_state=3)
+    for name, stem in stems_of(folder / "out").items():
+        np.testing.assert_array_equal(stem, sf.read(report.stems[name], dtype="float32")[0])
+        np.testing.assert_allclose(stem, stems[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "message"),
+    [
+        ({"a": 2}, {"n_taps": 1}, "for a number of unknown sources"),
+        (2, {"guidance": {"a": {"silent": [(0, 1)]}}}, "guidance is about sources with names"),
+        ("harmonic-percussive", {"phase": "misi"}, "leave phase out"),
+        ("drums", {}, "sources 'drums': give a mapping, a number"),
+    ],
+)
+def test_options_in_python_that_do_not_go_together(sources, options, message):
+    with pytest.raises(NmfaudioError, match=message):
+        separate(SOURCES[0], SR, sources, **options)
