@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nmfaudio import Denoiser, NmfaudioError, audio
+from nmfaudio.denoising.files import process_file
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
 cleaned = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("cleaned")
@@ -18,10 +19,7 @@ for path in sorted(folder.iterdir()):
     if path.suffix.lower() not in audio.SUFFIXES or target.exists():
         continue
     try:
-        info = audio.info(path)
-        with audio.open_like(target, info) as out:  # appears when it is complete
-            for block in denoise.process_blocks(audio.blocks(path), info.sr):
-                out.write(block)
+        process_file(denoise, path, target)  # the target appears when it is complete
     except NmfaudioError as error:  # names the file; the loop goes on
         print(error, file=sys.stderr)
     else:

@@ -1,6 +1,6 @@
 """Train a dictionary on a voice and a noise, and compare it with others: python examples/own_dictionary.py [MINE.npz].
 
-For folders of recordings use `nmfaudio train --speech DIR --noise DIR -o MINE.npz`.
+For folders of recordings use `nmfaudio train denoiser --speech DIR --noise DIR -o MINE.npz`.
 """
 
 import sys

@@ -3,18 +3,19 @@
 Everything is loaded on first use, so importing the package costs next to nothing.
 
 Denoising
-    `denoise` a signal in one call; `Denoiser` for many signals and long ones; `StreamingDenoiser` for live sound, block
-    by block; `noise_profile` to learn a known noise first.
+    `denoise` a signal and `denoise_file` a file in one call; `Denoiser` for many signals and long ones;
+    `StreamingDenoiser` for live sound, block by block; `noise_profile` to learn a known noise first.
 Separation
-    `separation.Separator` with known sources, `separation.Components` without; `separation.harmonic_percussive`;
-    `separation.multichannel_wiener`.
+    `separate` a signal and `separate_file` a file in one call; `separation.Separator` with known sources,
+    `separation.Components` without; `separation.harmonic_percussive`; `separation.multichannel_wiener`.
 Repair
     `repair.find_clicks`, `repair.find_clipped` and `repair.find_dropouts` look for damage; `repair.restore_samples`,
-    `repair.fill_regions` and `repair.extend_band` mend it.
+    `repair.fill_regions` and `repair.extend_band` mend it; `repair_file` does all of it to a file.
 Factorisation of any non-negative matrix
     `factorize.NMF` and its relatives, after scikit-learn's interface; `factorize.sparse_nmf`.
 Dictionaries
-    `Dictionary` holds trained atoms; `dictionary.available` lists those that are shipped; `training` makes new ones.
+    `Dictionary` holds trained atoms; `dictionary.available` lists those that are shipped; `training` makes new
+    ones: `training.train_denoiser`, `training.adapt_denoiser`, `training.train_source`.
 Sound
     `audio` reads and writes files in blocks; `STFT` turns signals into spectra and back, `FrontEnd` into the
     spectrograms that atoms describe; `spectra.phase` estimates phases.

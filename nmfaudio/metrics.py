@@ -272,4 +272,4 @@ def _ratio_db(signal: NDArray[np.float64], distortion: NDArray[np.float64]) -> N
     wanted, unwanted = (signal**2).sum(axis=-1), (distortion**2).sum(axis=-1)
     with np.errstate(divide="ignore"):
         ratio_db = 10 * (np.log10(wanted) - np.log10(np.where(wanted > 0, unwanted, 1)))  # 0 / 0 is -inf
-    return np.asarray(ratio_db, np.float64)
+    return np.asarray(ratio_db, np.float64)[()]  # a number, not an array, for two signals

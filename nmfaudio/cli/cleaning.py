@@ -76,7 +76,7 @@ class Cleaner:
         self.options = options
         noise = options.sound["noise"]
         self._part = noise if isinstance(noise, tuple) else None
-        self.denoiser = Denoiser(**options.sound | ({"noise": None} if self._part else {}))
+        self.denoiser = Denoiser(**{**options.sound, "noise": None if self._part else noise})
 
     def attempt(self, job: Job, progress: Callable[[float], None] = lambda part: None) -> dict[str, Any]:
         """Clean a file and return the result, for an error too, so that other files can go on."""
@@ -104,24 +104,25 @@ class Cleaner:
     def _clean(self, job: Job, progress: Callable[[float], None]) -> dict[str, Any]:
         with ExitStack() as places:
             source = places.enter_context(readable(job.source))
-            target, residual = (path and places.enter_context(writable(path)) for path in (job.target, job.residual))
-            if self._part is not None:
-                self.learn_noise(source)
+            target, *residual = (places.enter_context(writable(path)) for path in job.targets)
+            self.learn_noise(source)
             report = process_file(
                 self.denoiser,
                 source,
                 target,
-                residual=residual,
+                residual=residual[0] if residual else None,
                 overwrite=True,  # what must not be replaced was refused before
                 progress=progress,
                 **self.options.file,
             )
         return asdict(report)
 
-    def learn_noise(self, source: Path) -> None:
-        """Learn the noise from the part of a file that the options name."""
-        profile = noise_of_part(source, self._part, self.denoiser.dictionary)
-        self.denoiser = Denoiser(**{**self.options.sound, "dictionary": self.denoiser.dictionary, "noise": profile})
+    def learn_noise(self, source: str | Path) -> None:
+        """Learn the noise from a part of this file, if the options name one."""
+        if self._part is not None:
+            dictionary = self.denoiser.dictionary
+            profile = noise_of_part(source, self._part, dictionary)
+            self.denoiser = Denoiser(**{**self.options.sound, "dictionary": dictionary, "noise": profile})
 
 
 def _explained(error: Exception, job: Job) -> str:

@@ -131,6 +131,6 @@ def progress_bar(label: str, shown: bool = True) -> Iterator[Callable[[float], N
 
     tqdm.set_lock(threading.RLock())  # its own is one of processes, which starts another process
     layout = "[{bar:20}] {percentage:3.0f} %  {desc}  {remaining} left"
-    with tqdm(total=1.0, desc=label, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #") as bar:
+    with tqdm(total=1.0, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #") as bar:
         bar.set_description_str(label)
         yield lambda part: bar.update(part - bar.n) and None

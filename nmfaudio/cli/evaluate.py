@@ -1,4 +1,4 @@
-"""`nmfaudio evaluate`: how much better a denoiser, or files that are ready, makes noisy speech."""
+"""`nmfaudio evaluate`: score noisy speech before and after denoising."""
 
 import argparse
 import csv
@@ -19,9 +19,10 @@ from ..training.data.corpus import list_files
 from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
 from .options import absolute, add_workers
 
-DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings: wide-band PESQ, ESTOI
-and SI-SDR at 16 kHz in one channel, for each file and in the mean. Files of the folders belong together
-when their names are equal up to the suffix. Needs the extra: pip install 'nmfaudio[eval]'"""
+DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
+wide-band PESQ, ESTOI and SI-SDR at 16 kHz in one channel, for each file and in
+the mean. Files of the folders belong together if their names are equal up to
+the suffix. Needs the extra: pip install 'nmfaudio[eval]'"""
 SR = 16000
 _LARGEST_DIFFERENCE = SR // 100  # samples that resampling and codecs may add or lose
 
@@ -30,7 +31,7 @@ COLUMNS = {"PESQ": "pesq", "ESTOI": "estoi", "SI-SDR": "si_sdr_db"}
 
 
 class Job(NamedTuple):
-    """One recording to score: the enhanced file if there is one, otherwise what the dictionary makes of the noisy."""
+    """One recording to score: the enhanced file, or without one the noisy file denoised with the dictionary."""
 
     name: str
     clean: Path

@@ -17,17 +17,17 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
     parser = subparsers.add_parser(
         "live",
-        description="Take the noise out of speech as it comes, from the microphone to the loudspeaker or headphones,\n"
-        "until Ctrl-C. Needs the extra: pip install 'nmfaudio[live]'",
+        description="Take the noise out of speech live, from the microphone to the loudspeaker or\n"
+        "headphones, until Ctrl-C. Needs the extra: pip install 'nmfaudio[live]'",
     )
     add = parser.add_argument
-    add("--list-devices", action="store_true", help="list what can be listened to and played on")
+    add("--list-devices", action="store_true", help="list microphones and loudspeakers")
     add("--input", type=_device, metavar="DEVICE", help="number or part of the name (the system's default)")
-    add("--output", type=_device, metavar="DEVICE", help="the same for what is played on")
+    add("--output", type=_device, metavar="DEVICE", help="loudspeaker or headphones, likewise")
     add("--channels", type=int, choices=(1, 2), default=1, help="of the input and the output (1)")
     add("--rate", type=int, metavar="HZ", help="sampling rate (the output's own)")
     add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary (speech-causal)")
-    add("--noise", metavar="FILE", help="its sound: a recording or a saved profile")
+    add("--noise", metavar="FILE", help="the noise alone: a recording or a saved profile")
     add_strength(add)
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Passing:
-    """What a sound device calls with each block that it has heard.
+    """Callback of a sound device: takes each block of the microphone, and gives one to play.
 
     Parameters
     ----------

@@ -12,11 +12,11 @@ from .console import Parser, call
 # Each module has add_parser(subparsers) and run(args) -> int; only the one that is called is imported.
 SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
-    "live": "take the noise out of speech from the microphone, as it comes",
-    "separate": "take a mixture apart into stems",
+    "live": "take the noise out of speech from the microphone, live",
+    "separate": "separate a mixture into stems",
     "repair": "mend gaps, clicks, clipped peaks and lost bands",
     "dictionaries": "list, describe, verify and export dictionaries",
-    "train": "train a dictionary on your own speech and noise",
+    "train": "make a dictionary from your own recordings",
     "report": "make a page to hear and see what denoising does to a recording",
     "evaluate": "score noisy speech before and after denoising",
     "warmup": "compile ahead of the first use",
@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = Parser(
         prog="nmfaudio",
-        description="Clean noisy speech and take sound mixtures apart.",
-        epilog="`nmfaudio COMMAND --help` tells what each can be told.",
+        description="Clean noisy speech, separate mixtures, repair recordings.",
+        epilog="`nmfaudio COMMAND --help` lists the options of each.",
     )
     parser.add_argument("--version", action="version", version=f"nmfaudio {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)

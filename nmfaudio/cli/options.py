@@ -28,7 +28,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
 
 def add_strength(add: Callable[..., Any]) -> None:
     """Add how much noise is removed."""
-    add("--attenuation-limit", type=decibels, metavar="DB", help="lower no sound by more than DB decibels")
+    add("--attenuation-limit", type=decibels, metavar="DB", help="remove at most DB decibels; 0 changes nothing")
     add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from .console import OK, progress_bar, say
 from .options import hertz, number, span
 
-DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it. Without options it looks for
-clipped peaks and dropouts, which are certain; give --clicks for clicks, which a creaky voice has too.
-Several options together are done in turn: samples, holes, band."""
+DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it.
+Without options it looks for clipped peaks and dropouts, which are certain; give
+--clicks for clicks, which a creaky voice has too. Several options together are
+done in turn: samples, holes, band."""
 FINDERS = {"dropouts": "digital silence amid sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
 
 
@@ -20,9 +21,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="sound file to write")
     what = parser.add_argument_group("what to mend")
     for name, summary in FINDERS.items():
-        what.add_argument(
-            f"--{name}", dest="damage", action="append_const", const=name, help=f"look for {summary}"
-        )
+        what.add_argument(f"--{name}", dest="damage", action="append_const", const=name, help=f"look for {summary}")
     what.add_argument("--gap", type=span, action="append", default=[], metavar="START-END", help="samples are lost")
     what.add_argument(
         "--hole",
@@ -34,7 +33,13 @@ def add_parser(subparsers: Any) -> None:
     )
     cutoff = number("a frequency in Hz; without one, give --band at the end", 1, 1e9)
     what.add_argument(
-        "--band", type=cutoff, nargs="?", const=True, default=False, metavar="HZ", help="speech has lost what is above HZ"
+        "--band",
+        type=cutoff,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="HZ",
+        help="speech has lost what is above HZ",
     )
     what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band (%(default)s)")
     files = parser.add_argument_group("files")

@@ -12,9 +12,10 @@ from ..files import check_output
 from .console import OK
 from .options import add_denoising, denoiser_options, is_page
 
-DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in place, spectrograms,
-the most active atoms, the numbers. It is one HTML file below 20 MB, which needs no network; of a long
-recording it shows the first minutes, or those from --start on."""
+DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
+place, spectrograms, the most active atoms, the numbers. It is one HTML file
+below 20 MB, which needs no network; of a long recording it shows the first
+minutes, or those from --start on."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError(f"{target}: a page's name ends in .html")
     check_output(target, overwrite=args.overwrite)
     cleaner = Cleaner(Options(denoiser_options(args), {}))
-    if isinstance(args.noise, tuple):
-        cleaner.learn_noise(args.input)
+    cleaner.learn_noise(args.input)
     command, start_s, stop_s = args.command_line, args.start, args.end
     report_file(args.input, target, cleaner.denoiser, command=command, start_s=start_s, stop_s=stop_s)
     print(target)

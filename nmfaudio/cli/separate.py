@@ -13,10 +13,11 @@ from .options import count, seed
 
 DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
 
-With --source the stems are those of dictionaries (see `nmfaudio train source`), and --learn adds sources that
-are learnt from the mixture. --split gives a harmonic and a percussive part. Without any of these, components
-of the mixture are grouped into sources by their sound; DIR/groups.json lists them, and a changed copy of it
-can be given back with --groups."""
+With --source the stems are those of dictionaries (see `nmfaudio train source`),
+and --learn adds sources that are learnt from the mixture. --split gives a
+harmonic and a percussive part. Without any of these, components of the mixture
+are grouped into sources by their sound; DIR/groups.json lists them, and a
+changed copy of it can be given back with --groups."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -78,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
             subtype=args.subtype,
             overwrite=args.overwrite,
         )
-    if report.clipped_samples:
-        say(f"{args.out_dir}: {report.clipped_samples} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+    if clipped := report.clipped_samples:
+        say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
     if not args.quiet:
         say(f"{args.input} -> {', '.join(report.stems.values())}")
     return OK

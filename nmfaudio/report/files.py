@@ -46,8 +46,6 @@ def report_file(
     if stop_s <= start_s:
         raise AudioError(f"{source}: has no sound after {start_s:g} s")
     y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)
-    html = page(
-        y, sr, denoiser, title=Path(source).name, command=command, start_s=start_s, whole_s=header.duration_s
-    )
+    html = page(y, sr, denoiser, title=Path(source).name, command=command, start_s=start_s, whole_s=header.duration_s)
     with replacing(target) as temporary:
         temporary.write_bytes(html.encode("utf-8", "replace"))

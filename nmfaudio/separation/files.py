@@ -163,9 +163,7 @@ def separate_file(
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
-    for names in (sources, groups):
-        if isinstance(names, Mapping):
-            _check_names(names)
+    _check_names(Separator(sources).names if isinstance(sources, Mapping) else groups or ())
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype)

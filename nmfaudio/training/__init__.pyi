@@ -1,3 +1,18 @@
-from . import adapt, checkpoint, comparison, data, source, sparse, tune, unfolded
+from . import adapt, checkpoint, comparison, data, session, source, sparse, tune, unfolded
+from .session import Trained, adapt_denoiser, train_denoiser, train_source
 
-__all__ = ["adapt", "checkpoint", "comparison", "data", "source", "sparse", "tune", "unfolded"]
+__all__ = [
+    "Trained",
+    "adapt",
+    "adapt_denoiser",
+    "checkpoint",
+    "comparison",
+    "data",
+    "session",
+    "source",
+    "sparse",
+    "train_denoiser",
+    "train_source",
+    "tune",
+    "unfolded",
+]

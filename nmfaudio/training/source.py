@@ -34,7 +34,7 @@ def train_dictionary(
     sr : int
         Sampling rate in Hz.
     n_components, n_taps, penalty, random_state
-        As for `train_source`.
+        As for `source_atoms`.
     window_s : float
         Duration of a frame in seconds; frames overlap by three quarters.
 
@@ -58,13 +58,13 @@ def train_dictionary(
     n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
     front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
     spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
-    atoms = train_source(
+    atoms = source_atoms(
         spectrograms, n_components=n_components, n_taps=n_taps, penalty=penalty, random_state=random_state
     )
     return Dictionary("sources", {name: atoms}, front_end)
 
 
-def train_source(
+def source_atoms(
     blocks: Iterable[np.ndarray],
     *,
     n_components: int = 80,
@@ -104,7 +104,7 @@ def train_source(
     --------
     >>> import numpy as np
     >>> blocks = [np.random.default_rng(0).random((20, 100), np.float32)]
-    >>> train_source(blocks, n_components=3, n_taps=4, n_iter=2).shape
+    >>> source_atoms(blocks, n_components=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
     levelled = [block / block.mean() for block in blocks if block.any()]

@@ -3,7 +3,9 @@ import pytest
 import soundfile as sf
 from signals import real_recording
 
+from nmfaudio import NmfaudioError
 from nmfaudio.cli.main import main
+from nmfaudio.repair import repair_file
 
 SR = 16000
 VOICE = real_recording()[0][:SR]
@@ -99,3 +101,15 @@ def test_bad_input_is_one_line(folder, capsys, argv, message):
     assert code == 2 and message in said and said.count("\n") == 1
     assert (folder / "there.wav").read_bytes() == before
     assert not (folder / "out.wav").exists()
+
+
+def test_python_repairs_as_the_command_does(folder):
+    y = VOICE.copy()
+    y[8000:8100] = 0
+    sf.write("in.wav", y, SR, subtype="FLOAT")
+    assert repair("in.wav", "command.wav", "--gap", "0.25-0.26", "--dropouts", "-q") == 0
+    report = repair_file("in.wav", "out.wav", gaps=[(0.25, 0.26)], damage=["dropouts"])
+    assert report.repairs == ("filled 0.25-0.26 s", "dropouts: 6.2 ms replaced")
+    np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("command.wav")[0])
+    with pytest.raises(NmfaudioError, match="damage 'hiss': choose from dropouts, clicks, clipped"):
+        repair_file("in.wav", "other.wav", damage=["hiss"])

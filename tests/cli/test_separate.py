@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from nmfaudio import NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
+from nmfaudio.separation import separate, separate_file
 
 SR = 8000
 
@@ -41,7 +43,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def trained(name, *options):
-    argv = ["train", "--name", name, name, "-o", f"{name}.npz", "--atoms", "6", "-q", *options]
+    argv = ["train", "source", name, name, "-o", f"{name}.npz", "--atoms", "6", "-q", *options]
     assert main(argv) == 0
 
 
@@ -59,7 +61,7 @@ def test_train_and_separate(folder, capsys):
     trained("drums", "--taps", "4")
     drums = Dictionary.load("drums.npz")
     assert drums.arrays["drums"].shape == (257, 4, 6)
-    assert drums.record["command"] == "nmfaudio train --name drums drums -o drums.npz --atoms 6 -q --taps 4"
+    assert drums.record["command"] == "nmfaudio train source drums drums -o drums.npz --atoms 6 -q --taps 4"
     assert "piano" in (folder / "piano.md").read_text()
     assert main(["separate", "mix.wav", "-o", "out", "--source", "piano.npz", "--source", "beat=drums.npz"]) == 0
     stems = stems_of(folder / "out")
@@ -187,23 +189,48 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--name", "piano", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
-        (["--name", "piano", "piano", "--speech", "drums", "-o", "out.npz"], "--name NAME and one DIR|LIST"),
-        (["--name", "piano", "nowhere", "-o", "out.npz"], "nowhere"),
-        (["--name", "piano", "piano", "-o", "there.npz"], "there.npz: exists"),
-        (["--name", "piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
-        (["--name", "piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
+        (["piano", "-o", "out.npz"], "required: DIR|LIST"),
+        (["piano", "piano", "--speech", "drums", "-o", "out.npz"], "unrecognized arguments: --speech"),
+        (["piano", "nowhere", "-o", "out.npz"], "nowhere"),
+        (["piano", "piano", "-o", "there.npz"], "there.npz: exists"),
+        (["piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
+        (["piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
+        (["piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
+        (["piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
     ],
 )
 def test_training_of_one_source_says_what_is_missing(folder, capsys, argv, message):
     for name in ("there.npz", "notes.md"):
         (folder / name).write_text("mine")
     try:
-        code = main(["train", *argv])
+        code = main(["train", "source", *argv])
     except SystemExit as exit:
         code = exit.code
     said = capsys.readouterr().err
     assert code == 2 and message in said and said.count("\n") == 1
     assert (folder / "there.npz").read_text() == "mine"
+
+
+def test_python_separates_as_the_command_does(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "--components", "6", "--stems", "2", "--seed", "3", "-q"]) == 0
+    report = separate_file("mix.wav", "again", 2, n_components=6, random_state=3)
+    assert report.groups == json.loads((folder / "again" / "groups.json").read_text())
+    y, sr = sf.read("mix.wav", dtype="float32")
+    stems = separate(y, sr, 2, n_components=6, random_state=3)
+    for name, stem in stems_of(folder / "out").items():
+        np.testing.assert_array_equal(stem, sf.read(report.stems[name], dtype="float32")[0])
+        np.testing.assert_allclose(stem, stems[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "message"),
+    [
+        ({"a": 2}, {"n_taps": 1}, "for a number of unknown sources"),
+        (2, {"guidance": {"a": {"silent": [(0, 1)]}}}, "guidance is about sources with names"),
+        ("harmonic-percussive", {"phase": "misi"}, "leave phase out"),
+        ("drums", {}, "sources 'drums': give a mapping, a number"),
+    ],
+)
+def test_options_in_python_that_do_not_go_together(sources, options, message):
+    with pytest.raises(NmfaudioError, match=message):
+        separate(SOURCES[0], SR, sources, **options)

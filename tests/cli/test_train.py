@@ -17,6 +17,7 @@ from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
+from nmfaudio.training.session import adapt_denoiser
 from nmfaudio.training.sparse import build_sparse
 
 FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
@@ -203,7 +204,7 @@ def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
 def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(-1, 0))
     out = tmp_path / "mine.npz"
-    assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(out), "-q"]) == 0
+    assert main(["train", "denoiser", *paths(sounds, "speech", "noise"), "-o", str(out), "-q"]) == 0
     assert "verdict: mine is WORSE than shipped in A" in capsys.readouterr().err
     assert "WORSE" in out.with_suffix(".md").read_text()
 
@@ -212,7 +213,7 @@ def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypa
 def test_a_noise_alone_is_added_in_one_command(sounds, tmp_path, capsys):
     out, shipped = tmp_path / "fan.npz", tmp_path / "shipped.npz"
     replace(SHIPPED, record={"note": "LibriSpeech", "scores": {"PESQ": 4.5}}).save(shipped)
-    assert main(["train", "--adapt", str(shipped), *paths(sounds, "noise"), "-o", str(out)]) == 0
+    assert main(["train", "adapt", str(shipped), *paths(sounds, "noise"), "-o", str(out)]) == 0
     assert "verdict: none, for want of speech" in capsys.readouterr().err
     assert Dictionary.load(out).profile is not None
     record = Dictionary.load(out).record
@@ -226,14 +227,14 @@ def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_
     monkeypatch.setattr(comparison, "compare", lambda base, *args, **options: rivals.append(base) or compared(0, 0))
     mine = tmp_path / "mine.npz"
     SHIPPED.save(mine)
-    command = ["train", "--adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
+    command = ["train", "adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
     assert main([*command, "-o", str(mine), "--overwrite", "-q"]) == 0
     assert rivals[0].sha256 == SHIPPED.sha256 != Dictionary.load(mine).sha256
 
 
 def test_a_page_beside_the_dictionary_is_not_overwritten_unasked(sounds, tmp_path, capsys):
     (tmp_path / "mine.md").write_text("notes")
-    assert main(["train", *paths(sounds, "speech", "noise"), "-o", str(tmp_path / "mine.npz")]) == 2
+    assert main(["train", "denoiser", *paths(sounds, "speech", "noise"), "-o", str(tmp_path / "mine.npz")]) == 2
     assert "mine.md: exists" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.md"]
 
@@ -255,36 +256,54 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary.arrays["speech"].shape[1])
     monkeypatch.setattr(tune.tune, "__kwdefaults__", {**tune.tune.__kwdefaults__, "ranks": (4, 8), "penalties": (0.3,)})
     out = tmp_path / "mine.npz"
-    assert main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 0
+    assert main(["train", "denoiser", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 0
     err = capsys.readouterr().err
     assert "8 + 4 atoms, penalty 0.3: SI-SDR" in err and "verdict:" in err
     assert out.with_suffix(".png").stat().st_size > 5000
     out.rename(tmp_path / "moved.npz")
     out.with_suffix(".md").unlink()
     assert (
-        main(["train", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 2
+        main(["train", "denoiser", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 2
         and "mine.png: exists" in capsys.readouterr().err
     )
     assert Dictionary.load(tmp_path / "moved.npz").arrays["speech"].shape[1] == 8
 
 
 @pytest.mark.parametrize(
-    ("extra", "message"),
+    ("argv", "message"),
     [
-        (["--adapt", "speech-fast", "--speech", "s"], "s: no such folder"),
-        (["--adapt", "speech"], "--adapt needs --noise or --speech"),
-        (["--adapt", "speech", "--noise", "n", "--tune"], "leave out --kind, --tune"),
-        (["--adapt", "nothing", "--noise", "n"], "no dictionary named 'nothing'"),
-        (["--tune", "--kind", "file", "--speech", "s", "--noise", "n"], "--tune is for"),
-        (["--speech", "s"], "give --speech and --noise"),
-        (["--steps", "9", "--speech", "s", "--noise", "n"], "are for the other kinds"),
-        (["--name", "piano", "p", "--checkpoint", "c"], "--name trains one source"),
-        (["--atoms", "9", "--speech", "s", "--noise", "n"], "for a dictionary of one source"),
+        (["adapt", "speech-fast", "--speech", "s"], "s: no such folder"),
+        (["adapt", "speech"], "nothing to adapt to: give noise or speech"),
+        (["adapt", "speech", "--noise", "n", "--tune"], "unrecognized arguments: --tune"),
+        (["adapt", "nothing", "--noise", "n"], "no dictionary named 'nothing'"),
+        (["denoiser", "--tune", "--kind", "file", "--speech", "s", "--noise", "n"], "tune is for"),
+        (["denoiser", "--speech", "s"], "the following arguments are required: --noise"),
+        (["denoiser", "--steps", "9", "--speech", "s", "--noise", "n"], "are for the other kinds"),
+        (["denoiser", "--speech", "s", "--noise", "n", "--atoms", "80"], "unrecognized arguments: --atoms 80"),
+        (["source", "piano", "p", "--checkpoint", "c"], "unrecognized arguments: --checkpoint c"),
+        (["source", "piano"], "the following arguments are required: DIR|LIST"),
     ],
 )
-def test_what_does_not_go_together_is_refused(extra, message, tmp_path, monkeypatch, capsys):
+def test_what_does_not_go_together_is_refused(argv, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", *extra, "-o", "x.npz"]) == 2
+    try:
+        code = main(["train", *argv, "-o", "x.npz"])
+    except SystemExit as exit:
+        code = exit.code
     err = capsys.readouterr().err
-    assert message in err and err.count("\n") == 1
+    assert code == 2 and message in err and err.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_session_in_python_is_that_of_the_command(sounds, tmp_path):
+    lines = []
+    options = {"dev_speech": sounds / "speech", "random_state": 1, "report": lines.append}
+    trained = adapt_denoiser(SHIPPED, noise=sounds / "noise", **options)
+    assert list(trained.dictionary.record["noise"]) == ["source", "files", "hours", "folders"]
+    assert lines == ["noise: 1 files, 0.1 min"]
+    assert [found.names[0] for found in trained.comparisons.values()] == ["shipped", "speech"]
+    replace(SHIPPED).save(tmp_path / "shipped.npz")
+    command = ["train", "adapt", str(tmp_path / "shipped.npz"), *paths(sounds, "noise"), "--seed", "1"]
+    assert main([*command, "--dev-speech", str(sounds / "speech"), "-o", str(tmp_path / "mine.npz"), "-q"]) == 0
+    wanted = Dictionary.load(tmp_path / "mine.npz").arrays["profile"]
+    np.testing.assert_array_equal(trained.dictionary.arrays["profile"], wanted)

@@ -1,6 +1,10 @@
 """Work in other processes: the results are those of this one, whatever happens to a worker."""
 
+import os
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -99,3 +103,53 @@ def test_a_scheduler_that_is_none_is_a_clear_error(monkeypatch):
     monkeypatch.setattr("nmfaudio.compute.processes._PATIENCE_S", 0.3)
     with pytest.raises(NmfaudioError, match="nowhere:1: no Dask scheduler"), workers(scheduler="nowhere:1"):
         pass
+
+
+SCRIPT = """
+import sys, time
+from nmfaudio.cli.console import call
+from nmfaudio.compute.processes import workers
+from worker_functions import keep_busy
+
+def run():
+    with workers(2) as each:
+        list(each(keep_busy, sys.argv[1:]))
+    return 0
+
+if __name__ == "__main__":
+    sys.exit(call("test", run))
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number, to_group", [(9, False), (15, True), (15, False), (1, True), (2, True)])
+def test_workers_clean_up_and_end_with_their_parent(tmp_path, number, to_group):
+    files = [tmp_path / str(i) for i in range(2)]
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", SCRIPT, *map(str, files)]
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    try:
+        while not all(path.exists() and path.read_text() for path in files):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.02)
+        pids = [int(path.read_text()) for path in files]
+        (os.killpg if to_group else os.kill)(process.pid, number)
+        process.wait(30)
+        while any(map(alive, pids)) or any(path.exists() for path in files):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        if number != 9:
+            assert process.returncode == 130 and "Traceback" not in process.stderr.read()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.communicate()

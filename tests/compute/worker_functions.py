@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from nmfaudio.training import sparse
@@ -26,6 +27,16 @@ def die_once(token):
 
 def die(x):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def keep_busy(path):
+    """Work for ever, with a file that is there meanwhile."""
+    try:
+        Path(path).write_text(str(os.getpid()))
+        while True:
+            time.sleep(0.01)
+    finally:
+        Path(path).unlink()
 
 
 class DeadlyBlock:

@@ -18,7 +18,7 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
     monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
-    assert main(["train", *paths, "-o", str(out)]) == 0
+    assert main(["train", "denoiser", *paths, "-o", str(out)]) == 0
     dictionary = Dictionary.load(out)
     assert dictionary.kind == "sparse" and dictionary.record["speech"]["files"] == 2
     assert "nmfaudio train" in dictionary.record["command"]
@@ -26,7 +26,7 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
     speech, noise = voice_in_noise(16000, seconds=2, seed=5)
     cleaned = Denoiser(out)(speech + noise, 16000)
     assert si_sdr(speech, cleaned) > si_sdr(speech, speech + noise) + 2
-    assert main(["train", *paths, "-o", str(out)]) == 2
+    assert main(["train", "denoiser", *paths, "-o", str(out)]) == 2
     assert "--overwrite" in capsys.readouterr().err
 
 
@@ -42,7 +42,7 @@ def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     monkeypatch.setattr("nmfaudio.training.unfolded.build.N_DEV_MIXTURES", 2)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise"), "-o", str(out)]
-    assert main(["train", "--kind", "causal-fast", "--steps", "3", *paths]) == 0
+    assert main(["train", "denoiser", "--kind", "causal-fast", "--steps", "3", *paths]) == 0
     dictionary = Dictionary.load(out)
     assert dictionary.kind == "unfolded" and dictionary.record["stages"][0]["curve"][-1]["step"] == 3
     y = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
@@ -60,6 +60,6 @@ def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
 def test_command_refuses_what_it_cannot_train(sounds, tmp_path, monkeypatch, capsys, extra, message):
     monkeypatch.chdir(tmp_path)
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
-    assert main(["train", *paths, *extra]) == 2
+    assert main(["train", "denoiser", *paths, *extra]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
