@@ -49,26 +49,41 @@ PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mt
 # Encoders that are not called like their codec.
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
+_EXACT = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}  # these say of each track how long it is
+_FRAMED = {"aac", "ac3", "amr", "dts", "eac3", "flv", "loas", "mp3", "mpeg", "mpegts", "truehd"}
 _BARE = {"aac", "ac3", "amr", "eac3", "mp3"}  # ffprobe guesses length and bit rate from the first frames of these
 # What it says of a place that cannot be written, or not to the end.
 _FULL = re.compile("|".join(re.escape(os.strerror(number)) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 _WRITING = re.compile(rf"{_FULL.pattern}|{re.escape(os.strerror(errno.EIO))}|Error (writing|muxing)|_write_frame")
 _QUIET = ["-v", "error", "-protocol_whitelist", "file,pipe"]
+# Real containers: not playlists and the like, which name other files.
+_REAL = [
+    "-format_whitelist",
+    "3gp,aa,aac,ac3,adx,aiff,amr,amrnb,amrwb,ape,asf,asf_o,au,avi,avr,caf,dsf,dts,dtshd,dv,eac3,flac,flv,gsm,gxf,iff,"
+    "ircam,loas,m4a,matroska,mlp,mov,mp3,mp4,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nistsphere,nut,oma,ogg,paf,pvf,rm,rso,shn,"
+    "sox,spdif,tak,truehd,tta,voc,w64,wav,webm,wsd,wtv,wv,xwma",
+]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The first sound track of a file; its duration is 0 and its bit rate None where the file does not say."""
+    """The first sound track of a file.
+
+    Its duration is 0 and its bit rate None where the file does not say. One shorter than `claimed_s` is damaged.
+    """
 
     sr: int
     channels: int
     duration_s: float
+    claimed_s: float
     delay_s: float
     codec: str
     bit_rate: str | None
     container: str
     picture: bool
     tags: dict[str, str]
+    others: tuple[str, ...]  # codecs of the other tracks
+    framed: bool  # a stream of frames that may be cut anywhere
 
 
 def suffix_needs_ffmpeg(path: Path) -> bool:
@@ -94,7 +109,7 @@ def probe(path: Path) -> Probe | None:
 
 @lru_cache(maxsize=16)
 def _probe(path: Path, size: int, changed: int) -> Probe | None:
-    command = ["ffprobe", *_QUIET, "-of", "json", "-show_streams", "-show_format", f"file:{path}"]
+    command = ["ffprobe", *_QUIET, *_REAL, "-of", "json", "-show_streams", "-show_format", f"file:{path}"]
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     try:
         facts = json.loads(answer.stdout)
@@ -106,12 +121,15 @@ def _probe(path: Path, size: int, changed: int) -> Probe | None:
             sr=int(stream["sample_rate"]),
             channels=int(stream["channels"]),
             duration_s=0.0 if bare else float(stream.get("duration", container.get("duration", 0))),
+            claimed_s=_claimed_s(stream) if container["format_name"] in _EXACT else 0.0,
             delay_s=float(stream.get("start_time", begin_s)) - begin_s,
             codec=stream["codec_name"],
             bit_rate=None if bare else stream.get("bit_rate"),
             container=container["format_name"],
             picture=any(s["codec_type"] == "video" and not _is_cover(s) for s in streams),
             tags={name.lower(): value for s in (stream, container) for name, value in s.get("tags", {}).items()},
+            framed=container["format_name"] in _FRAMED or stream["codec_name"] == "mp3",
+            others=tuple({s.get("codec_name", "") for s in streams if s is not stream} - {stream["codec_name"]}),
         )
     except (ValueError, KeyError, StopIteration):
         return None
@@ -128,29 +146,37 @@ class Decoder:
     found
         What `probe` says of it.
 
-    Raises
-    ------
-    AudioError
-        At the end of the sound, if ffmpeg stopped on an error.
+    Attributes
+    ----------
+    trouble
+        What ffmpeg has said of a damage by now.
     """
 
     def __init__(self, path: Path, found: Probe) -> None:
-        self.path, self.channels = path, found.channels
-        command = ["ffmpeg", *_QUIET, "-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
+        self.channels, self._others = found.channels, found.others
+        self.trouble: str | None = None
+        command = ["ffmpeg", *_QUIET, *_REAL, "-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
+        command += ["-flush_packets", "1"]
         command += ["-ar", str(found.sr), "-ac", str(found.channels), "pipe:1"]
         self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, pipesize=2**14
+        )
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """Give the next samples, shape (frames, channels): fewer, then none, at the end."""
         assert self._process.stdout is not None
         data = self._process.stdout.read(4 * self.channels * frames)
         if len(data) < 4 * self.channels * frames and self._process.wait():
-            raise AudioError(
-                f"{self.path}: damaged, or not to be read by ffmpeg ({_reason(self._errors, self._process.returncode)})"
-            )
+            self.trouble = _reason(self._errors, self._process.returncode)
+        if self.trouble is None and os.fstat(self._errors.fileno()).st_size:
+            lines = [line for line in _text(self._errors).splitlines() if not self._is_of_others(line)]
+            self.trouble = _cause(lines) if lines else None
         whole = len(data) // (4 * self.channels)
         return np.frombuffer(data, "<f4", whole * self.channels).reshape(whole, self.channels).astype(np.float32)
+
+    def _is_of_others(self, line: str) -> bool:
+        return any(line.startswith(f"[{codec} @") for codec in self._others)
 
     def close(self) -> None:
         """Stop ffmpeg."""
@@ -190,7 +216,7 @@ class Encoder:
         command += ["-f", "f32le", "-ar", str(sr), "-ac", str(channels), "-i", "pipe:0"]
         if found:
             same = source.suffix.lower() == f".{format}"
-            command += ["-i", f"file:{source}"]
+            command += [*_REAL, "-i", f"file:{source}"]
             command += ["-map", "1:v?"] if same or (found.picture and format in PICTURED) else []
             command += ["-map", "0:a"]
             command += ["-map", "1:s?"] if same else []
@@ -256,7 +282,17 @@ def _reason(errors: IO[bytes], returncode: int) -> str:
     text = _text(errors)
     if full := _FULL.search(text):
         return full.group()
-    lines = [re.sub(r"^\[[^]]*\] *", "", line) for line in text.splitlines() if line.strip()]
-    if not lines and returncode < 0:
+    if not text.strip() and returncode < 0:
         return f"it was stopped by {signal.Signals(-returncode).name}"
-    return lines[0] if lines else "it did not say why"
+    return _cause(text.strip().splitlines())
+
+
+def _cause(lines: list[str]) -> str:
+    return re.sub(r"^\[[^]]*\] *", "", lines[0]) if lines else "it did not say why"
+
+
+def _claimed_s(stream: dict[str, Any]) -> float:
+    """Duration of a track by the file; what Matroska calls that is the time of its end."""
+    end = stream.get("tags", {}).get("DURATION", "0")
+    end_s = sum(float(part) * 60**i for i, part in enumerate(reversed(end.split(":"))))
+    return float(stream.get("duration", 0)) or end_s - float(stream.get("start_time", 0))

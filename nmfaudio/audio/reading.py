@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,11 +19,14 @@ from numpy.typing import NDArray
 
 from ..errors import AudioError
 from . import ffmpeg
+from .films import fault_of
 from .formats import TAGS, AudioInfo, format_of
+from .pieces import Piece, Window, find_pieces
 from .signal import LOUDEST
 
 _ENDLESS = 2**60  # libsndfile's frames of a file that does not say how many
 _LARGEST_BLOCK = 2**24  # samples of all channels
+_TOLERANCE_S = 0.25  # by which ffmpeg's decoders may give less than a film says
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
@@ -86,6 +92,8 @@ def blocks(
             raise AudioError(f"{path}: has nothing before its beginning, as at {start_s:g} s")
         if source.skip(position) < position:
             raise AudioError(f"{path}: is over before {start_s} s")
+        if source.fault and (stop_s is None or stop_s > source.breaks_s):
+            raise _damaged(header, source.breaks_s, source.fault)
         stop = header.frames if source.exact else sys.maxsize
         if stop_s is not None:
             stop = round(min(stop, stop_s * header.sr))
@@ -94,7 +102,7 @@ def blocks(
             yield _checked(np.ascontiguousarray(block.T), header, position)
             position += len(block)
         if position < stop and source.exact:
-            raise _damaged(header, position, "the sound ends early")
+            raise _damaged(header, position / header.sr, "the sound ends early")
 
 
 def read(
@@ -141,10 +149,17 @@ class _Source:
         What the file says of itself; frames are -1 where it does not say how many.
     exact
         Whether the sound is damaged if it has fewer frames than that.
+    breaks_s, fault
+        Until when the sound is whole, and why it breaks off, if that is known.
+    mixed
+        Whether it breaks off since it goes on with another rate or number of channels.
     """
 
     header: AudioInfo
     exact: bool
+    breaks_s: float = math.inf
+    fault: str = ""
+    mixed: bool = False
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """Give the next samples, shape (frames, channels): fewer, then none, at the end."""
@@ -165,41 +180,112 @@ class _Source:
 class _Libsndfile(_Source):
     def __init__(self, path: Path) -> None:
         self._files = ExitStack()
-        place = _name(path) if isinstance(path, Path) else self._files.enter_context(path.open("rb"))
-        f = self._files.enter_context(sf.SoundFile(place))
-        self.exact = f.frames < _ENDLESS
-        if f.format == "MP3":
-            self.exact = _mp3_tells_length(path)
-            file = self._files.enter_context(path.open("rb"))
-            f = self._files.enter_context(_Sequential(file if self.exact else _Endless(file)))
-        self._f = f
-        tags = {name: value for name in TAGS if (value := getattr(f, name))}
-        frames = f.frames if self.exact else -1
-        self.header = AudioInfo(path, f.samplerate, f.channels, frames, f.format, f.subtype, f.endian, tags)
-        self._position = 0
+        try:
+            self._open(path)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        file = self._files.enter_context(path.open("rb"))
+        self._parts: list[sf.SoundFile] = []
+        self._next = self._position = frames = 0
+        self.exact = True
+        before_s = 0.0
+        for piece in _pieces_of(path, file):
+            try:
+                part = self._files.enter_context(_sound_of(path, file, piece))
+            except sf.LibsndfileError as error:
+                if not self._parts:
+                    raise
+                self.breaks_s, self.fault = before_s, error.error_string.rstrip(".")
+                break
+            if not self._parts:
+                shown = part if piece.raw_at is None else self._files.enter_context(_sound_of(path, file, _whole(file)))
+                tags = {name: value for name in TAGS if (value := getattr(shown, name))}
+                self.header = AudioInfo(
+                    path, shown.samplerate, shown.channels, 0, shown.format, shown.subtype, shown.endian, tags
+                )
+            elif (part.samplerate, part.channels) != (self.header.sr, self.header.channels):
+                self.mixed = True
+                self.breaks_s = before_s
+                self.fault = f"it goes on with {part.channels} channels at {part.samplerate} Hz"
+                break
+            self._parts.append(part)
+            self.exact &= part.frames < _ENDLESS and not piece.endless
+            frames += round(part.frames * piece.claimed)
+            guessed = piece.endless or piece.fault
+            before_s += piece.duration_s if guessed and piece.duration_s else part.frames / part.samplerate
+            if fault := piece.fault or _fault_in_log(part):
+                self.breaks_s, self.fault = before_s, fault
+                break
+        self.header = replace(self.header, frames=frames if self.exact else -1)
 
     def read(self, frames: int) -> NDArray[np.float32]:
         block = np.empty((frames, self.header.channels), np.float32)
         done = 0
         try:  # in small pieces, to know where a damaged file ends
-            while done < frames and (got := len(self._f.read(out=block[done : done + 2**12]))):
+            while done < frames and self._next < len(self._parts):
+                got = len(self._parts[self._next].read(out=block[done : min(frames, done + 2**12)]))
                 done += got
+                self._next += not got
         except sf.LibsndfileError as error:
-            raise _damaged(self.header, self._position + done, error.error_string.rstrip(".")) from error
+            raise _damaged(
+                self.header, (self._position + done) / self.header.sr, error.error_string.rstrip(".")
+            ) from error
         self._position += done
         return block[:done]
 
     def skip(self, frames: int) -> int:
-        if not frames or not self._f.seekable():
+        if not frames or len(self._parts) > 1 or not self._parts[0].seekable():
             return super().skip(frames)
         try:
-            self._position = self._f.seek(min(frames, self.header.frames))
+            self._position = self._parts[0].seek(min(frames, self._parts[0].frames))
         except sf.LibsndfileError as error:
             raise _damaged(self.header, 0, error.error_string.rstrip(".")) from error
         return self._position
 
     def close(self) -> None:
         self._files.close()
+
+
+def _fault_in_log(f: sf.SoundFile) -> str:
+    """Look whether libsndfile found a file of a rare format shorter than it says."""
+    if f.format not in ("AVR", "MAT4", "MAT5", "MPC2K", "VOC", "WVE"):
+        return ""
+    claims = [int(frames) for frames in re.findall(r"(?:Frames|Cols) *: *(\d+)", f.extra_info)]
+    short = bool(claims) and claims[-1] > f.frames or re.search("truncated|should be", f.extra_info)
+    return "the file is shorter than it says" if short else ""
+
+
+def _pieces_of(path: Path, file: BinaryIO) -> list[Piece]:
+    size = file.seek(0, os.SEEK_END)
+    found = _pieces(path, size, path.stat().st_mtime_ns) if isinstance(path, Path) else find_pieces(file)
+    return found or [_whole(file)]
+
+
+def _whole(file: BinaryIO) -> Piece:
+    return Piece(0, file.seek(0, os.SEEK_END))
+
+
+@lru_cache(maxsize=16)
+def _pieces(path: Path, size: int, changed: int) -> list[Piece]:
+    with path.open("rb") as file:
+        return find_pieces(file)
+
+
+def _sound_of(path: Path, file: BinaryIO, piece: Piece) -> sf.SoundFile:
+    """Open a piece of a file."""
+    if piece.raw_at is not None:
+        with _sound_of(path, file, _whole(file)) as f:
+            order = f.endian if f.endian != "FILE" else "LITTLE" if f.format.startswith("WAV") else "BIG"
+            samples = Window(file, Piece(piece.raw_at, piece.stop))
+            return sf.SoundFile(samples, "r", f.samplerate, f.channels, f.subtype, order, "RAW")
+    by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None) == _whole(file)
+    f = sf.SoundFile(_name(path) if by_name else Window(file, piece))
+    if f.format == "MP3":
+        f.seekable = lambda: False  # soundfile seeks after every read, and seeking in MP3 is heard as clicks
+    return f
 
 
 class _Ffmpeg(_Source):
@@ -214,62 +300,47 @@ class _Ffmpeg(_Source):
         )
         self._found = found
         self._decoder: ffmpeg.Decoder | None = None
+        self._position = 0
+        self._trouble_at: int | None = None
+        self._ahead = 2**12 // found.channels + 2**13  # samples that ffmpeg may have decoded but not given yet
+        with path.open("rb") as file:
+            self._fault = fault_of(file)
 
     def read(self, frames: int) -> NDArray[np.float32]:
         if self._decoder is None:
             self._decoder = ffmpeg.Decoder(self.header.path, self._found)
-        return self._decoder.read(frames)
+        parts = []
+        while frames > 0:  # in small pieces, to know where ffmpeg says that there is something wrong
+            wanted = min(frames, 2**12)
+            parts.append(self._decoder.read(wanted))
+            if self._decoder.trouble and self._trouble_at is None:
+                self._trouble_at = self._position
+            self._position += len(parts[-1])
+            self._check(ended=len(parts[-1]) < wanted)
+            frames -= wanted if len(parts[-1]) == wanted else frames
+        return np.concatenate(parts)
+
+    def _check(self, ended: bool) -> None:
+        """Refuse what is damaged, but for a frame that is cut off at either end of a stream of frames."""
+        assert self._decoder is not None
+        sr, at = self.header.sr, self._trouble_at
+        claimed = self._found.claimed_s and self._position < (self._found.claimed_s - _TOLERANCE_S) * sr
+        reason = self._decoder.trouble or self._fault or "the sound ends early"
+        if at is not None and (at or not self._found.framed) and self._position - at > self._ahead:
+            raise _damaged(self.header, at / sr, reason)
+        if ended and at is not None and not (self._found.framed and self._position):
+            raise _damaged(self.header, at / sr, reason)
+        if ended and (claimed or self._fault):
+            raise _damaged(self.header, self._position / sr, reason)
 
     def close(self) -> None:
         if self._decoder:
             self._decoder.close()
 
 
-class _Sequential(sf.SoundFile):  # type: ignore[misc]
-    """File that is not searched in: soundfile seeks after every read, and seeking in MP3 is heard as clicks."""
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _Endless:
-    """File that says it is a thousand times as long, so that libsndfile reads it to its end.
-
-    An MP3 file without a length in its first frame is cut off, or not, where libsndfile guesses its end to be.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._asked_for_length = False
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._asked_for_length = (offset, whence) == (0, os.SEEK_END)
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell() * (1000 if self._asked_for_length else 1)
-
-    def read(self, size: int) -> bytes:
-        return self._file.read(size)
-
-    def write(self, data: bytes) -> int:
-        raise OSError("opened for reading")
-
-
 def _name(path: Path) -> Path | bytes:
     """Name by which soundfile opens a file; it would refuse one that is not Unicode, as old disks have them."""
     return path if os.name == "nt" else os.fsencode(path)
-
-
-def _mp3_tells_length(path: Path) -> bool:
-    """Look for the number of frames in the first frame of an MP3 file, where encoders write it."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        if head[:3] == b"ID3":  # titles and pictures come first, their size in four times seven bits
-            file.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)))
-        head += file.read(2048)
-    at = max(head.find(b"Xing"), head.find(b"Info"))
-    return at >= 0 and len(head) > at + 7 and bool(head[at + 7] & 1)
 
 
 @contextmanager
@@ -299,9 +370,13 @@ def _source(path: Path) -> _Source:
     if not ffmpeg.suffix_needs_ffmpeg(path):
         try:
             source = _Libsndfile(path)
-            if source.exact or source.header.format == "MP3":
+            known = source.exact or source.header.format == "MP3"
+            found = ffmpeg.probe(path) if ffmpeg.installed() and (source.mixed or not known) else None
+            if known and not found:
                 return source
             source.close()
+            if found:
+                return _Ffmpeg(path, replace(found, duration_s=0.0) if source.mixed else found)
             reason = "its length is missing"
         except TypeError:  # soundfile wants to be told what is in .raw files
             raise AudioError(f"{path}: raw samples without a header: convert it to WAV first") from None
@@ -311,13 +386,17 @@ def _source(path: Path) -> _Source:
         raise AudioError(f"{path}: needs ffmpeg, which is not installed: install it, or convert the sound to WAV")
     if isinstance(path, Path) and ffmpeg.installed() and (found := ffmpeg.probe(path)):
         return _Ffmpeg(path, found)
+    if isinstance(path, Path):
+        with path.open("rb") as file:
+            reason = fault_of(file) or reason
     raise AudioError(f"{path}: not a sound file that can be read ({reason}): convert it to WAV or FLAC")
 
 
-def _damaged(header: AudioInfo, position: int, reason: str) -> AudioError:
-    at_s = position / header.sr
-    remedy = f": take the part before that (--end {at_s:.2f})" if position else ""
-    return AudioError(f"{header.path}: damaged after {at_s:.2f} s of {header.duration_s:.2f} s ({reason}){remedy}")
+def _damaged(header: AudioInfo, at_s: float, reason: str) -> AudioError:
+    at_s = math.floor(100 * at_s) / 100  # not rounded: --end has to be before the damage
+    remedy = f": take the part before that (--end {at_s:.2f})" if at_s else ""
+    of = f" of {header.duration_s:.2f} s" if header.duration_s > at_s else ""
+    return AudioError(f"{header.path}: damaged after {at_s:.2f} s{of} ({reason}){remedy}")
 
 
 def _checked(y: NDArray[np.float32], header: AudioInfo, position: int) -> NDArray[np.float32]:
