@@ -1,4 +1,4 @@
-"""What the estimators share: checks of the input, restarts, convergence and fitted attributes."""
+"""Base of the estimators: checks of the input, restarts, convergence and fitted attributes."""
 
 import copy
 import warnings
