@@ -97,7 +97,7 @@ class Dictionary:
 
     @property
     def profile(self) -> "Dictionary | None":
-        """Noise profile that the dictionary carries and denoises with unless told another; None if there is none."""
+        """Noise profile of the dictionary, used unless another is given; None if there is none."""
         atoms = self.arrays.get("profile")
         return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
 
@@ -109,8 +109,8 @@ class Dictionary:
         path : path
             File to write, ending in ``.npz``; an existing file is replaced.
         compact : bool
-            Round the arrays to half precision with 7 significant bits, for less than half the size: an error of 0.8 %
-            at most in a weight, which a sum over hundreds of them does not feel. Otherwise float32.
+            Round the arrays to half precision with 7 significant bits, for less than half the size: the error of
+            a weight is 0.8 % at most, which averages out in sums over hundreds. Otherwise float32.
 
         Raises
         ------
