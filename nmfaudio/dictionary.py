@@ -1,7 +1,7 @@
-"""Dictionaries: trained atoms with the front end they belong to and the story of how they came to be.
+"""Dictionaries: trained arrays with their front end, settings and provenance.
 
-A dictionary is one ``.npz`` file without pickle: its arrays, and under the name ``record`` one JSON text with the
-schema version, kind, front end, settings, provenance and the sha256 of the arrays. Loading checks all of it.
+A dictionary is one ``.npz`` file without pickle. It holds the arrays, and under the name ``record`` one JSON text with
+the schema version, kind, front end, settings, provenance and the sha256 of the arrays. Loading checks all of it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from .files import replacing
 from .spectra.front_end import FrontEnd
 
 SCHEMA = 1
-"""Version of the file format that this version of the package writes, and the newest it reads."""
+"""Version of the file format: the one that is written, and the newest that is read."""
 
 KINDS = ("sparse", "sources", "unfolded", "profile")
 
@@ -31,25 +31,25 @@ _FOLDERS = (Path(__file__).parent / "dictionaries", Path(__file__).parents[1] / 
 
 @dataclass(frozen=True, eq=False)
 class Dictionary:
-    """Trained arrays, the front end they were trained behind, settings and provenance.
+    """Trained arrays with their front end, settings and provenance.
 
     Parameters
     ----------
     kind : {"sparse", "sources", "unfolded", "profile"}
-        What the arrays are. "sparse": one array of atoms a source, among them "speech" and "noise", each of shape
-        (F, K) with columns of unit L2 norm. "sources": the same for any sources, and atoms may last several frames,
+        Kind of the arrays. "sparse": one array of atoms for each source, "speech" and "noise" among them, of shape
+        (F, K) with columns of unit L2 norm. "sources": the same for any sources; atoms may last several frames,
         (F, T, K). "unfolded": the layers of an unfolded NMF. "profile": one array "noise" of atoms (F, K), see
-        :func:`nmfaudio.noise_profile`. Dictionaries that denoise may carry such atoms too, under the name "profile".
+        :func:`nmfaudio.noise_profile`. Dictionaries for denoising may have such atoms too, under the name "profile".
     arrays : mapping of str to ndarray
         Finite, non-negative; kept as read-only float32.
     front_end : FrontEnd
-        How a signal becomes the spectrogram that the atoms describe.
+        Settings that turn a signal into the spectrogram that the atoms describe.
     settings : dict
-        What the decomposition needs beside the arrays; JSON.
+        Settings of the decomposition; plain JSON.
     record : dict
-        Provenance: corpora with licence and counts, objective, seed, command, scores; JSON.
+        Provenance: corpora with licence and counts, objective, seed, command, scores; plain JSON.
     name : str
-        Name it is known by; for a loaded dictionary the file's name without ``.npz``.
+        Name of the dictionary. Loading sets it to the file's name without ``.npz``.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class Dictionary:
 
     @property
     def profile(self) -> "Dictionary | None":
-        """Noise profile that the dictionary carries and denoises with unless told another; None if there is none."""
+        """Noise profile of the dictionary, used unless another is given; None if there is none."""
         atoms = self.arrays.get("profile")
         return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
 
@@ -109,8 +109,8 @@ class Dictionary:
         path : path
             File to write, ending in ``.npz``; an existing file is replaced.
         compact : bool
-            Round the arrays to half precision with 7 significant bits, for less than half the size: an error of 0.8 %
-            at most in a weight, which a sum over hundreds of them does not feel. Otherwise float32.
+            Round the arrays to half precision with 7 significant bits, for less than half the size: the error of
+            a weight is 0.8 % at most, which averages out in sums over hundreds. Otherwise float32.
 
         Raises
         ------
@@ -176,17 +176,29 @@ DictionaryLike = str | os.PathLike[str] | Dictionary
 
 
 def available() -> dict[str, Path]:
-    """Names of the dictionaries that come with the package, each with its file."""
+    """List the dictionaries that come with the package.
+
+    Returns
+    -------
+    dict of str to Path
+        File of each, by name.
+
+    Examples
+    --------
+    >>> "speech" in available()
+    True
+    """
     folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.npz"))} if folder else {}
 
 
 def model_card(dictionary: Dictionary) -> str:
-    """Describe a dictionary as a page of Markdown: what it is, how it was made, what it holds.
+    """Describe a dictionary on a page of Markdown: kind, provenance, front end, settings, arrays.
 
     Parameters
     ----------
     dictionary : Dictionary
+        Dictionary to describe.
 
     Returns
     -------

@@ -36,7 +36,8 @@ class AtomUsage:
     def shares(self) -> np.ndarray:
         """Share of each atom in the whole estimate, shape (K,); the rest to 1 is adaptive."""
         total = self.parts.sum(dtype=np.float64) + self.adaptive.sum(dtype=np.float64)
-        return self.parts.sum(axis=1, dtype=np.float64) / max(total, float(_TINY))
+        shares: np.ndarray = self.parts.sum(axis=1, dtype=np.float64) / max(total, float(_TINY))
+        return shares
 
 
 def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsage]:

@@ -1,4 +1,4 @@
-"""What the estimators share: checks of the input, restarts, convergence and fitted attributes."""
+"""Base of the estimators: checks of the input, restarts, convergence and fitted attributes."""
 
 import copy
 import warnings
@@ -263,7 +263,7 @@ def level_of(X: np.ndarray | csr_matrix) -> int:
     return exponent - exponent % 2 if abs(exponent) > 24 else 0
 
 
-def scaled(X: np.ndarray | csr_matrix, exponent: int) -> np.ndarray | csr_matrix:
+def scaled(X: Any, exponent: int) -> Any:
     """X times ``2**exponent``, X itself for 0."""
     if not exponent:
         return X

@@ -1,4 +1,4 @@
-"""How many components data holds, by hiding entries and predicting them."""
+"""Number of components in data, by hiding entries and predicting them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

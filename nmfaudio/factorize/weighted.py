@@ -139,7 +139,7 @@ class WeightedNMF(Factorizer):
         return np.where(masked(data, weights)[1] > 0, data, model)
 
     def hidden_error(self, X: ArrayLike, hidden: ArrayLike) -> float:
-        """How well the model predicts entries that it is not shown: the relative error there, 0 at best.
+        """Relative error of the model at entries that are hidden from it; 0 is best.
 
         Parameters
         ----------

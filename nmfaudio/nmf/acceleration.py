@@ -51,7 +51,7 @@ class Guarded:
         _copy(self._start, self._factors)
 
     def _go_further(self) -> None:
-        """What else an iteration does that may lead uphill."""
+        """Do the part of an iteration that may lead uphill."""
 
 
 class Accelerated(Guarded):

@@ -24,7 +24,7 @@ _LEAST = np.float32(1e-3)  # of a level: below it may be nothing but rounding
 
 
 def due(turn: int) -> tuple[bool, bool]:
-    """Whether the first and the second factor's denominator is computed in this iteration, counted from 0."""
+    """Tell for each of the two factors if its denominator is computed in this iteration, counted from 0."""
     return turn % 3 == 0, turn % 3 == 1 or turn == 0
 
 
@@ -85,7 +85,7 @@ class Carried:
         part *= scale
 
     def guess(self, X: np.ndarray, out: np.ndarray) -> None:
-        """What the denominator of the factor X may be, in `out`."""
+        """Estimate the denominator of the factor X, in `out`."""
         level = np.maximum(self._rest + self._explained(X), _LEAST * self._total)
         scale = np.divide(self._total, level, out=np.ones_like(level), where=level > 0)
         np.multiply(self._q, np.expand_dims(scale, self._axis), out=out)

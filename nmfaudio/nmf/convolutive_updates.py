@@ -90,7 +90,7 @@ class ConvolutiveUpdates:
         ratio_kullback_leibler(self.V, self.L, self._R, self.eps, self.weights)
 
     def _heard(self, X: np.ndarray) -> np.ndarray:
-        """What all taps of each atom find in X, shape (K, N), at the frame where the atom begins."""
+        """Correlate X with all taps of each atom, shape (K, N), at the frame where the atom begins."""
         found = (self.W.reshape(len(X), -1).T @ X).reshape(self._S.shape)
         total = found[0].copy()
         for t in range(1, min(found.shape[0], found.shape[2])):

@@ -23,7 +23,7 @@ class SpatialFactorization:
     H : ndarray, shape (K, N)
         Activations.
     Q : ndarray, shape (C, K)
-        How loud each channel hears each atom, mean square 1.
+        Level of each atom in each channel, mean square 1.
     objective : ndarray, shape (n_iter + 1,)
         At the start and after every iteration; it never rises.
     """
@@ -135,15 +135,15 @@ def spatial_nmf(
 
 
 def _patches(V: np.ndarray, present: np.ndarray, n_taps: int, random_state: int) -> np.ndarray:
-    """Atoms to start from, shape (F, n_taps, K): what V holds where each may begin, on the mean spectrum."""
+    """Atoms to start from, shape (F, n_taps, K): patches of V at frames where each may begin, on the mean spectrum."""
     rng = np.random.default_rng(random_state)
     n_free, n_frames = present.shape
     alone = present & (present.sum(axis=0) == present.sum(axis=0).min())
     padded = np.concatenate([V, np.zeros((len(V), n_taps - 1), V.dtype)], axis=1)
-    heard = V.sum(axis=0)
+    loudness = V.sum(axis=0)
     atoms = np.empty((len(V), n_taps, n_free), V.dtype)
     for k in range(n_free):
-        odds = heard * (alone[k] if heard[alone[k]].any() else present[k])
+        odds = loudness * (alone[k] if loudness[alone[k]].any() else present[k])
         start = rng.choice(n_frames, p=odds / odds.sum()) if odds.any() else 0
         atoms[..., k] = padded[:, start : start + n_taps]
     atoms += V.mean(axis=1)[:, None, None] * rng.uniform(0.1, 0.3, atoms.shape)
@@ -151,7 +151,7 @@ def _patches(V: np.ndarray, present: np.ndarray, n_taps: int, random_state: int)
 
 
 class SpatialUpdates(ConvolutiveUpdates):
-    """Updates of convolutive NMF over channels: atoms that each channel hears at a level of its own.
+    """Updates of convolutive NMF over channels: each atom has a level in each channel.
 
     The tensor factorisation of FitzGerald, Cranitch and Coyle, "Non-negative tensor factorisation for sound source
     separation" (2005), with atoms of several frames, and with levels that atoms of one place share.

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ..audio import as_signal
 from ..compute.processes import Map
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
@@ -35,11 +38,71 @@ Progress = Callable[[str, int, float], None]
 LEAST_CORPUS_S = 1800.0
 """Duration that a shorter corpus is repeated to."""
 
+FRONT_END = FrontEnd(exponent=0.6)
+"""Front end of dictionaries that are trained from the beginning."""
+
+SETTINGS = {"mask_power": 1.6}
+"""Settings of a sparse dictionary, measured best on development mixtures."""
+
 _QUIETEST = 0.05  # of the mean level of a recording; quieter frames are left out
+_BLOCK = 2000  # frames of a recording in memory between two updates
 _START_BLOCKS = 8  # blocks that the first atoms are drawn from
 
 
 def train_sparse(
+    speech: Iterable[ArrayLike],
+    noise: Iterable[ArrayLike],
+    sr: float,
+    *,
+    front_end: FrontEnd = FRONT_END,
+    least_s: float = 100.0,
+    **options: Any,
+) -> Dictionary:
+    """Train a sparse dictionary on recordings in memory; for corpora on disk see :func:`build_sparse`.
+
+    Parameters
+    ----------
+    speech, noise : iterable of array_like, shape (samples,) or (channels, samples)
+        Recordings of speech alone and of noise alone; float, or integers that are scaled to full scale 1.
+    sr : float
+        Sampling rate in Hz; any.
+    front_end : FrontEnd
+        Front end of the dictionary.
+    least_s : float
+        Seconds to train on, for each of the two; shorter material is repeated.
+    **options
+        Options of :func:`train_on_blocks`, such as `n_speech`, `n_noise`, `penalty` and `random_state`.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "sparse", with an empty record.
+
+    Raises
+    ------
+    NmfaudioError
+        If a recording is no such signal, or there is nothing but silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import Denoiser
+    >>> rng = np.random.default_rng(0)
+    >>> hum, hiss = np.sin(0.1 * np.arange(16000)), rng.standard_normal(16000)
+    >>> dictionary = train_sparse([hum], [hiss], 16000, least_s=1, n_speech=2, n_noise=2)
+    >>> Denoiser(dictionary)(hum + 0.1 * hiss, 16000).shape
+    (16000,)
+    """
+    streams = []
+    for recordings in (speech, noise):
+        spectrograms = (V for y in recordings for V in front_end.spectrogram(np.atleast_2d(as_signal(y)), sr))
+        blocks = [V[:, i : i + _BLOCK] for V in spectrograms for i in range(0, V.shape[1], _BLOCK)]
+        seconds = sum(V.shape[1] for V in blocks) * front_end.hop_s
+        streams.append(blocks * max(1, ceil(least_s / seconds)) if seconds else [])
+    return Dictionary("sparse", train_on_blocks(*streams, **options), front_end, dict(SETTINGS))
+
+
+def train_on_blocks(
     speech: Iterable[Batch],
     noise: Iterable[Batch],
     *,
@@ -100,7 +163,7 @@ def train_sparse(
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> blocks = [rng.random((20, 100)).astype(np.float32) for _ in range(3)]
-    >>> {name: W.shape for name, W in train_sparse(blocks, blocks, n_speech=5, n_noise=3).items()}
+    >>> {name: W.shape for name, W in train_on_blocks(blocks, blocks, n_speech=5, n_noise=3).items()}
     {'speech': (20, 5), 'noise': (20, 3)}
     """
     options: dict[str, Any] = {
@@ -145,7 +208,7 @@ def build_sparse(
     progress : callable
         Called with the share of the work that is done, from 0 to 1.
     **options
-        Options of :func:`train_sparse`.
+        Options of :func:`train_on_blocks`.
 
     Returns
     -------
@@ -168,7 +231,7 @@ def build_sparse(
         "noise": [len(noise.files), noise.hours, used_s["noise"]],
         **options,
     }
-    arrays = train_sparse(
+    arrays = train_on_blocks(
         corpus_batches(speech, front_end, random_state, used_s["speech"]),
         corpus_batches(noise, front_end, random_state + 1, used_s["noise"]),
         random_state=random_state,
@@ -177,7 +240,7 @@ def build_sparse(
         progress=show,
         **options,
     )
-    return Dictionary("sparse", arrays, front_end, {"mask_power": 1.6})  # measured best on development mixtures
+    return Dictionary("sparse", arrays, front_end, dict(SETTINGS))
 
 
 def train_atoms(
@@ -194,7 +257,7 @@ def train_atoms(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Train the atoms of one source, together with `fixed` atoms if there are any; see :func:`train_sparse`."""
+    """Train the atoms of one source, together with `fixed` atoms if there are any; see :func:`train_on_blocks`."""
     saved = None if checkpoint is None else checkpoint.load(name)
     state = None if saved is None else _State(**saved)
     n_done = 0 if state is None else int(state.n_batches)

@@ -60,4 +60,4 @@ def deadly(batches, token):
 
 
 def train(speech, noise, **options):
-    return sparse.train_sparse(speech, noise, **{"n_speech": 3, "n_noise": 2, "penalty": 0.05} | options)
+    return sparse.train_on_blocks(speech, noise, **{"n_speech": 3, "n_noise": 2, "penalty": 0.05} | options)

@@ -5,11 +5,11 @@ from sparse_blocks import NOISE, SPEECH, F, batches, blocks
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.spectra.front_end import FrontEnd
-from nmfaudio.training.sparse import train_sparse
+from nmfaudio.training.sparse import train_on_blocks, train_sparse
 
 
 def train(speech, noise, n=4, **options):
-    return train_sparse(
+    return train_on_blocks(
         batches(speech, n), batches(noise, n), **{"n_speech": 3, "n_noise": 2, "penalty": 0.05} | options
     )
 
@@ -63,7 +63,7 @@ def test_the_seed_decides_and_the_level_does_not():
 @pytest.mark.needs_jit
 def test_a_block_may_stand_alone():
     one, other = (
-        train_sparse(speech, speech, n_speech=3, n_noise=2)["speech"]
+        train_on_blocks(speech, speech, n_speech=3, n_noise=2)["speech"]
         for speech in (list(blocks(SPEECH, 8, 0)), [[block] for block in blocks(SPEECH, 8, 0)])
     )
     np.testing.assert_array_equal(one, other)
@@ -109,3 +109,23 @@ def test_memory_does_not_grow_with_the_corpus():
 def test_what_cannot_be_learnt_from_is_named(speech, noise, message):
     with pytest.raises(NmfaudioError, match=message):
         train(speech, noise)
+
+
+def test_recordings_of_any_kind_are_repeated_to_the_duration():
+    rng = np.random.default_rng(0)
+    hum = np.sin(0.1 * np.arange(8000))
+    hiss = np.rint(8000 * rng.standard_normal((2, 4000))).clip(-32768, 32767).astype(np.int16)
+    reports = []
+    dictionary = train_sparse(
+        [hum], [hiss], 8000, least_s=2.5, n_speech=2, n_noise=3, progress=lambda *report: reports.append(report)
+    )
+    assert (dictionary.kind, dictionary.front_end.exponent) == ("sparse", 0.6)
+    assert {name: W.shape[1] for name, W in dictionary.arrays.items()} == {"speech": 2, "noise": 3}
+    assert not dictionary.arrays["speech"][130:].any()  # above the band of the recordings
+    for name in ("speech", "noise"):
+        frames = [n for source, n, _ in reports if source == name][-1]
+        assert 2.5 <= frames * dictionary.front_end.hop_s < 3.7
+    with pytest.raises(NmfaudioError, match="noise: nothing to train on but silence"):
+        train_sparse([hum], [], 8000)
+    with pytest.raises(NmfaudioError, match=r"looks like \(samples, channels\)"):
+        train_sparse([hiss.T], [hiss], 8000)

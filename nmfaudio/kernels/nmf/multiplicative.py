@@ -108,7 +108,7 @@ class MultiplicativeUpdates:
 
     @property
     def factors(self) -> list[np.ndarray]:
-        """What the updates change in place: the atoms, and the activations of each block."""
+        """Arrays that the updates change in place: the atoms, and the activations of each block."""
         return [self.W, *(block.H for block in chain(*self._shares))]
 
     def step(self, carry: bool = False) -> float:
