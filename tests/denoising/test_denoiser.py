@@ -177,6 +177,7 @@ def test_silence_stays_silence():
     np.testing.assert_array_equal(default_denoiser()(np.zeros((2, 5000), np.float32), 44100), 0)
 
 
+@pytest.mark.needs_jit
 def test_a_constant_is_lowered():
     y = np.full(16000, 0.5, np.float32)
     assert np.abs(default_denoiser()(y, 16000)[4000:-4000]).max() < 0.05
@@ -344,6 +345,7 @@ def test_stream_refuses_a_dictionary_that_looks_ahead():
         StreamingDenoiser(SMALL, sr=500)
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("sr", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])
 def test_latency_of_a_stream_is_at_most_32_ms(sr):
     assert StreamingDenoiser("speech-causal-fast", sr=sr).latency <= 0.032 * sr

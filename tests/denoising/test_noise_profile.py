@@ -84,6 +84,7 @@ def test_a_profile_has_no_level_and_is_the_same_each_time():
         np.testing.assert_allclose(other.arrays["noise"], one.arrays["noise"], atol=1e-4)
 
 
+@pytest.mark.needs_jit
 def test_a_profile_knows_nothing_above_the_band_of_its_recording():
     profile = noise_profile(hiss(), 250, SMALL)
     heard = profile.arrays["noise"].any(axis=1)

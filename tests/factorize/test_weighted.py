@@ -84,6 +84,7 @@ def test_the_penalty_keeps_predictions_from_running_away():
     assert errors[1] < 0.5 * errors[0]
 
 
+@pytest.mark.needs_jit
 def test_certain_entries_count_more():
     X, rng = planted(40, 25)
     deviation = rng.choice([0.02, 0.5], X.shape)
