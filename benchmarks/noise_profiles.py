@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import Denoiser, audio, metrics, noise_profile
-from nmfaudio.training.data.corpus import list_files
+from nmfaudio.audio import list_files
 
 SR = 16000
 LONGEST_S = 6

@@ -26,12 +26,13 @@ import numpy as np
 
 import nmfaudio.denoising.noise_profile
 from nmfaudio import Denoiser, Dictionary, FrontEnd, audio, noise_profile
+from nmfaudio.audio import list_files
 from nmfaudio.compute.processes import workers
 from nmfaudio.metrics import MEASURES
 from nmfaudio.training.adapt import adapt
 from nmfaudio.training.comparison import compare, mixtures
 from nmfaudio.training.data.augment import loop
-from nmfaudio.training.data.corpus import Corpus, list_files
+from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import SoundBlock, corpus_batches
 from nmfaudio.training.sparse import block_sums, build_sparse, train_atoms
 

@@ -3,8 +3,9 @@
 Everything is loaded on first use, so importing the package costs next to nothing.
 
 Denoising
-    `denoise` a signal and `denoise_file` a file in one call; `Denoiser` for many signals and long ones;
-    `StreamingDenoiser` for live sound, block by block; `noise_profile` to learn a known noise first.
+    `denoise` a signal in one call, and with `denoise_file` a file, which gives a `FileReport`; `Denoiser` for many
+    signals and long ones; `StreamingDenoiser` for live sound, block by block; `noise_profile` to learn a known noise
+    first.
 Separation
     `separate` a signal and `separate_file` a file in one call; `separation.Separator` with known sources,
     `separation.Components` without; `separation.harmonic_percussive`; `separation.multichannel_wiener`.
@@ -20,8 +21,8 @@ Sound
     `audio` reads and writes files in blocks; `STFT` turns signals into spectra and back, `FrontEnd` into the
     spectrograms that atoms describe; `spectra.phase` estimates phases.
 Scores and pictures
-    `metrics` (SNR, SI-SDR, PESQ, STOI, BSS Eval); `display` draws spectrograms, gains and atoms with matplotlib;
-    `report` makes a page to listen to and look at.
+    `metrics` (SNR, SI-SDR, PESQ, STOI, BSS Eval) and `evaluation` of folders; `display` draws spectrograms, gains and
+    atoms with matplotlib; `report` makes a page to listen to and look at.
 Errors
     `NmfaudioError`, and in `errors` its two kinds.
 """

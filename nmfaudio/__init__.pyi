@@ -1,4 +1,17 @@
-from . import audio, dictionary, display, errors, factorize, metrics, repair, report, separation, spectra, training
+from . import (
+    audio,
+    dictionary,
+    display,
+    errors,
+    evaluation,
+    factorize,
+    metrics,
+    repair,
+    report,
+    separation,
+    spectra,
+    training,
+)
 from .denoising.denoiser import Denoiser, denoise
 from .denoising.files import FileReport, denoise_file
 from .denoising.noise_profile import noise_profile
@@ -26,6 +39,7 @@ __all__ = [
     "dictionary",
     "display",
     "errors",
+    "evaluation",
     "factorize",
     "metrics",
     "noise_profile",

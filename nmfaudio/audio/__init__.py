@@ -1,6 +1,7 @@
 """Sound files in and out, block by block, in the format that they came in; arrays of any type to float."""
 
 from .formats import FORMATS_OF_SUFFIX, SUFFIXES, AudioInfo
+from .listing import list_files
 from .reading import blocks, info, locate, read
 from .signal import as_signal, resample, to_float
 from .writing import Writer, open_like
@@ -13,6 +14,7 @@ __all__ = [
     "as_signal",
     "blocks",
     "info",
+    "list_files",
     "locate",
     "open_like",
     "read",

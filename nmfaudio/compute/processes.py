@@ -1,4 +1,4 @@
-"""Map over items here, in processes of this machine (loky), or on the machines of a cluster (Dask).
+"""Map over items here, in processes of this machine, or on the machines of a cluster (Dask).
 
 All three are one thing, a function like the built-in `map`: results come in the order of the items. Work that depends
 on its item alone, and sums that are taken in the order of the results, come out the same on any number of workers.
@@ -10,10 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
+from multiprocessing import get_context
 from typing import Any
 
 from ..errors import NmfaudioError
@@ -24,6 +25,7 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 _ATTEMPTS = 3  # of work whose process died
 _PATIENCE_S = 10.0  # until a scheduler must have answered, or a worker must have cleaned up
 _LOOK_EVERY_S = 1.0  # whether the parent is still there
+_MESSAGE_S = 0.5  # until a result that is being sent has arrived: half of one would block the parent
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -36,7 +38,8 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
     Parameters
     ----------
     jobs : int
-        Processes on this machine; 1 works in this process.
+        Processes on this machine; 1 works in this process. As always with processes, a script that asks for more must
+        do so below ``if __name__ == "__main__":``.
     scheduler : str, optional
         Address of a Dask scheduler, as ``tcp://host:8786``, whose workers do the work instead. They need the same
         nmfaudio, and to see the files under the same names.
@@ -74,7 +77,7 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
 
 @contextmanager
 def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
-    executors: list[Any] = []  # at most one
+    executors: list[ProcessPoolExecutor] = []  # at most one
 
     def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         left = list(items)
@@ -82,7 +85,7 @@ def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
         while left:
             if not executors:
                 executors.append(_executor(jobs, n_threads))
-            submit = partial(executors[0].submit, _work, function)
+            submit = partial(executors[0].submit, partial(_work, function))
             waiting = iter(left)
             done = 0
             try:
@@ -108,26 +111,24 @@ def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
             _stop(executor)
 
 
-def _executor(jobs: int, n_threads: int) -> Any:
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    env = {name: os.environ.get(name, str(n_threads)) for name in _THREAD_VARIABLES}
+def _executor(jobs: int, n_threads: int) -> ProcessPoolExecutor:
     with ExitStack() as stack:
-        if hasattr(signal, "pthread_sigmask"):  # the process that keeps loky's books takes this over, and outlives us
+        if hasattr(signal, "pthread_sigmask"):  # the process that tracks semaphores takes this over, and outlives us
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
-        return ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(os.getpid(),), env=env)
+        return ProcessPoolExecutor(jobs, get_context("spawn"), _begin_worker, (os.getpid(), n_threads))
 
 
-def _stop(executor: Any) -> None:
+def _stop(executor: ProcessPoolExecutor) -> None:
     """End the processes of a pool: first let them remove what they have begun."""
-    processes = list(executor._processes.values())
+    processes = list((executor._processes or {}).values())
     for process in processes:
         process.terminate()
     until = time.monotonic() + _PATIENCE_S
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
-    executor.shutdown(wait=True, kill_workers=True)
+        process.kill()
+    executor.shutdown()
 
 
 class _Stopped(BaseException):
@@ -137,13 +138,20 @@ class _Stopped(BaseException):
 _at_work = False  # in a worker: whether it has an item
 
 
-def _begin_worker(parent: int) -> None:
+def _begin_worker(parent: int, n_threads: int) -> None:
     for name in ("SIGINT", "SIGHUP"):  # these reach the whole group; the parent decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop_worker)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     if os.name == "posix":
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    for name in _THREAD_VARIABLES:  # of libraries that are loaded from now on
+        os.environ.setdefault(name, str(n_threads))
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(int(os.environ[_THREAD_VARIABLES[0]]))  # of those that the main script has loaded
 
 
 def _watch(parent: int) -> None:
@@ -152,14 +160,16 @@ def _watch(parent: int) -> None:
         time.sleep(_LOOK_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE_S)
-    os._exit(1)  # it is deep in compiled code
+    os._exit(1)  # the main thread is deep in compiled code
 
 
 def _stop_worker(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
-    if not _at_work:
-        os._exit(1)
-    raise _Stopped
+    if _at_work:
+        raise _Stopped
+    end = threading.Timer(_MESSAGE_S, os._exit, (1,))
+    end.daemon = True
+    end.start()
 
 
 def _work(function: Callable[[Any], Any], item: Any) -> Any:
@@ -168,7 +178,7 @@ def _work(function: Callable[[Any], Any], item: Any) -> Any:
         _at_work = True
         return function(item)
     except _Stopped:
-        os._exit(1)
+        os._exit(1)  # whatever was begun has been removed
     finally:
         _at_work = False
 

@@ -26,7 +26,7 @@ from . import comparison
 from . import tune as tuning
 from .adapt import adapt
 from .comparison import Comparison, mixtures
-from .data.corpus import Corpus, list_files
+from .data.corpus import Corpus
 from .source import train_dictionary
 from .sparse import LEAST_CORPUS_S, build_sparse
 from .unfolded.build import build_unfolded, mixers
@@ -281,7 +281,7 @@ def train_source(
     """
     session = _Session(output, random_state, note, command, each, report)
     session.check(overwrite)
-    sr = max(audio.info(path).sr for path in list_files(os.fspath(sound)))
+    sr = max(audio.info(path).sr for path in audio.list_files(sound))
     corpora = session.corpora({name: sound}, sr)
     recordings, left_s = [], _LONGEST_SOURCE_S
     for piece in corpora[name].pieces(np.random.default_rng(random_state)):

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nmfaudio import metrics
-from nmfaudio.cli import evaluate
+from nmfaudio import evaluation, metrics
 from nmfaudio.cli.main import main
 
 SR = 16000
@@ -38,8 +37,8 @@ def folders(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             sf.write(path, y.T, sr, subtype="FLOAT")
         Halver.noise[noisy.astype(np.float32).tobytes()] = (noisy - clean).astype(np.float32)
-    monkeypatch.setattr("nmfaudio.denoising.denoiser.Denoiser", Halver)
-    evaluate._denoiser.cache_clear()
+    monkeypatch.setattr("nmfaudio.evaluation.Denoiser", Halver)
+    evaluation.load_denoiser.cache_clear()
     return tmp_path
 
 
@@ -134,7 +133,7 @@ def test_what_cannot_work_is_said_before_the_work(folders, capsys, monkeypatch):
     assert "mine.csv: exists already" in one_error(capsys)
     assert (folders / "mine.csv").read_text() == "mine"
     monkeypatch.undo()
-    evaluate._denoiser.cache_clear()
+    evaluation.load_denoiser.cache_clear()
     assert run(folders, "-d", "no-such-dictionary") == 2
     assert "no-such-dictionary" in one_error(capsys)
     monkeypatch.setitem(sys.modules, "pystoi", None)

@@ -3,6 +3,7 @@ import pytest
 import soundfile as sf
 
 from nmfaudio import NmfaudioError
+from nmfaudio.audio import list_files
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.data.augment import (
     active_rms,
@@ -14,7 +15,7 @@ from nmfaudio.training.data.augment import (
     vary_speed,
     warp,
 )
-from nmfaudio.training.data.corpus import Corpus, list_files
+from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.mixing import ADDED, WILD, Mixer
 
 

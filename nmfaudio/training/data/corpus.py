@@ -17,48 +17,6 @@ _WHOLE_FILE_S = 60.0  # longer files are read piece by piece
 _HEADERS = 100  # that a worker reads at a time
 
 
-def list_files(source: str | Path) -> list[Path]:
-    """List the sound files in a folder and below it, or in a text file with one path a line.
-
-    Parameters
-    ----------
-    source : str or Path
-        A folder, one sound file, or a list; relative paths in a list start at the list's folder,
-        empty lines and lines that begin with ``#`` are skipped. Each may be an address such as
-        ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
-
-    Returns
-    -------
-    list of Path
-        Sorted for a folder, in the order of the lines for a list.
-
-    Raises
-    ------
-    AudioError
-        If the source does not exist or names no sound file.
-    """
-    path = audio.locate(source)
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
-    elif path.suffix.lower() in audio.SUFFIXES and path.is_file():
-        files = [path]
-    elif path.is_file():
-        try:
-            lines = [line.strip() for line in path.read_text().splitlines()]
-        except UnicodeDecodeError:
-            raise AudioError(f"{path}: neither a folder, a sound file nor a text file with one path a line") from None
-        named = [line for line in lines if line and not line.startswith("#")]
-        files = [audio.locate(line) if "://" in line else path.parent / line for line in named]
-        missing = [p for p in files if not p.is_file()]
-        if missing:
-            raise AudioError(f"{path}: names {missing[0]}, which does not exist (as do {len(missing)} of {len(files)})")
-    else:
-        raise AudioError(f"{path}: no such folder, sound file or list")
-    if not files:
-        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(audio.SUFFIXES))}")
-    return files
-
-
 class Piece(NamedTuple):
     """Part of a sound file.
 
@@ -88,7 +46,7 @@ class Corpus:
     Parameters
     ----------
     source : str or Path
-        See :func:`list_files`.
+        See :func:`nmfaudio.audio.list_files`.
     sr : int
         Sampling rate in Hz that all files are resampled to.
     cache_mb : int
@@ -110,7 +68,7 @@ class Corpus:
 
     def __init__(self, source: str | Path, sr: int, cache_mb: int = 1500, each: Map = map) -> None:
         self.source, self.sr = str(source), sr
-        files = list_files(source)
+        files = audio.list_files(source)
         some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
         durations_s = np.array([duration_s for part in each(_durations_s, some) for duration_s in part])
         if not durations_s.sum() > 0:

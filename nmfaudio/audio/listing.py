@@ -1,0 +1,50 @@
+"""List sound files."""
+
+import os
+from pathlib import Path
+
+from ..errors import AudioError
+from .formats import SUFFIXES
+from .reading import locate
+
+
+def list_files(source: str | os.PathLike[str]) -> list[Path]:
+    """List the sound files in a folder and below it, or in a text file with one path a line.
+
+    Parameters
+    ----------
+    source : path
+        A folder, one sound file, or a list; relative paths in a list start at the list's folder,
+        empty lines and lines that begin with ``#`` are skipped. Each may be an address such as
+        ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
+
+    Returns
+    -------
+    list of Path
+        Sorted for a folder, in the order of the lines for a list.
+
+    Raises
+    ------
+    AudioError
+        If the source does not exist or names no sound file.
+    """
+    path = locate(source)
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    elif path.suffix.lower() in SUFFIXES and path.is_file():
+        files = [path]
+    elif path.is_file():
+        try:
+            lines = [line.strip() for line in path.read_text().splitlines()]
+        except UnicodeDecodeError:
+            raise AudioError(f"{path}: neither a folder, a sound file nor a text file with one path a line") from None
+        named = [line for line in lines if line and not line.startswith("#")]
+        files = [locate(line) if "://" in line else path.parent / line for line in named]
+        missing = [p for p in files if not p.is_file()]
+        if missing:
+            raise AudioError(f"{path}: names {missing[0]}, which does not exist (as do {len(missing)} of {len(files)})")
+    else:
+        raise AudioError(f"{path}: no such folder, sound file or list")
+    if not files:
+        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(SUFFIXES))}")
+    return files
