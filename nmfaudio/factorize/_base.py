@@ -255,7 +255,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def level_of(X: np.ndarray | csr_matrix) -> int:
+def level_of(X: Any) -> int:
     """Even power of two to divide X by: that of its largest value, or 0 if that is between 2**-24 and 2**24."""
     values = X.data if issparse(X) else X
     largest = max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0))

@@ -70,6 +70,8 @@ def initialise(
         else:
             chosen = rng.choice(loud, n_components, replace=len(loud) < n_components) if len(loud) else np.arange(most)
         W, H = _from_samples(X, chosen[:n_components])
+        if len(np.unique(H, axis=0)) < n_components:  # what is equal would stay so
+            H *= rng.uniform(0.5, 1.5, H.shape)
     return np.ascontiguousarray(W, X.dtype), np.ascontiguousarray(H, X.dtype)
 
 
