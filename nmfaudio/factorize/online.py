@@ -114,6 +114,7 @@ class OnlineNMF(Factorizer):
         self.random_state = random_state
 
     _level_in = "H"
+    _memory: "_Memory"
 
     @property
     def _accepts_sparse(self) -> bool:  # type: ignore[override]
@@ -141,7 +142,7 @@ class OnlineNMF(Factorizer):
             exponent, rng = level_of(X), check_random_state(self.random_state)
             H = self._at(0, exponent)._start(scaled(X, -exponent), rng)
             self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, exponent, rng)
-        memory: _Memory = self._memory
+        memory = self._memory
         model, data = self._at(0, memory.exponent), scaled(X, -memory.exponent)
         if isinstance(self.init, str | None) and memory.is_drowned_by(data):
             H = model._start(data, memory.rng)

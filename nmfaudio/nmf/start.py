@@ -1,5 +1,7 @@
 """Starting points: the one place that chooses W and H before the first iteration."""
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
@@ -161,8 +163,11 @@ def _nndsvd(
 
 def _kmeans(X: np.ndarray | csr_matrix, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    clusters = KMeans(n_components, n_init=1, random_state=rng.randint(2**31 - 1)).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # that there are fewer distinct samples
+        clusters = KMeans(n_components, n_init=1, random_state=rng.randint(2**31 - 1)).fit(X)
     return np.eye(n_components)[clusters.labels_] + 0.2, clusters.cluster_centers_.clip(0)
 
 
