@@ -156,7 +156,7 @@ def separable(ax):
 
 def parafac(ax):
     X = np.abs(STFT(1024, 512)(stereo.T)).transpose(2, 0, 1)  # (frames, channels, bins)
-    model = PARAFAC(12, beta_loss=1, tol=1e-3, random_state=0).fit(X)
+    model = PARAFAC(12, beta_loss=1, n_init=2, tol=1e-3, random_state=0).fit(X)
     _, (left, right), spectra = model.factors_
     ax.scatter(20 * np.log10(left / right), spectra.T @ np.fft.rfftfreq(1024, 1 / sr_stereo) / spectra.sum(axis=0))
     return "atoms between two ears", "left over right (dB)", "centre (Hz)"

@@ -13,7 +13,6 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..errors import NmfaudioError
@@ -192,7 +191,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         ndarray, shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        return safe_sparse_dot(X if issparse(X) else np.asarray(X), self.components_)
+        return dense(X) @ self.components_
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState) -> Run:
         raise NotImplementedError
@@ -255,9 +254,10 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def level_of(X: np.ndarray | csr_matrix) -> int:
+def level_of(X: Any) -> int:
     """Even power of two to divide X by: that of its largest value, or 0 if that is between 2**-24 and 2**24."""
-    values = X.data if issparse(X) else X
+    sparse = issparse(X)
+    values = X.data if sparse else X
     largest = max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0))
     exponent = int(np.frexp(largest)[1])
     return exponent - exponent % 2 if abs(exponent) > 24 else 0
@@ -267,9 +267,15 @@ def scaled(X: Any, exponent: int) -> Any:
     """X times ``2**exponent``, X itself for 0."""
     if not exponent:
         return X
-    if issparse(X):
+    sparse = issparse(X)
+    if sparse:
         return type(X)((np.ldexp(X.data, exponent), X.indices, X.indptr), X.shape)
     return np.ldexp(X, exponent)
+
+
+def dense(X: Any) -> np.ndarray:
+    """An array, whatever X is."""
+    return X.toarray() if issparse(X) else np.asarray(X)
 
 
 def check_count(name: str, value: object) -> None:

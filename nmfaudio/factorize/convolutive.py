@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
 from ..nmf.convolutive_updates import ConvolutiveUpdates
-from ._base import Factorizer, Run, check_count
+from ._base import Factorizer, Run, check_count, dense
 
 
 class ConvolutiveNMF(Factorizer):
@@ -98,13 +98,13 @@ class ConvolutiveNMF(Factorizer):
 
         Parameters
         ----------
-        X : array_like, shape (n_samples, n_components * n_shifts)
+        X : {array_like, sparse matrix}, shape (n_samples, n_components * n_shifts)
 
         Returns
         -------
         ndarray, shape (n_samples, n_features)
         """
-        W = np.asarray(X)
+        W = dense(X)
         atoms = shifted(np.ascontiguousarray(self.components_.transpose(2, 1, 0)), self.n_shifts)
         model = np.zeros((len(W), len(atoms)), np.result_type(W, atoms))
         for t in range(min(self.n_frames, len(W))):

@@ -34,8 +34,8 @@ class NMF(Factorizer):
         For beta = 2: "hals" (Cichocki and Phan 2009), "bpp" (block principal pivoting, Kim and Park 2011), "anls-as"
         (active sets, Kim and Park 2008), "nenmf" (Nesterov's gradient, Guan et al. 2012) or "pg" (projected gradient,
         Lin 2007). For beta = 1: "cd" (coordinate descent, Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee
-        and Seung 2001, Févotte and Idier 2011) and "amu" (the same, accelerated: a third of the
-        iterations, the fastest for large dense data). None: "hals", "cd" or "mu", the first that is for this beta.
+        and Seung 2001, Févotte and Idier 2011) and "amu" (the same, accelerated: a third of the iterations). None:
+        "hals" for beta = 2, else "amu".
     beta_loss : float or str
         Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
@@ -49,7 +49,8 @@ class NMF(Factorizer):
     max_iter : int
         Largest number of iterations, in a run and in `transform`.
     tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
+        A run ends when ten iterations lower the root of the objective by no more than `tol` times its first value, as
+        in scikit-learn; 0 runs all.
     random_state : int, RandomState or None
         Seed of the starts.
 
@@ -61,9 +62,10 @@ class NMF(Factorizer):
     Notes
     -----
     X may be a scipy sparse matrix for beta = 2 and 1; it is never made dense. For beta below 1 zeros of X are lifted by
-    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. For beta = 0 "mu"
-    computes each factor's denominator in one iteration of three and carries it over to the next two, and does an
-    iteration that led uphill again with all of them computed; see `nmfaudio.nmf.carried`.
+    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. "amu" ends with W
+    at its minimum for the final H, where `transform` finds it too, unless `tol` is 0. For beta = 0 "mu" computes each
+    factor's denominator in one iteration of three and carries it over to the next two, and does an iteration that led
+    uphill again with all of them computed; see `nmfaudio.nmf.carried`.
 
     References
     ----------
@@ -124,10 +126,7 @@ class NMF(Factorizer):
         super()._check_parameters()
         if self.solver is not None:
             check_choice("solver", self.solver, (*SOLVERS, "cd", "mu", "amu"))
-        check_number("alpha_W", self.alpha_W, 0)
-        if self.alpha_H != "same":
-            check_number("alpha_H", self.alpha_H, 0)
-        check_number("l1_ratio", self.l1_ratio, 0, 1)
+        check_penalties(self)
         needed = {"mu": self._beta, "amu": self._beta, "cd": 1}.get(self.solver or "mu", 2)
         if self._beta != needed:
             hint = "'hals', coordinate descent for 2," if (self.solver, self._beta) == ("cd", 2) else "'mu', 'amu'"
@@ -140,7 +139,7 @@ class NMF(Factorizer):
         T = np.ascontiguousarray(H.T)
         solver = self.solver or ("hals" if self._beta == 2 else "amu")
         descend = self._least_squares if solver in SOLVERS else self._sweeps if solver == "cd" else self._multiplicative
-        trace = descend(solver, Divergence(X, self._beta), W, T, *self._penalties(X.shape))
+        trace = descend(solver, Divergence(X, self._beta), W, T, *penalties(self, X.shape))
         return Run(W, np.ascontiguousarray(T.T), trace)
 
     def _least_squares(
@@ -190,20 +189,15 @@ class NMF(Factorizer):
         if not accelerates and data.beta != 0:
             return descend(partial(iterate, False), objective, self.max_iter, self.tol)
         guarded = (Accelerated if accelerates else Guarded)((W, T), iterate, objective)
-        return descend(guarded.step, guarded.objective, self.max_iter, self.tol)
+        trace = descend(guarded.step, guarded.objective, self.max_iter, self.tol)
+        if accelerates and self.tol > 0:
+            settle(data.X, W, T, data.beta, of_W, self.max_iter, self.tol)
+            trace[-1] = min(trace[-1], objective())
+        return trace
 
     def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         H = self.components_.astype(X.dtype)
-        return activations(X, H, self._beta, *self._penalties(X.shape)[0], self.max_iter, self.tol)
-
-    def _penalties(self, shape: tuple[int, ...]) -> tuple["Penalty", "Penalty"]:
-        """Penalties of W and H for X of a shape."""
-        of_W, of_H = shape[1] * self.alpha_W, shape[0] * float(self.alpha_W if self.alpha_H == "same" else self.alpha_H)
-        l1, l2 = self.l1_ratio, 1 - self.l1_ratio
-        return (
-            Penalty(self._weight(of_W * l1, 1), self._weight(of_W * l2, 2)),
-            Penalty(self._weight(of_H * l1, 0, 1), self._weight(of_H * l2, 0, 2)),
-        )
+        return activations(X, H, self._beta, *penalties(self, X.shape)[0], self.max_iter, self.tol)
 
 
 class Penalty(NamedTuple):
@@ -222,13 +216,31 @@ class Penalty(NamedTuple):
         return G + G.dtype.type(self.l2) * np.eye(len(G), dtype=G.dtype)
 
 
+def check_penalties(model: Factorizer) -> None:
+    """Check `alpha_W`, `alpha_H` and `l1_ratio` of an estimator."""
+    check_number("alpha_W", model.alpha_W, 0)
+    if model.alpha_H != "same":
+        check_number("alpha_H", model.alpha_H, 0)
+    check_number("l1_ratio", model.l1_ratio, 0, 1)
+
+
+def penalties(model: Factorizer, shape: tuple[int, ...]) -> tuple[Penalty, Penalty]:
+    """Penalties of W and H, for X of a shape, that `alpha_W`, `alpha_H` and `l1_ratio` of an estimator stand for."""
+    alpha_H = model.alpha_W if model.alpha_H == "same" else model.alpha_H
+    of_W, of_H = shape[1] * model.alpha_W, shape[0] * alpha_H
+    l1, l2 = model.l1_ratio, 1 - model.l1_ratio
+    return (
+        Penalty(model._weight(of_W * l1, 1), model._weight(of_W * l2, 2)),
+        Penalty(model._weight(of_H * l1, 0, 1), model._weight(of_H * l2, 0, 2)),
+    )
+
+
 def activations(
     X: np.ndarray | csr_matrix, H: np.ndarray, beta: float, l1: float, l2: float, max_iter: int, tol: float
 ) -> np.ndarray:
     """W that minimises ``D_beta(X | W H) + l1 sum(W) + l2 sum(W ** 2) / 2``, every row for itself.
 
-    Exact for beta = 2. Else by rounds of one sweep of coordinate descent (beta = 1) or ten multiplicative updates, in
-    which a row takes part until one of them moves none of its entries by more than `tol` times the largest.
+    Exact for beta = 2, else by `settle` from rows of equal entries.
 
     Parameters
     ----------
@@ -250,12 +262,24 @@ def activations(
     total = float(T.sum())
     start = np.asarray(X.sum(axis=1)).reshape(-1, 1) / (total or np.inf)  # silent atoms explain nothing
     W = np.repeat(start.astype(X.dtype), len(H), axis=1)
+    settle(X, W, T, beta, penalty, max_iter, tol)
+    return W
+
+
+def settle(
+    X: np.ndarray | csr_matrix, W: np.ndarray, T: np.ndarray, beta: float, penalty: Penalty, max_iter: int, tol: float
+) -> None:
+    """Bring W, in place, close to the minimum for fixed components T, every row for itself.
+
+    By rounds of one sweep of coordinate descent (beta = 1) or ten multiplicative updates, in which a row takes part
+    until one of them moves none of its entries by more than `tol` times the largest.
+    """
     rows = np.arange(len(W))
     updates = 1 if beta == 1 else 10
     for _ in range(0, max_iter, updates):
         data, part = Divergence(X[rows], beta), W[rows]
         if beta == 1:
-            data.descend_W(part, T, l1, l2)
+            data.descend_W(part, T, *penalty)
         else:
             for _ in range(updates):
                 _update(part, *data.parts_W(part, T), penalty, beta)
@@ -264,7 +288,6 @@ def activations(
         rows = rows[moving]
         if not len(rows):
             break
-    return W
 
 
 def _update(
@@ -273,4 +296,5 @@ def _update(
     """A multiplicative update in place, see `penalised_update`."""
     from ..kernels.nmf.penalised import penalised_update
 
-    penalised_update(X, p, q, *(np.full((1, 1), weight, X.dtype) for weight in penalty), beta, relaxation)
+    l1, l2 = (np.full((1, 1), weight, X.dtype) for weight in penalty)
+    penalised_update(X, p, q, l1, l2, beta, relaxation)

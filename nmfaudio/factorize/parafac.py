@@ -8,7 +8,7 @@ from scipy.linalg import khatri_rao
 
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence
-from ._base import Factorizer, Run
+from ._base import Factorizer, Run, dense
 from ._sweep import sweep
 from .nmf import activations
 
@@ -30,7 +30,7 @@ class PARAFAC(Factorizer):
     init : "random" or sequence of array_like
         Start: halved normal numbers at X's level, or a factor (size, n_components) for each axis.
     n_init : int
-        Number of runs from different starts; the best is kept.
+        Number of runs from different starts; the best is kept. One in two may end far from the best.
     max_iter : int
         Largest number of iterations, in a run and in `transform`.
     tol : float
@@ -78,7 +78,7 @@ class PARAFAC(Factorizer):
         *,
         beta_loss: float | str = "frobenius",
         init: str | tuple[ArrayLike, ...] = "random",
-        n_init: int = 1,
+        n_init: int = 5,
         max_iter: int = 500,
         tol: float = 1e-4,
         random_state: int | np.random.RandomState | None = None,
@@ -96,13 +96,13 @@ class PARAFAC(Factorizer):
 
         Parameters
         ----------
-        X : array_like, shape (n_samples, n_components)
+        X : {array_like, sparse matrix}, shape (n_samples, n_components)
 
         Returns
         -------
         ndarray, shape (n_samples, ...)
         """
-        return np.tensordot(np.asarray(X), self.components_, 1)
+        return np.tensordot(dense(X), self.components_, 1)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

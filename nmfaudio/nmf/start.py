@@ -1,5 +1,7 @@
 """Starting points: the one place that chooses W and H before the first iteration."""
 
+import warnings
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
@@ -70,6 +72,8 @@ def initialise(
         else:
             chosen = rng.choice(loud, n_components, replace=len(loud) < n_components) if len(loud) else np.arange(most)
         W, H = _from_samples(X, chosen[:n_components])
+        if len(np.unique(H, axis=0)) < n_components:  # what is equal would stay so
+            H *= rng.uniform(0.5, 1.5, H.shape)
     return np.ascontiguousarray(W, X.dtype), np.ascontiguousarray(H, X.dtype)
 
 
@@ -159,8 +163,11 @@ def _nndsvd(
 
 def _kmeans(X: np.ndarray | csr_matrix, n_components: int, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    clusters = KMeans(n_components, n_init=1, random_state=rng.randint(2**31 - 1)).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # that there are fewer distinct samples
+        clusters = KMeans(n_components, n_init=1, random_state=rng.randint(2**31 - 1)).fit(X)
     return np.eye(n_components)[clusters.labels_] + 0.2, clusters.cluster_centers_.clip(0)
 
 

@@ -109,12 +109,92 @@ def test_a_stream_goes_on_after_fit():
         model.partial_fit(X[:, :4])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("beta", [2, 1, 0, 0.5, 1.5, 3])
+def test_silence_of_any_length_is_forgotten_nothing_for(beta, dtype):
+    H = planted()[2]
+    model = OnlineNMF(3, beta_loss=beta, max_iter=10, random_state=0)
+    batches = [X.astype(dtype) for X in stream(H, 10)]
+    for X in batches:
+        model.partial_fit(X)
+    before = model.components_.copy()
+    for _ in range(400):
+        model.partial_fit(np.zeros((5, 15), dtype))
+    np.testing.assert_array_equal(model.components_, before)
+    quiet = np.full((5, 15), 1e-9, dtype)  # not quite silent
+    for _ in range(400):
+        model.partial_fit(quiet)
+    model.partial_fit(batches[0])
+    assert np.isfinite(model.components_).all() and np.isfinite(model.transform(batches[0])).all()
+    assert model.transform(batches[0]).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("beta", [2, 1, 0, 0.5, 1.5])
+@pytest.mark.parametrize("start", ["silent", "nearly silent", "half the bins", "one sample"])
+def test_what_comes_after_the_beginning_is_learnt(start, beta, dtype):
+    """A microphone that is off at first, or has little to say."""
+    H = planted()[2]
+    first = np.zeros((12, 15))
+    if start == "nearly silent":
+        first += 1e-9 * np.random.default_rng(0).random(first.shape)
+    elif start == "half the bins":
+        first[:, 8:] = next(stream(H, 1, seed=5))[:, 8:]
+    elif start == "one sample":
+        first[4] = H[0]
+    model = OnlineNMF(3, beta_loss=beta, max_iter=20, random_state=0)
+    for X in [first] * 3:
+        model.partial_fit(X.astype(dtype))
+    for X in stream(H, 60):
+        model.partial_fit(X.astype(dtype) + dtype(1e-3))
+    test = next(stream(H, 1, seed=9)).astype(dtype) + dtype(1e-3)
+    mean = NMF(1, beta_loss=beta, random_state=0).fit(test)  # what one spectrum explains; a dead bin would cost more
+    assert divergence(test, model.transform(test), model.components_, beta) < 0.4 * mean.objective_[-1]
+
+
+@pytest.mark.parametrize("beta", [2, 1, 0, 1.5, 3])
+def test_penalties_of_a_batch_alone_are_those_of_nmf(beta):
+    """Where the same batch leads to, again and again, the derivative of the objective is zero."""
+    X = planted(n_samples=10)[0] + 0.1
+    penalties = {"alpha_W": 0.01, "alpha_H": 0.02, "l1_ratio": 0.3}
+    H = np.random.default_rng(0).random((3, 15)) + 0.1
+    model = OnlineNMF(
+        3,
+        beta_loss=beta,
+        forget_factor=0,
+        init=(np.ones((10, 3)), H),
+        max_iter=30 if beta else 150,
+        tol=1e-6,
+        **penalties,
+    )
+    for _ in range(300):
+        model.partial_fit(X)
+    W, H = model.transform(X), model.components_
+    L = W @ H
+    slope = W.T @ (L ** (beta - 1) - X * L ** (beta - 2)) + 10 * 0.02 * (0.3 + 0.7 * H)
+    assert slope.min() > -2e-2 and np.abs(slope * H).max() < 1e-2
+    slope = (L ** (beta - 1) - X * L ** (beta - 2)) @ H.T + 15 * 0.01 * (0.3 + 0.7 * W)
+    assert slope.min() > -2e-2 and np.abs(slope * W).max() < 1e-2
+
+
+@pytest.mark.parametrize("beta", [2, 1, 0])
+def test_larger_penalties_leave_less(beta):
+    X = planted(n_samples=30)[0] + 0.1
+    options = {"beta_loss": beta, "batch_size": 10, "max_iter": 20, "tol": 0, "random_state": 0, "l1_ratio": 1}
+    free, tied = (OnlineNMF(3, alpha_W=alpha, **options) for alpha in (0, 0.02))
+    W, less = free.fit_transform(X), tied.fit_transform(X)
+    assert less.sum() * tied.components_.sum() < W.sum() * free.components_.sum()
+    assert tied.objective_[-1] < tied.objective_[0]
+
+
 def test_small_first_batches_are_enough():
     model = OnlineNMF(5, random_state=0).partial_fit(np.ones((2, 4)))
     assert model.components_.shape == (5, 4) and np.isfinite(model.components_).all()
 
 
-@pytest.mark.parametrize("changes", [{"batch_size": 0}, {"forget_factor": 1.5}, {"beta_loss": np.inf}])
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 0}, {"forget_factor": 1.5}, {"beta_loss": np.inf}, {"alpha_W": -1}, {"l1_ratio": 2}]
+)
 def test_what_cannot_be_is_named(changes):
     with pytest.raises(NmfaudioError, match=next(iter(changes))):
         OnlineNMF(2, **changes).partial_fit(np.ones((3, 3)))

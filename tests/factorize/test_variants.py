@@ -201,3 +201,25 @@ def test_several_runs_keep_the_best():
 def test_what_cannot_be_is_named(estimator, message):
     with pytest.raises(NmfaudioError, match=message):
         estimator.fit(data())
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        OrthogonalNMF(2, random_state=0),
+        PARAFAC(2, random_state=0),
+        ConvolutiveNMF(2, n_frames=2, n_shifts=2, max_iter=9, tol=0, random_state=0),
+    ],
+    **NAMES,
+)
+def test_activations_may_be_sparse(estimator):
+    X = np.random.default_rng(0).random((9, 6))
+    W = estimator.fit_transform(X)
+    W[W < W.mean()] = 0
+    np.testing.assert_allclose(estimator.inverse_transform(csr_matrix(W)), estimator.inverse_transform(W))
+
+
+@pytest.mark.parametrize("kind", [SemiNMF, ConvexNMF])
+def test_fewer_distinct_samples_than_components_are_no_reason_to_warn(kind):
+    X = np.repeat(np.eye(2, 5) + 0.1, 4, axis=0)
+    assert kind(3, max_iter=20, tol=0, random_state=0).fit(X).reconstruction_err_ < 1e-3
