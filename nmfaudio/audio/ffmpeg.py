@@ -40,12 +40,40 @@ MUXERS = {
     "mts": "mpegts",
     "ogv": "ogg",
     "ts": "mpegts",
+    "tta": "tta",
     "webm": "webm",
     "wma": "asf",
     "wmv": "asf",
+    "wv": "wv",
     "3gp": "3gp",
 }
 PICTURED = {"avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv", "3gp"}
+# What a container holds unless something else is asked for.
+_CODECS = {
+    "adts": "aac",
+    "ac3": "ac3",
+    "amr": "amr_nb",
+    "asf": "wmav2",
+    "avi": "mp3",
+    "flv": "mp3",
+    "ipod": "aac",
+    "matroska": "vorbis",
+    "mov": "aac",
+    "mp4": "aac",
+    "mpeg": "mp2",
+    "mpegts": "mp2",
+    "ogg": "vorbis",
+    "tta": "tta",
+    "webm": "opus",
+    "wv": "wavpack",
+    "3gp": "aac",
+}
+# Samples by which what an encoder writes comes late, in containers that have no room to say so.
+_LATE = {"aac": 1024, "ac3": 256, "eac3": 256, "mp2": 481, "mp3": 1105}
+_TIMED = {"3gp", "ipod", "mov", "mp4", "mov,mp4,m4a,3gp,3g2,mj2"}
+# Sample formats of encoders that have several, for 16 bits and for more.
+_SAMPLES = {"alac": ("s16p", "s32p"), "flac": ("s16", "s32"), "tta": ("s16", "s32"), "wavpack": ("s16p", "s32p")}
+LOSSLESS = {*_SAMPLES, "ape", "dst", "mlp", "ralf", "shorten", "tak", "truehd", "wmalossless"}
 # Encoders that are not called like their codec.
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
@@ -69,7 +97,7 @@ _REAL = [
 class Probe:
     """The first sound track of a file.
 
-    Its duration is 0 and its bit rate None where the file does not say. One shorter than `claimed_s` is damaged.
+    Its duration is 0 where the file does not say, and its bit rate None. One shorter than `claimed_s` is damaged.
     """
 
     sr: int
@@ -83,6 +111,7 @@ class Probe:
     picture: bool
     tags: dict[str, str]
     others: tuple[str, ...]  # codecs of the other tracks
+    bits: int  # of a sample of a lossless codec, else 0
     framed: bool  # a stream of frames that may be cut anywhere
 
 
@@ -124,11 +153,12 @@ def _probe(path: Path, size: int, changed: int) -> Probe | None:
             claimed_s=_claimed_s(stream) if container["format_name"] in _EXACT else 0.0,
             delay_s=float(stream.get("start_time", begin_s)) - begin_s,
             codec=stream["codec_name"],
-            bit_rate=None if bare else stream.get("bit_rate"),
+            bit_rate=None if bare else stream.get("bit_rate") or stream.get("tags", {}).get("BPS"),
             container=container["format_name"],
             picture=any(s["codec_type"] == "video" and not _is_cover(s) for s in streams),
             tags={name.lower(): value for s in (stream, container) for name, value in s.get("tags", {}).items()},
             framed=container["format_name"] in _FRAMED or stream["codec_name"] == "mp3",
+            bits=_bits_of(stream),
             others=tuple({s.get("codec_name", "") for s in streams if s is not stream} - {stream["codec_name"]}),
         )
     except (ValueError, KeyError, StopIteration):
@@ -176,7 +206,7 @@ class Decoder:
         return np.frombuffer(data, "<f4", whole * self.channels).reshape(whole, self.channels).astype(np.float32)
 
     def _is_of_others(self, line: str) -> bool:
-        return any(line.startswith(f"[{codec} @") for codec in self._others)
+        return "non monoton" in line or any(line.startswith(f"[{codec} @") for codec in self._others)
 
     def close(self) -> None:
         """Stop ffmpeg."""
@@ -198,6 +228,8 @@ class Encoder:
         Title and the like.
     source
         File whose picture, subtitles, chapters and tags are taken over, where it has them.
+    bit_rate, bits
+        Bits a second of the sound, and bits of a sample, where the codec leaves it open.
 
     Raises
     ------
@@ -206,9 +238,24 @@ class Encoder:
     """
 
     def __init__(
-        self, path: Path, format: str, codec: str, sr: int, channels: int, tags: dict[str, str], source: Path
+        self,
+        path: Path,
+        format: str,
+        codec: str,
+        sr: int,
+        channels: int,
+        tags: dict[str, str],
+        source: Path,
+        bit_rate: int | None = None,
+        bits: int = 0,
     ) -> None:
         self.path = path
+        muxer = MUXERS[format]
+        codec = codec if can_encode(codec) else _CODECS[muxer]
+        if format == "webm" and codec == "opus" and sr not in (8000, 12000, 16000, 24000, 48000):
+            codec = "vorbis"
+        if muxer == "ipod" and codec not in ("aac", "ac3", "alac"):
+            muxer = "mp4"
         found = probe(source) if source.is_file() else None
         command = ["ffmpeg", *_QUIET, "-y"]
         if found:
@@ -223,16 +270,25 @@ class Encoder:
             command += ["-c:v", "copy", "-c:s", "copy", "-map_metadata", "1", "-map_chapters", "1"]
         for name, value in tags.items():
             command += ["-metadata", f"{name}={value}"]
-        if can_encode(codec):
-            command += ["-c:a", _ENCODERS.get(codec, codec)]
-            command += ["-b:a", found.bit_rate] if found and found.bit_rate and found.codec == codec else []
-        command += ["-f", MUXERS[format], f"file:{path}"]
+        command += ["-c:a", _ENCODERS.get(codec, codec), "-strict", "-2"]
+        command += ["-b:a", str(bit_rate)] if bit_rate and codec not in LOSSLESS else []
+        command += ["-sample_fmt", _SAMPLES[codec][bits > 16]] if bits and codec in _SAMPLES else []
+        command += ["-f", muxer, f"file:{path}"]
+        late = 0 if muxer in _TIMED else _LATE.get(codec, 0)
+        was_late = found is not None and found.container not in _TIMED and found.codec in _LATE
+        self._to_drop = late if was_late or (found and found.picture and format in PICTURED) else 0
+        self._lead = _lost_by_wma(sr) if codec in ("wmav1", "wmav2") else 0
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._errors)
 
     def write(self, y: NDArray[np.float32]) -> None:
         """Append samples, shape (frames, channels)."""
         assert self._process.stdin is not None
+        if self._lead:  # the decoder leaves out as much
+            y = np.concatenate([np.zeros((self._lead, y.shape[1]), y.dtype), y])
+            self._lead = 0
+        dropped = min(self._to_drop, len(y))  # before the sound, or it would come later with each copy
+        y, self._to_drop = y[dropped:], self._to_drop - dropped
         try:
             self._process.stdin.write(np.ascontiguousarray(y, "<f4").data)
         except BrokenPipeError:
@@ -258,6 +314,17 @@ class Encoder:
         return AudioError(
             f"{self.path}: cannot be written by ffmpeg ({_reason(self._errors, self._process.returncode)})"
         )
+
+
+def _lost_by_wma(sr: int) -> int:
+    """Samples of a frame of Windows Media Audio, of which ffmpeg's decoder leaves out the first."""
+    return 512 << sum(sr > limit for limit in (16000, 22050, 48000, 96000))
+
+
+def _bits_of(stream: dict[str, Any]) -> int:
+    if stream["codec_name"] not in LOSSLESS:
+        return 0
+    return int(stream.get("bits_per_raw_sample", 0)) or (16 if stream.get("sample_fmt", "").startswith("s16") else 32)
 
 
 def _is_cover(stream: dict[str, Any]) -> bool:

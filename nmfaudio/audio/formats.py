@@ -24,6 +24,7 @@ SUFFIXES = {*FORMATS_OF_SUFFIX, *(f".{name}" for name in ffmpeg.MUXERS)}
 TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license", "software")
 _WIDE = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"}
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
+NOMINAL_AT = 48  # where an Ogg Vorbis file says its bit rate
 _LARGEST_WAV = 2**32 - 2**16
 _SUBTYPE_OF_CODEC = {
     "pcm_u8": "PCM_U8",
@@ -53,6 +54,10 @@ class AudioInfo:
         Title, artist and the like, where the file has them.
     picture
         True for a video.
+    bits
+        Bits of a sample, where ffmpeg reads a lossless codec, else 0.
+    bit_rate, quality
+        Bits a second where the codec is lossy, and how good a copy is to be, from 0 to 1; None for what is usual.
     """
 
     path: Path
@@ -64,6 +69,9 @@ class AudioInfo:
     endian: str = "FILE"
     tags: dict[str, str] = field(default_factory=dict)
     picture: bool = False
+    bits: int = 0
+    bit_rate: int | None = None
+    quality: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -71,21 +79,56 @@ class AudioInfo:
         return self.frames / self.sr
 
     def written_to(
-        self, path: str | os.PathLike[str], format: str | None = None, subtype: str | None = None
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        subtype: str | None = None,
+        *,
+        bit_rate: int | None = None,
+        quality: float | None = None,
     ) -> AudioInfo:
         """Choose the format of a copy at `path`: as it is now, unless the suffix or an argument asks for another.
 
         Samples of more than 16 bits become 24 bits where the new format has no float. WAV over 4 GB becomes RF64.
 
+        Parameters
+        ----------
+        path : path
+            File to write.
+        format, subtype : str, optional
+            Container and sample format by libsndfile's names, or container and codec by ffmpeg's.
+        bit_rate : int, optional
+            Bits a second of a lossy format; that of the file by default, if the format is the same.
+        quality : float, optional
+            Quality of a lossy format of libsndfile instead, from 0 to 1.
+
+        Returns
+        -------
+        AudioInfo
+
         Raises
         ------
         AudioError
-            If there is no such format or subtype; the message lists those that exist.
+            If there is no such format or subtype; the message lists those that exist. If the sound is lossless, and
+            would become lossy or lose bits though no argument asks for that.
         """
+        if quality is not None and not 0 <= quality <= 1:
+            raise AudioError(f"a quality is a number from 0 to 1, not {quality}")
+        if bit_rate is not None and not 500 <= bit_rate <= 10_000_000:
+            raise AudioError(f"a bit rate is a number of bits a second, as 128000, not {bit_rate}")
+        like = self._copy(path, format, subtype)
+        if bit_rate is None and quality is None and like.subtype == self.subtype:
+            bit_rate = self.bit_rate
+        return replace(like, bit_rate=bit_rate, quality=quality)
+
+    def _copy(self, path: str | os.PathLike[str], format: str | None, subtype: str | None) -> AudioInfo:
         suffix = Path(path).suffix.lower()
         if format is None:
             if suffix not in (*SUFFIXES, "", Path(self.path).suffix.lower()):
                 raise AudioError(f"{path}: no sound format is known by the suffix {suffix}: take another, or --format")
+            if self.format not in (*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)):
+                if suffix not in SUFFIXES:
+                    raise AudioError(f"{path}: {self.format} cannot be written: give a name that ends in .flac or .wav")
             usual = (suffix[1:],) if suffix[1:] in ffmpeg.MUXERS else FORMATS_OF_SUFFIX.get(suffix, (self.format,))
             format = self.format if self.format in usual else usual[0]
         format = format.upper()
@@ -93,7 +136,11 @@ class AudioInfo:
             if subtype and not ffmpeg.can_encode(subtype.lower()):
                 raise AudioError(f"no subtype {subtype!r} for {format}: choose a codec that `ffmpeg -encoders` lists")
             codec = subtype.lower() if subtype else self.subtype if format == self.format else ""
-            return replace(self, format=format, subtype=codec, endian="FILE")
+            if codec in ffmpeg.LOSSLESS and not ffmpeg.can_encode(codec) and ffmpeg.installed():
+                raise AudioError(f"{path}: {codec} cannot be written: give a name that ends in .flac or .wav")
+            return replace(
+                self, format=format, subtype=codec, endian="FILE", bits=self.bits or _BITS.get(self.subtype, 0)
+            )
         if format not in sf.available_formats():
             choice = ", ".join([*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)])
             raise AudioError(f"no sound format {format!r}: choose one of {choice}")
@@ -101,6 +148,12 @@ class AudioInfo:
             choice = ", ".join(sf.available_subtypes(format))
             raise AudioError(f"no subtype {subtype.upper()!r} in {format}: choose one of {choice}")
         now = _SUBTYPE_OF_CODEC.get(self.subtype[:7], self.subtype)
+        if self.bits and format == "OGG" and self.format == "OGG" and not subtype:
+            raise AudioError(
+                f"{path}: {now} in OGG cannot be written: give a name that ends in .flac, or --subtype VORBIS"
+            )
+        if self.bits:
+            now = "PCM_24" if self.bits > 16 else "PCM_16"
         if now.startswith("MPEG"):  # layers I and II cannot be written, nor III in other containers
             now = "MPEG_LAYER_III" if format == "MP3" else "PCM_16"
         wishes = [subtype.upper()] if subtype else ["OPUS"] if suffix == ".opus" else []
@@ -119,7 +172,7 @@ def format_of(*names: str) -> str:
             return name.upper()
         if f".{name.lower()}" in FORMATS_OF_SUFFIX:
             return str(FORMATS_OF_SUFFIX[f".{name.lower()}"][0])
-    return "WAV"
+    return names[-1].upper() if names else "WAV"
 
 
 def _bytes_of(subtype: str) -> int:

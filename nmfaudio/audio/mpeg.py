@@ -58,7 +58,7 @@ class _Run:
         self.bytes_at = start + frame.tag_at + 12  # what the tag says the sound to have
         self.begin = start + (frame.length if claim is not None else 0)  # of the sound
         self.n = -1 if claim is not None else 0
-        self.samples = 0
+        self.samples = self.tail = 0  # and bytes of a tag behind it
 
     def add(self, frame: _Frame) -> None:
         self.n += 1
@@ -71,9 +71,17 @@ class _Run:
         known = bool(self.claim and self.n <= self.claim + 1)
         duration_s = self.samples / self.sr - (self.margin_s if fault else 0)
         start = self.start if known or not self.claim else self.begin
-        patch = {self.bytes_at: (self.stop - start).to_bytes(4, "big")} if known and fault else {}
+        stop = self.stop + (self.tail if known else 0)
+        patch = {self.bytes_at: (stop - start).to_bytes(4, "big")} if known else {}
         return Piece(
-            start, self.stop, lead=_TITLE, patch=patch, endless=not known, duration_s=max(0.0, duration_s), fault=fault
+            start,
+            stop,
+            lead=_TITLE,
+            patch=patch,
+            endless=not known,
+            duration_s=max(0.0, duration_s),
+            n_bytes=self.stop - self.begin,
+            fault=fault,
         )
 
 
@@ -110,6 +118,7 @@ def pieces(data: Bytes, begin: int, end: int) -> list[Piece]:
         if not at_join or following - place > max(size, 2 * _LONGEST):
             fault = f"{following - place} bytes of it are no sound"
         elif run:
+            run.tail = size if head[:3] != b"ID3" else 0
             found.append(run.piece())
             run = None
         place = following
@@ -117,6 +126,8 @@ def pieces(data: Bytes, begin: int, end: int) -> list[Piece]:
         found.append(run.piece(fault))
     if found and found[0].start == after_tags:  # libsndfile reads them
         found[0] = replace(found[0], start=begin, lead=b"" if begin < start else _TITLE)
+    if len(found) == 1 and not found[0].fault:
+        found[0] = replace(found[0], patch={})
     if found and not (fault or found[-1].fault or found[-1].endless or _frame(data.at(place, 4))):
         found[-1] = replace(found[-1], stop=end)
     return found

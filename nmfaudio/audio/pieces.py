@@ -35,6 +35,8 @@ class Piece:
         Does not say how long it is.
     duration_s : float or None
         How long it is, where the header does not know.
+    n_bytes : int or None
+        Bytes of the sound, where there are others.
     fault : str
         Why the sound breaks off at the end of the piece.
     """
@@ -47,6 +49,7 @@ class Piece:
     raw_at: int | None = None
     endless: bool = False
     duration_s: float | None = None
+    n_bytes: int | None = None
     fault: str = ""
 
 

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from ..errors import AudioError
 from . import ffmpeg
 from .films import fault_of
-from .formats import TAGS, AudioInfo, format_of
+from .formats import NOMINAL_AT, TAGS, AudioInfo, format_of
 from .pieces import Piece, Window, find_pieces
 from .signal import LOUDEST
 
 _ENDLESS = 2**60  # libsndfile's frames of a file that does not say how many
 _LARGEST_BLOCK = 2**24  # samples of all channels
+_FRAMES = {"aac", "ac3", "eac3"}  # of these a file may be nothing else, and does not say its bit rate
 _TOLERANCE_S = 0.25  # by which ffmpeg's decoders may give less than a film says
 
 
@@ -58,7 +59,13 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
         If the file is missing, empty, or not sound.
     """
     with _opened(locate(path)) as source:
-        return source.header if source.header.frames >= 0 else replace(source.header, frames=source.skip(sys.maxsize))
+        if source.header.frames >= 0:
+            return source.header
+        frames = source.skip(sys.maxsize)
+        header = replace(source.header, frames=frames)
+        if header.picture or header.subtype not in _FRAMES or not frames:
+            return header
+        return replace(header, bit_rate=round(8 * header.path.stat().st_size / header.duration_s))
 
 
 def blocks(
@@ -192,7 +199,8 @@ class _Libsndfile(_Source):
         self._next = self._position = frames = 0
         self.exact = True
         before_s = 0.0
-        for piece in _pieces_of(path, file):
+        pieces = _pieces_of(path, file)
+        for piece in pieces:
             try:
                 part = self._files.enter_context(_sound_of(path, file, piece))
             except sf.LibsndfileError as error:
@@ -219,7 +227,9 @@ class _Libsndfile(_Source):
             if fault := piece.fault or _fault_in_log(part):
                 self.breaks_s, self.fault = before_s, fault
                 break
-        self.header = replace(self.header, frames=frames if self.exact else -1)
+        lossy = self.header.subtype in ("VORBIS", "OPUS") or self.header.format == "MP3"
+        rate = _bit_rate(file, self.header.subtype, pieces, before_s) if lossy else None
+        self.header = replace(self.header, frames=frames if self.exact else -1, bit_rate=rate)
 
     def read(self, frames: int) -> NDArray[np.float32]:
         block = np.empty((frames, self.header.channels), np.float32)
@@ -247,6 +257,15 @@ class _Libsndfile(_Source):
 
     def close(self) -> None:
         self._files.close()
+
+
+def _bit_rate(file: BinaryIO, subtype: str, pieces: list[Piece], duration_s: float) -> int | None:
+    """Bits a second: what Vorbis means to have, and what others have."""
+    if subtype == "VORBIS":
+        file.seek(NOMINAL_AT)
+        return int.from_bytes(file.read(4), "little") % 2**31 or None
+    size = sum(piece.n_bytes or piece.stop - piece.start for piece in pieces)
+    return round(8 * size / duration_s) if duration_s else None
 
 
 def _fault_in_log(f: sf.SoundFile) -> str:
@@ -281,7 +300,7 @@ def _sound_of(path: Path, file: BinaryIO, piece: Piece) -> sf.SoundFile:
             order = f.endian if f.endian != "FILE" else "LITTLE" if f.format.startswith("WAV") else "BIG"
             samples = Window(file, Piece(piece.raw_at, piece.stop))
             return sf.SoundFile(samples, "r", f.samplerate, f.channels, f.subtype, order, "RAW")
-    by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None) == _whole(file)
+    by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None, n_bytes=None) == _whole(file)
     f = sf.SoundFile(_name(path) if by_name else Window(file, piece))
     if f.format == "MP3":
         f.seekable = lambda: False  # soundfile seeks after every read, and seeking in MP3 is heard as clicks
@@ -296,8 +315,10 @@ class _Ffmpeg(_Source):
         frames = round(found.duration_s * found.sr) or -1
         tags = {name: found.tags[name] for name in TAGS if name in found.tags}
         self.header = AudioInfo(
-            path, found.sr, found.channels, frames, format, found.codec, "FILE", tags, found.picture
+            path, found.sr, found.channels, frames, format, found.codec, "FILE", tags, found.picture, found.bits
         )
+        if not found.bits and found.bit_rate:
+            self.header = replace(self.header, bit_rate=int(found.bit_rate))
         self._found = found
         self._decoder: ffmpeg.Decoder | None = None
         self._position = 0

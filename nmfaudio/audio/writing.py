@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from ..errors import AudioError
 from ..files import replacing
 from . import ffmpeg
-from .formats import AudioInfo
+from .formats import NOMINAL_AT, AudioInfo
 from .reading import decoded_frames
+from .reading import info as info_of
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
+_MOST = 0.99  # of compression: LAME fails at 1
+_MP3_RATES = [(32000, (32_000, 320_000)), (16000, (8000, 160_000)), (0, (8000, 64_000))]  # from a sampling rate on
 _DELAY_S = 0.1  # ffmpeg's encoders may lose that much at the ends, and libsndfile nothing
 
 
@@ -104,8 +107,11 @@ def open_like(path: str | os.PathLike[str], info: AudioInfo, *, overwrite: bool 
 def _encoder(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float32]], object]]:
     if not ffmpeg.installed():
         raise AudioError(f"{path}: {info.format} needs ffmpeg, which is not installed: install it, or write WAV")
+    if info.quality is not None:
+        raise AudioError(f"{path}: {info.format} has no scale of quality: give a bit rate")
+    place, codec = (path, info.format.lower()), info.subtype
     with ffmpeg.Encoder(
-        path, info.format.lower(), info.subtype, info.sr, info.channels, info.tags, info.path
+        *place, codec, info.sr, info.channels, info.tags, info.path, info.bit_rate, info.bits
     ) as encoder:
         yield encoder.write
 
@@ -113,7 +119,8 @@ def _encoder(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float
 @contextmanager
 def _soundfile(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float32]], object]]:
     with _Disk(path, "r+") as disk:
-        with sf.SoundFile(disk, "w", info.sr, info.channels, info.subtype, info.endian, info.format) as f:
+        kind = info.sr, info.channels, info.subtype, info.endian, info.format
+        with sf.SoundFile(disk, "w", *kind, **_compression(info)) as f:
             for name, value in info.tags.items():
                 with suppress(sf.LibsndfileError):  # some formats have no place for tags
                     setattr(f, name, value)
@@ -124,6 +131,37 @@ def _soundfile(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.flo
 
             yield write
         disk.check()
+
+
+def _compression(info: AudioInfo) -> dict[str, Any]:
+    """Choose libsndfile's level of compression, from 0 to 1, for a quality or a bit rate."""
+    if info.quality is not None:
+        return {"compression_level": min(1 - info.quality, _MOST)}
+    if info.bit_rate is None:
+        return {}
+    if info.subtype == "VORBIS":
+        return {"compression_level": _vorbis_level(info)}
+    if info.subtype == "OPUS":
+        low, high = 6000 * info.channels, 256_000 * info.channels
+    elif info.subtype == "MPEG_LAYER_III":
+        low, high = next(span for least, span in _MP3_RATES if info.sr >= least)
+    else:
+        return {}
+    level = float(np.clip((high - info.bit_rate) / (high - low), 0, _MOST))
+    return {"compression_level": level, **({"bitrate_mode": "CONSTANT"} if info.subtype != "OPUS" else {})}
+
+
+def _vorbis_level(info: AudioInfo) -> float:
+    """Find the level at which Vorbis means to have a bit rate; its encoder says so in its header alone."""
+    low, high = 0.0, 1.0
+    for _ in range(8):
+        level = (low + high) / 2
+        header = io.BytesIO()
+        with sf.SoundFile(header, "w", info.sr, info.channels, "VORBIS", None, "OGG", compression_level=level) as f:
+            f.write(np.zeros((1, info.channels), np.float32))
+        nominal = int.from_bytes(header.getvalue()[NOMINAL_AT : NOMINAL_AT + 4], "little")
+        low, high = (level, high) if nominal > (info.bit_rate or 0) else (low, level)
+    return high
 
 
 class _Disk(io.FileIO):
@@ -154,6 +192,14 @@ def _check_written(path: Path, info: AudioInfo, frames: int) -> None:
         got = decoded_frames(path) if frames else 0  # not every format can be opened without any sound
     except AudioError as error:
         raise AudioError(f"{path}: cannot be written (what was written cannot be read back: {error})") from error
+    if not frames:
+        return
+    back = info_of(path)
+    if (back.sr, back.channels) != (info.sr, info.channels):
+        raise AudioError(
+            f"{path}: {info.format} {info.subtype} cannot have {info.channels} channels at {info.sr} Hz "
+            f"(only {back.channels} at {back.sr} Hz): choose another format"
+        )
     if got < frames - missing_s * info.sr:
         read_s, written_s = got / info.sr, frames / info.sr
         raise AudioError(f"{path}: cannot be written ({read_s:.3f} s of {written_s:.3f} s can be read back)")

@@ -174,7 +174,7 @@ def test_what_ffmpeg_cannot_do_is_said_in_one_line(folder, capsys):
         (["cut.mp4", "out.mp4"], "cut.mp4: not a sound file that can be read"),
         (["silent.mp4", "out.mp4"], "silent.mp4: not a sound file that can be read (no sound in it)"),
         (["sound.wav", "out.m4a", "--subtype", "nonsense"], "no subtype 'nonsense' for M4A"),
-        (["sound.wav", "out.m4a", "--subtype", "opus"], "out.m4a: cannot be written by ffmpeg"),
+        (["sound.wav", "out.m4a", "--subtype", "opus"], "out.m4a: M4A opus cannot have 2 channels at 44100 Hz"),
         (["sound.wav", "out.amr", "--subtype", "aac"], "out.amr: cannot be written by ffmpeg"),
     ]:
         assert main(args) == 2

@@ -135,3 +135,133 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, name, words):
         audio.read(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def example(tmp_path, name, sr=16000, channels=1, seed=0, **format):
+    """Write two seconds of noise that swells, which no codec takes for silence."""
+    swell = np.linspace(0.2, 1, 2 * sr).astype(np.float32)
+    return write(tmp_path / name, noise(channels, 2 * sr, seed) * swell, sr, **format)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus", "flac", "wav", "aiff", "au"])
+def test_files_that_were_joined_are_read_to_their_end(tmp_path, suffix):
+    options = {"format": "OGG", "subtype": "OPUS"} if suffix == "opus" else {}
+    parts = [example(tmp_path, f"{i}.{suffix}", seed=i, **options) for i in range(3)]
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    expected = np.concatenate([audio.read(part)[0] for part in parts], axis=1)
+    np.testing.assert_array_equal(audio.read(joined)[0], expected)
+    assert audio.info(joined).frames == expected.shape[1]
+    part, _ = audio.read(joined, start_s=1.5, stop_s=4.5)
+    np.testing.assert_array_equal(part, expected[:, 24000:72000])
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "flac", "wav"])
+def test_joined_files_of_several_kinds_are_refused_where_they_change(tmp_path, suffix, monkeypatch):
+    parts = [example(tmp_path, f"1.{suffix}"), example(tmp_path, f"2.{suffix}", 44100, 2)]
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ffmpeg
+    with pytest.raises(AudioError, match=r"after 2\.00 s.*goes on with 2 channels at 44100 Hz.*--end 2\.00"):
+        audio.read(joined)
+    assert audio.read(joined, stop_s=2.0)[0].shape[1] == 32000
+
+
+@needs_ffmpeg
+def test_joined_mp3s_of_several_kinds_are_read_by_ffmpeg(tmp_path):
+    parts = [example(tmp_path, "1.mp3"), example(tmp_path, "2.mp3", 44100, 2)]
+    (tmp_path / "joined.mp3").write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert audio.read(tmp_path / "joined.mp3")[0].shape[1] / 16000 == pytest.approx(4, abs=0.2)
+
+
+def test_titles_between_joined_mp3s_are_passed_over(tmp_path):
+    with sf.SoundFile(tmp_path / "a.mp3", "w", 16000, 1) as f:
+        f.title = "A title"
+        f.write(noise(1, 32000).T)
+    both = (tmp_path / "a.mp3").read_bytes() * 2
+    (tmp_path / "joined.mp3").write_bytes(both + b"TAG" + bytes(125))
+    info = audio.info(tmp_path / "joined.mp3")
+    assert (info.frames, info.tags["title"]) == (64000, "A title")
+    assert audio.read(tmp_path / "joined.mp3")[0].shape[1] == 64000
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("start, stop", [(0, -77), (100, None), (333, -50)])
+def test_mp3_that_begins_or_ends_inside_a_frame(tmp_path, start, stop):
+    example(tmp_path, "a.wav")
+    run_ffmpeg(
+        "-i", tmp_path / "a.wav", "-b:a", "32k", "-write_xing", "0", "-id3v2_version", "0", tmp_path / "whole.mp3"
+    )
+    content = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(content[start:stop])
+    whole, cut = (audio.read(tmp_path / name)[0].shape[1] for name in ("whole.mp3", "cut.mp3"))
+    assert whole - 5 * 576 <= cut < whole
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+@pytest.mark.parametrize("riff_too", [False, True])
+def test_a_wav_file_that_does_not_know_its_size(tmp_path, size, riff_too):
+    path = example(tmp_path, "a.wav")
+    content = bytearray(path.read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    if riff_too:
+        content[4:8] = size.to_bytes(4, "little")
+    (tmp_path / "b.wav").write_bytes(content)
+    np.testing.assert_array_equal(audio.read(tmp_path / "b.wav")[0], audio.read(path)[0])
+
+
+def test_a_wav_file_without_sound_before_its_last_chunk_is_empty(tmp_path):
+    path = write(tmp_path / "a.wav", noise(1, 0))
+    content = bytearray(path.read_bytes()) + b"LIST" + (4).to_bytes(4, "little") + b"INFO"
+    content[4:8] = (len(content) - 8).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert audio.info(path).frames == 0
+
+
+def test_a_wav_file_whose_size_has_wrapped(tmp_path):
+    frames = 2**31 + 8000  # of 16 bits: 4 GiB and a second, most of it a hole that takes no room
+    path = write(tmp_path / "a.wav", noise(1, 8000), 8000, subtype="PCM_16")
+    with path.open("r+b") as file:
+        last = file.read()[-16000:]
+        file.seek(44 + 2**32)
+        file.write(last)
+    info = audio.info(path)
+    assert (info.frames, info.format, info.subtype) == (frames, "WAV", "PCM_16")
+    first, _ = audio.read(path, stop_s=1)
+    end, _ = audio.read(path, start_s=2**31 / 8000)
+    np.testing.assert_array_equal(end, first)
+
+
+@needs_ffmpeg
+def test_mp3_inside_wav(tmp_path, monkeypatch):
+    example(tmp_path, "a.wav")
+    run_ffmpeg("-i", tmp_path / "a.wav", "-c:a", "libmp3lame", tmp_path / "mp3.wav")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert audio.read(tmp_path / "mp3.wav")[0].shape[1] / 16000 == pytest.approx(2, abs=0.2)
+
+
+def test_a_lost_page_of_ogg_is_found_where_it_is(tmp_path):
+    path = write(tmp_path / "a.ogg", noise(1, 160_000))
+    content = path.read_bytes()
+    pages = [i for i in range(len(content)) if content.startswith(b"OggS", i)]
+    lost = content[: pages[5]] + content[pages[6] :]
+    path.write_bytes(lost)
+    with pytest.raises(AudioError, match="a page is missing") as caught:
+        audio.read(path)
+    end_s = float(str(caught.value).split("--end ")[1].rstrip(")"))
+    assert 0.5 < end_s < 9
+    assert audio.read(path, stop_s=end_s)[0].shape[1] == round(16000 * end_s)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8", "list.wav", "list.mkv"])
+def test_playlists_are_no_sound(tmp_path, name):
+    example(tmp_path, "other.wav")
+    run_ffmpeg("-i", tmp_path / "other.wav", tmp_path / "other.ts")
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:3", "#EXTINF:3,", str(tmp_path / "other.ts"), "#EXT-X-ENDLIST", ""]
+    (tmp_path / name).write_text("\n".join(lines))
+    with pytest.raises(AudioError, match="not a sound file"):
+        audio.read(tmp_path / name)
+    (tmp_path / name).write_text(f"ffconcat version 1.0\nfile {tmp_path / 'other.wav'}\n")
+    with pytest.raises(AudioError, match="not a sound file"):
+        audio.read(tmp_path / name)
