@@ -1,3 +1,5 @@
+import signal
+
 import numba
 import pytest
 from hypothesis import HealthCheck, settings
@@ -5,6 +7,10 @@ from hypothesis import HealthCheck, settings
 # Machines differ in speed, and kernels compile in their first call.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+# A job that a script runs in the background ignores SIGINT, and so would the commands that are tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item):

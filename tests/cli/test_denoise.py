@@ -701,16 +701,7 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-@pytest.fixture
-def children_interruptible():
-    """Let the commands that a test starts take SIGINT, which a job that a script runs in the background does not."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-@pytest.mark.usefixtures("children_interruptible")
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("number, to_group", [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)])
 def test_an_interruption_leaves_nothing_behind(installed_stub, folder, monkeypatch, jobs, number, to_group):
