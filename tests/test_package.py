@@ -106,7 +106,7 @@ def test_denoising_for_the_second_time_starts_without_compiler_and_scipy(tmp_pat
     code = (
         "import sys, nmfaudio.cli.denoise as cli;"
         f"cli.main(['-q', '--overwrite', {str(ROOT / 'examples/noisy.wav')!r}, {str(tmp_path / 'o.wav')!r}]);"
-        "slow = ('scipy.fft', 'scipy.linalg', 'scipy.signal', 'librosa', 'sklearn', 'numba.np.linalg');"
+        "slow = ('scipy.fft', 'scipy.linalg', 'scipy.signal', 'scipy.sparse', 'librosa', 'sklearn', 'numba.np.linalg');"
         "print([m for m in slow if m in sys.modules])"
     )
     python(code)

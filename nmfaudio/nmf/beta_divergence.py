@@ -1,16 +1,20 @@
 """The beta-divergence of dense or sparse data, and the two parts of its gradient."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
 
 from ..compute.threads import Workspace, by_rows, shares, sum_over
 from ..errors import NmfaudioError
 from .carried import Carried, denominator, due
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 NAMES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
@@ -33,7 +37,7 @@ class Divergence:
     """
 
     def __init__(self, X: np.ndarray | csr_matrix, beta: float) -> None:
-        self.sparse, self.beta = issparse(X), float(beta)
+        self.sparse, self.beta = not isinstance(X, np.ndarray), float(beta)
         scalar = X.dtype.type
         self.eps = scalar(np.finfo(X.dtype).eps * max(X.max(), np.finfo(X.dtype).tiny ** 0.25))
         self.X: Any = X + self.eps if beta < 1 else X
@@ -43,7 +47,7 @@ class Divergence:
         self._carried: tuple[Carried, Carried] | None = None
         self._turn = -1
 
-    def transposed(self) -> "Divergence":
+    def transposed(self) -> Divergence:
         """The divergence of X's transpose, laid out in rows."""
         return Divergence(self.X.T.tocsr() if self.sparse else np.ascontiguousarray(self.X.T), self.beta)
 
@@ -181,6 +185,8 @@ class Divergence:
         return at_entries + total - float(L.sum(dtype=float))
 
     def _sparse_ratios(self, L: np.ndarray) -> csr_matrix:
+        from scipy.sparse import csr_matrix
+
         return csr_matrix((self.X.data / (L + self.eps), self.X.indices, self.X.indptr), self.X.shape)
 
     def _sampled_model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -221,7 +227,7 @@ def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: f
     -------
     float
     """
-    if beta == 2 and not issparse(X):  # as a difference, to the last digit
+    if beta == 2 and isinstance(X, np.ndarray):  # as a difference, to the last digit
         return _half_square(X - W @ H)
     return Divergence(X, beta).value(np.ascontiguousarray(W), np.ascontiguousarray(H.T))
 

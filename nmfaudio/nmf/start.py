@@ -1,12 +1,17 @@
 """Starting points: the one place that chooses W and H before the first iteration."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "kmeans", "exemplars", "separable")
 
