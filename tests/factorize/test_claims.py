@@ -79,7 +79,7 @@ def test_the_fractional_residual_variance_falls_to_the_noise_at_the_planted_rank
 def test_the_error_of_imputation_is_of_second_order_in_what_is_missing():
     """Ren et al. 2020: filling in a share f of the entries changes the energy of the model by the order of f**2.
 
-    What is filled in differs from the model of the whole data by what the hidden entries would have changed, in energy of
+    What is filled in differs from the model of the whole data by what the hidden entries would change, in energy of
     the order of f, and does so on a share f of the entries.
     """
     rng = np.random.default_rng(0)
