@@ -97,7 +97,7 @@ def rows(names, betas, scales, dtypes):
                 for dtype in dtypes:
                     found = compared((scale * X).astype(dtype), n_components, beta)
                     yield [
-                        f"{name}, K = {n_components}, beta = {beta}",
+                        f"{name}, K = {n_components}, beta = {beta:g}",
                         f"{scale:g}",
                         np.dtype(dtype).name,
                         f"{found['theirs']:.4g}",

@@ -7,12 +7,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
-from ..nmf.acceleration import RELAXATION, Accelerated, Guarded
+from ..nmf.acceleration import RELAXATION, Accelerated, Extrapolated, Guarded
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.descent import descend
 from ..nmf.start import Init
 from ._base import Factorizer, Run, check_choice, check_number
-from .solvers import SOLVERS, block_pivoting
+from .solvers import SOLVERS, block_pivoting, coordinate_descent
 
 
 class NMF(Factorizer):
@@ -31,11 +31,11 @@ class NMF(Factorizer):
     n_components : int
         Number of components K.
     solver : str or None
-        For beta = 2: "hals" (Cichocki and Phan 2009), "bpp" (block principal pivoting, Kim and Park 2011), "anls-as"
-        (active sets, Kim and Park 2008), "nenmf" (Nesterov's gradient, Guan et al. 2012) or "pg" (projected gradient,
-        Lin 2007). For beta = 1: "cd" (coordinate descent, Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee
-        and Seung 2001, Févotte and Idier 2011) and "amu" (the same, accelerated: a third of the iterations). None:
-        "hals" for beta = 2, else "amu".
+        For beta = 2: "hals" (Cichocki and Phan 2009), "ahals" (the same, accelerated, Ang and Gillis 2019), "bpp"
+        (block principal pivoting, Kim and Park 2011), "anls-as" (active sets, Kim and Park 2008), "nenmf" (Nesterov's
+        gradient, Guan et al. 2012) or "pg" (projected gradient, Lin 2007). For beta = 1: "cd" (coordinate descent,
+        Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee and Seung 2001, Févotte and Idier 2011) and "amu"
+        (the same, accelerated: a third of the iterations). None: "ahals" for beta = 2, else "amu".
     beta_loss : float or str
         Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
     init : str, pair of array_like, or None
@@ -62,10 +62,10 @@ class NMF(Factorizer):
     Notes
     -----
     X may be a scipy sparse matrix for beta = 2 and 1; it is never made dense. For beta below 1 zeros of X are lifted by
-    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. "amu" ends with W
-    at its minimum for the final H, where `transform` finds it too, unless `tol` is 0. For beta = 0 "mu" computes each
-    factor's denominator in one iteration of three and carries it over to the next two, and does an iteration that led
-    uphill again with all of them computed; see `nmfaudio.nmf.carried`.
+    the rounding unit times its largest value. `transform` is exact for beta = 2, whatever the solver. "ahals" and "amu"
+    end with W at its minimum for the final H, where `transform` finds it too, unless `tol` is 0. For beta = 0 "mu"
+    computes each factor's denominator in one iteration of three and carries it over to the next two, and does an
+    iteration that led uphill again with all of them computed; see `nmfaudio.nmf.carried`.
 
     References
     ----------
@@ -78,6 +78,7 @@ class NMF(Factorizer):
     A. Cichocki, A.-H. Phan, "Fast local algorithms for large scale nonnegative matrix and tensor factorizations", 2009.
     J. Kim, H. Park, "Fast nonnegative matrix factorization: an active-set-like method and comparisons", 2011.
     C. Févotte, J. Idier, "Algorithms for nonnegative matrix factorization with the beta-divergence", 2011.
+    A. Ang, N. Gillis, "Accelerating nonnegative matrix factorization algorithms using extrapolation", 2019.
     N. Guan, D. Tao, Z. Luo, B. Yuan, "NeNMF: an optimal gradient method for nonnegative matrix factorization", 2012.
 
     Examples
@@ -125,7 +126,7 @@ class NMF(Factorizer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.solver is not None:
-            check_choice("solver", self.solver, (*SOLVERS, "cd", "mu", "amu"))
+            check_choice("solver", self.solver, (*SOLVERS, "ahals", "cd", "mu", "amu"))
         check_penalties(self)
         needed = {"mu": self._beta, "amu": self._beta, "cd": 1}.get(self.solver or "mu", 2)
         if self._beta != needed:
@@ -137,9 +138,11 @@ class NMF(Factorizer):
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         W, H = self._initial(X, rng)
         T = np.ascontiguousarray(H.T)
-        solver = self.solver or ("hals" if self._beta == 2 else "amu")
-        descend = self._least_squares if solver in SOLVERS else self._sweeps if solver == "cd" else self._multiplicative
-        trace = descend(solver, Divergence(X, self._beta), W, T, *penalties(self, X.shape))
+        solver = self.solver or ("ahals" if self._beta == 2 else "amu")
+        methods = {"ahals": self._accelerated, "cd": self._sweeps} | dict.fromkeys(SOLVERS, self._least_squares)
+        trace = methods.get(solver, self._multiplicative)(
+            solver, Divergence(X, self._beta), W, T, *penalties(self, X.shape)
+        )
         return Run(W, np.ascontiguousarray(T.T), trace)
 
     def _least_squares(
@@ -157,6 +160,26 @@ class NMF(Factorizer):
             S = W.T @ W
 
         return self._descend(step, lambda: data.quadratic(W, T, C, G, S) + of_W.value(W) + of_T.value(T))
+
+    def _accelerated(
+        self, solver: str, data: Divergence, W: np.ndarray, T: np.ndarray, of_W: "Penalty", of_T: "Penalty"
+    ) -> np.ndarray:
+        """Accelerated sweeps of HALS through W and T; the objectives."""
+        X = data.X
+
+        def iterate(bold: bool) -> float:
+            C, G = X @ T, T.T @ T
+            before = data.quadratic(W, T, C, G) + of_W.value(W) + of_T.value(T)
+            coordinate_descent(of_W.ridge(G), C, of_W.l1, W)
+            coordinate_descent(of_T.ridge(W.T @ W), X.T @ W, of_T.l1, T)
+            return before
+
+        guarded = Extrapolated((W, T), iterate, lambda: data.value(W, T) + of_W.value(W) + of_T.value(T))
+        trace = descend(guarded.step, guarded.objective, self.max_iter, self.tol)
+        if self.tol > 0:
+            block_pivoting(of_W.ridge(T.T @ T), X @ T, of_W.l1, W)
+            trace[-1] = min(trace[-1], guarded.objective())
+        return trace
 
     def _sweeps(
         self, solver: str, data: Divergence, W: np.ndarray, T: np.ndarray, of_W: "Penalty", of_T: "Penalty"

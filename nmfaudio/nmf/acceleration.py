@@ -81,12 +81,34 @@ class Accelerated(Guarded):
         self._count = 0
 
     def _go_further(self) -> None:
-        from ..kernels.nmf.extrapolation import extrapolate
-
         self._count += 1
         momentum = (self._count - 1) / (self._count + 2)
         for X, Y in zip(self._factors, self._before, strict=True):
-            extrapolate(X, Y, momentum)
+            self._extrapolate(X, Y, momentum)
+
+    def _extrapolate(self, X: np.ndarray, Y: np.ndarray, momentum: float) -> None:
+        """Move X on from Y, and let Y be what X was, both in place."""
+        from ..kernels.nmf.extrapolation import extrapolate
+
+        extrapolate(X, Y, momentum)
+
+
+class Extrapolated(Accelerated):
+    """The same for updates that are sums, and that reach zero and leave it: X becomes ``max(X + a (X - Y), 0)``.
+
+    Compare A. Ang, N. Gillis, "Accelerating nonnegative matrix factorization algorithms using extrapolation", 2019.
+
+    Parameters
+    ----------
+    factors, iterate, objective
+        As for :class:`Guarded`.
+    """
+
+    def _extrapolate(self, X: np.ndarray, Y: np.ndarray, momentum: float) -> None:
+        step = X - Y
+        Y[:] = X
+        X += X.dtype.type(momentum) * step
+        np.maximum(X, 0, out=X)
 
 
 def _copy(sources: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:

@@ -10,8 +10,8 @@ FEW = {"max_iter": 10, "random_state": 0}
 NMF_SOLVERS = [
     NMF(2, solver=solver, beta_loss=beta, **FEW)
     for solver, beta in [
-        *((solver, 2) for solver in ("mu", "pg", "anls-as", "bpp", "nenmf", "hals")),
-        *(("mu", beta) for beta in (1, 0, 0.5, 1.5, 3)),
+        *((solver, 2) for solver in ("mu", "amu", "pg", "anls-as", "bpp", "nenmf", "hals", "ahals")),
+        *((solver, beta) for solver in ("mu", "amu") for beta in (1, 0, 0.5, 1.5, 3)),
         ("cd", 1),
     ]
 ]

@@ -19,7 +19,7 @@ def start(X, n_components, seed=0):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("solver", "beta"),
-    [*((s, 2) for s in SOLVERS), ("cd", 1), ("mu", 1), ("mu", 0.5), ("mu", 1.5), ("amu", 1), ("amu", 0.5)],
+    [*((s, 2) for s in (*SOLVERS, "ahals")), ("cd", 1), ("mu", 1), ("mu", 0.5), ("mu", 1.5), ("amu", 1), ("amu", 0.5)],
 )
 def test_a_planted_factorisation_is_found(solver, beta, dtype):
     X, W, H = planted(dtype)
@@ -142,8 +142,10 @@ def test_solvers_of_one_problem_agree(penalties):
     W, H = start(X, 3)
     ends = {
         solver: NMF(3, solver=solver, init=(W, H), max_iter=30, tol=0, **penalties).fit(X).objective_[-1]
-        for solver in SOLVERS
+        for solver in (*SOLVERS, "ahals")
     }
+    fast = ends.pop("ahals")
+    assert fast <= 1.001 * ends["hals"] and fast > 0.9 * min(ends.values()), ends
     assert max(ends.values()) < 1.08 * min(ends.values()), ends
     one = NMF(3, beta_loss=1, init=(W, H), max_iter=25, tol=0).fit(X)
     two = NMF(3, beta_loss=1, solver="mu", init=(W, H), max_iter=200, tol=0).fit(X)
@@ -190,9 +192,9 @@ def test_kullback_leibler_is_plsa():
 
 
 @pytest.mark.parametrize("container", [csr_matrix, csr_array])
-@pytest.mark.parametrize("solver", [*SOLVERS, "mu", "cd", "mu of counts"])
+@pytest.mark.parametrize("solver", [*SOLVERS, "ahals", "mu", "cd", "mu of counts", "amu of counts"])
 def test_sparse_matrices_give_the_same_and_are_never_made_dense(solver, container, monkeypatch):
-    beta, solver = (1, solver.split()[0]) if solver in ("cd", "mu of counts") else (2, solver)
+    beta, solver = (1, solver.split()[0]) if solver == "cd" or " " in solver else (2, solver)
     X, *_ = planted(n_samples=20)
     X[X < 0.3] = 0
     sparse = container(X)
