@@ -116,6 +116,7 @@ def repair_file(
     y, sr = audio.read(source)
     if not y.size:
         raise NmfaudioError(f"{source}: has no sound in it")
+    peak_before = float(np.abs(y).max())
     if damage is None:
         damage = () if gaps or holes or band else CERTAIN
     y, repairs = _restored(y, sr, damage, gaps, progress)
@@ -126,7 +127,7 @@ def repair_file(
         y, sr = extend_band(y, sr, None if band is True else band, dictionary=dictionary)
         repairs.append("extended the band")
     peak = float(np.abs(y).max())
-    if peak > 1 and like.subtype not in ("FLOAT", "DOUBLE"):
+    if peak > max(1.0, peak_before) and like.subtype not in ("FLOAT", "DOUBLE"):
         y /= peak
         repairs.append(f"lowered by {20 * math.log10(peak):.1f} dB to make room for restored peaks")
     with audio.open_like(Path(target), replace(like, sr=sr), overwrite=overwrite) as out:
