@@ -25,6 +25,7 @@ import numpy as np
 import soundfile as sf
 
 from nmfaudio import audio
+from nmfaudio.errors import AudioError
 
 SR = 16000
 SHORTEST_S = 1.0
@@ -93,14 +94,22 @@ def is_wide(y: np.ndarray) -> bool:
     return bool(10 * np.log10(high.sum() / power.sum()) > BAND_DB)
 
 
+def recording(path: Path) -> tuple[np.ndarray, int]:
+    """One channel at 16 kHz, and the rate that it had; a rate of 0 of a file without sound, as some packages have."""
+    try:
+        y, sr = audio.read(path)
+    except AudioError:
+        return np.zeros(0, np.float32), 0
+    return audio.resample(y.mean(axis=0), sr, SR), sr
+
+
 def clips(paths: list[Path]) -> Iterator[np.ndarray]:
     """Long sentences as they are, others strung together in random order, until there is enough of a speaker."""
     parts: list[np.ndarray] = []
     seen: set[bytes] = set()
     total_s = 0.0
     for i in np.random.default_rng(0).permutation(len(paths)):
-        y, sr = audio.read(paths[i])
-        y = audio.resample(y.mean(axis=0), sr, SR)
+        y, sr = recording(paths[i])
         if sr < SR or not is_clean(y, SHORTEST_WORD_S) or not is_wide(y) or y.tobytes() in seen:
             continue
         seen.add(y.tobytes())
@@ -125,9 +134,8 @@ def main() -> None:
     if not found and not others:
         parser.error(f"{args.unpacked}: no voices found below usr/share; unpack the packages there first")
     for path, speaker in found.items():
-        y, sr = audio.read(path)
-        y = audio.resample(y.mean(axis=0), sr, SR)
-        if is_clean(y):
+        y, sr = recording(path)
+        if sr and is_clean(y):
             target = args.output / speaker / f"{path.parent.name}_{path.stem}.flac"
             target.parent.mkdir(parents=True, exist_ok=True)
             sf.write(target, y, SR)

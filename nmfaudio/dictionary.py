@@ -24,6 +24,22 @@ SCHEMA = 1
 
 KINDS = ("sparse", "sources", "unfolded", "profile")
 
+_LARGEST = 2**28  # bytes of all arrays, many times those of a dictionary that is of any use
+
+# Settings that are numbers: the lowest, the highest, and whether they are whole.
+_SETTINGS = {
+    "attenuation_limit_db": (0, 1000, False),
+    "mask_power": (0.01, 100, False),
+    "n_iter": (1, 1000, True),
+    "speech_penalty": (0, 1e6, False),
+    "noise_penalty": (0, 1e6, False),
+    "n_free": (0, 1000, True),
+    "quiet_share": (0, 1, False),
+    "knot_frames": (1, 100_000, True),
+    "segment_frames": (1, 100_000, True),
+    "margin_frames": (0, 100_000, True),
+}
+
 _REQUIRED = {"sparse": ("speech", "noise"), "sources": (), "profile": ("noise",)}  # arrays of atoms
 
 _FOLDERS = (Path(__file__).parent / "dictionaries", Path(__file__).parents[1] / "dictionaries")  # wheel; checkout
@@ -83,6 +99,7 @@ class Dictionary:
             _check_atoms(arrays, self.front_end.n_bins, self.kind)
         if not arrays:
             raise DictionaryError("no arrays")
+        _check_settings(self.settings)
         object.__setattr__(self, "arrays", arrays)
 
     @property
@@ -236,7 +253,8 @@ def _table(value: dict[str, Any] | list[Any]) -> list[str]:
 
 def _cell(value: Any) -> str:
     text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    text = text.replace("|", "\\|").replace("\n", " ")
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)  # none that a terminal would obey
 
 
 def _checked(name: str, values: ArrayLike) -> NDArray[np.float32]:
@@ -270,6 +288,15 @@ def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> No
             raise DictionaryError(f"array {name!r} has atoms that are not of unit L2 norm")
 
 
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    for name, (low, high, whole) in _SETTINGS.items():
+        value = settings.get(name, low)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+        if not number or (whole and value != int(value)):
+            kind = "a whole number" if whole else "a number"
+            raise DictionaryError(f"setting {name} must be {kind} from {low:g} to {high:g}, not {value!r}")
+
+
 def _find(name_or_path: str | os.PathLike[str]) -> Path:
     shipped = available()
     if isinstance(name_or_path, str) and name_or_path in shipped:
@@ -294,9 +321,13 @@ def _coarse(array: np.ndarray) -> np.ndarray:
 def _read(path: Path) -> Dictionary:
     try:
         with open(path, "rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
+            if stream.read(6) == b"\x93NUMPY":
                 raise DictionaryError("not a dictionary, but a single array")
+            stream.seek(0)
+            file = np.load(stream, allow_pickle=False)
+            size = sum(entry.file_size for entry in file.zip.infolist())
+            if size > _LARGEST:
+                raise DictionaryError(f"its arrays would take {size / 1e6:.0f} MB, far more than those of a dictionary")
             arrays = {name: file[name] for name in file.files}
     except DictionaryError:
         raise
@@ -322,7 +353,7 @@ def _read(path: Path) -> Dictionary:
         expected = record["sha256"]
     except DictionaryError:
         raise
-    except (TypeError, KeyError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise DictionaryError(f"its record is broken ({type(error).__name__}: {error})") from None
     if dictionary.sha256 != expected:
         raise DictionaryError("its arrays do not match the sha256 in its record; get the file anew")

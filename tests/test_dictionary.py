@@ -1,6 +1,8 @@
+import io
 import json
 import os
 import stat
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nmfaudio.dictionary
+from nmfaudio.denoising.unfolded.decomposition import stages_of
 from nmfaudio.dictionary import Dictionary, available, model_card
 from nmfaudio.errors import DictionaryError
 from nmfaudio.spectra.front_end import FrontEnd
@@ -207,3 +210,105 @@ def test_model_card_tells_what_went_in(path):
     card = model_card(Dictionary.load(path))
     for part in ("# Dictionary `mine`", "| seed | 7 |", "| a\\|b | 3 |", "| PESQ | 1.5 |", "| mu | 0.1 |", "(9, 4)"):
         assert part in card
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mask_power", float("nan")),
+        ("mask_power", -1),
+        ("mask_power", "2"),
+        ("mask_power", [1.0]),
+        ("mask_power", True),
+        ("attenuation_limit_db", float("inf")),
+        ("n_iter", 10**12),
+        ("n_iter", 2.5),
+        ("segment_frames", 0),
+        ("quiet_share", 2),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(name, value):
+    with pytest.raises(DictionaryError, match=f"setting {name} must be"):
+        make(settings={name: value})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stages": None},
+        {"stages": []},
+        {"stages": [{}]},
+        {"order": [7]},
+        {"order": []},
+        {"order": "abc"},
+        {"means": [[0, 10**9]]},
+        {"means": [[1, -1]]},
+        {"n_bands": 10**9},
+        {"n_bins": 100},
+        {"smooth": 0},
+        {"max_hz": float("inf")},
+        {"colour": 3},
+    ],
+)
+def test_stages_that_cannot_be_meant_are_refused(changes):
+    whole = Dictionary.load("speech-fast")
+    stage = json.loads(json.dumps(whole.settings["stages"][0]))
+    stage |= {name: value for name, value in changes.items() if name == "order"}
+    stage["context"] |= {name: value for name, value in changes.items() if name not in ("order", "stages")}
+    settings = {"stages": changes.get("stages", [stage])}
+    with pytest.raises(DictionaryError, match="stages"):
+        stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
+
+
+def test_arrays_that_do_not_fit_the_stages_are_refused():
+    whole = Dictionary.load("speech-fast")
+    for name in ("0/atoms1", "0/power", "0/speech_gains"):
+        arrays = {**whole.arrays, name: whole.arrays[name][:-1]}
+        with pytest.raises(DictionaryError, match=rf"{name[2:].rstrip('1')} has shape"):
+            stages_of(Dictionary("unfolded", arrays, whole.front_end, whole.settings))
+        arrays.pop(name)
+        with pytest.raises(DictionaryError, match="stages are broken"):
+            stages_of(Dictionary("unfolded", arrays, whole.front_end, whole.settings))
+
+
+def test_a_small_file_that_would_fill_the_memory_is_not_unpacked(tmp_path, path):
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (9, 2**24)})
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+        with file.open("big.npy", "w", force_zip64=True) as big:
+            big.write(header.getvalue())
+            for _ in range(9 * 4):
+                big.write(bytes(2**24))
+    assert (tmp_path / "bomb.npz").stat().st_size < 2_000_000
+    with pytest.raises(DictionaryError, match="would take 604 MB"):
+        Dictionary.load(tmp_path / "bomb.npz")
+
+
+def test_a_card_says_nothing_that_a_terminal_would_obey():
+    card = model_card(make(record={"note": "red \x1b[31m\x9b2J\u202e text\r\n"}))
+    assert all(c.isprintable() for line in card.split("\n") for c in line)
+    assert r"\x1b[31m" in card
+
+
+def test_a_record_of_another_shape_is_broken(path):
+    for record in ("[" * 100_000, "[]", "3", '{"schema": []}', '{"schema": 1, "kind": [], "front_end": {}}'):
+        with np.load(path) as file:
+            content = dict(file)
+        np.savez(path, **{**content, "record": np.array(record)})
+        with pytest.raises(DictionaryError, match="broken|kind"):
+            Dictionary.load(path)
+
+
+def test_saving_is_read_back(path, monkeypatch):
+    before = path.read_bytes()
+    savez = np.savez_compressed
+    monkeypatch.setattr(
+        np, "savez_compressed", lambda file, **arrays: savez(file, **{**arrays, "noise": unit_atoms(9)})
+    )
+    with pytest.raises(DictionaryError):
+        make().save(path)
+    assert path.read_bytes() == before

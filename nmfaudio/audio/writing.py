@@ -23,6 +23,7 @@ from .reading import info as info_of
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
 _MOST = 0.99  # of compression: LAME fails at 1
 _MP3_RATES = [(32000, (32_000, 320_000)), (16000, (8000, 160_000)), (0, (8000, 64_000))]  # from a sampling rate on
+_MP3_TAG = 210  # bytes of a frame that has room for the length of the sound, which must be exact
 _DELAY_S = 0.1  # ffmpeg's encoders may lose that much at the ends, and libsndfile nothing
 
 
@@ -147,8 +148,11 @@ def _compression(info: AudioInfo) -> dict[str, Any]:
         low, high = next(span for least, span in _MP3_RATES if info.sr >= least)
     else:
         return {}
-    level = float(np.clip((high - info.bit_rate) / (high - low), 0, _MOST))
-    return {"compression_level": level, **({"bitrate_mode": "CONSTANT"} if info.subtype != "OPUS" else {})}
+    level = {"compression_level": float(np.clip((high - info.bit_rate) / (high - low), 0, _MOST))}
+    if info.subtype == "OPUS":
+        return level
+    frame_bytes = (144 if info.sr >= 32000 else 72) * info.bit_rate / info.sr
+    return {**level, "bitrate_mode": "CONSTANT" if frame_bytes > _MP3_TAG else "AVERAGE"}
 
 
 def _vorbis_level(info: AudioInfo) -> float:

@@ -17,16 +17,19 @@ from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, replacing
+from ..files import check_output, is_same, replacing
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
-from .options import absolute, denoiser_options, is_page
+from .options import absolute, denoiser_options, format_options, is_page
 
 
 def run_batch(args: argparse.Namespace) -> int:
     """Clean all files; return the exit code."""
     jobs = plan(args)
+    in_place = sum(job.source != "-" and is_same(job.source, job.target) for job in jobs)
+    if in_place and args.overwrite and not args.quiet:
+        say(f"denoise: {in_place} input{'s' * (in_place > 1)} will be replaced by what comes out (--overwrite)")
     results = []
     for result in _each(jobs, args):
         results.append(result)
@@ -52,7 +55,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
     if args.save_profile is not None:
-        _check_profile(args, len(jobs))
+        _check_profile(args, jobs)
     if args.report and is_page(args.report) and (len(jobs) > 1 or jobs[0].source == "-"):
         raise NmfaudioError(f"{args.report}: a page shows one sound file: give one, or a report that ends in .json")
     sources: dict[str, str] = {}
@@ -61,21 +64,28 @@ def plan(args: argparse.Namespace) -> list[Job]:
             other = sources.setdefault(os.path.realpath(target), job.source)
             if other != job.source:
                 raise NmfaudioError(f"{other} and {job.source} would both become {target}: rename one")
+        for other in _inputs(jobs):
+            if job.residual is not None and is_same(job.residual, other):
+                raise NmfaudioError(f"{job.residual}: the residual would replace the input {other}: name another place")
         if len({os.path.realpath(target) for target in job.targets}) < len(job.targets):
             raise NmfaudioError(f"{job.target}: the output and the residual need different places")
     if args.report:
         if os.path.realpath(args.report) in sources:
             raise NmfaudioError(f"{args.report}: the report and the sound need different places")
-        check_output(args.report, overwrite=args.overwrite)
+        check_output(args.report, overwrite=args.overwrite, inputs=_inputs(jobs))
     return jobs
 
 
-def _check_profile(args: argparse.Namespace, n_jobs: int) -> None:
+def _inputs(jobs: list[Job]) -> list[str]:
+    return [job.source for job in jobs if job.source != "-"]
+
+
+def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
     if args.noise is None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
-    if isinstance(args.noise, tuple) and n_jobs > 1:
+    if isinstance(args.noise, tuple) and len(jobs) > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    check_output(args.save_profile, overwrite=args.overwrite)
+    check_output(args.save_profile, overwrite=args.overwrite, inputs=_inputs(jobs))
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -128,7 +138,7 @@ def _renamed(name: Path, format: str | None) -> Path:
 def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     options = Options(
         denoiser_options(args),
-        {"start_s": args.start, "stop_s": args.end, "format": args.format, "subtype": args.subtype},
+        {"start_s": args.start, "stop_s": args.end, **format_options(args)},
         make_folders=args.out_dir is not None,
         skip_existing=args.skip_existing,
         overwrite=args.overwrite,

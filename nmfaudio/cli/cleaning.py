@@ -111,7 +111,7 @@ class Cleaner:
                 source,
                 target,
                 residual=residual[0] if residual else None,
-                overwrite=True,  # what must not be replaced was refused before
+                overwrite=self.options.overwrite,
                 progress=progress,
                 **self.options.file,
             )

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -99,8 +100,20 @@ def _tidy_end() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def printable(text: str) -> str:
+    r"""Spell out the characters that a terminal would obey.
+
+    Examples
+    --------
+    >>> printable("a\tb\x1b[31m") == r"a\tb\x1b[31m"
+    True
+    """
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text)
+
+
 def say(line: str) -> None:
-    """Print a line on stderr, above a progress bar if there is one."""
+    """Print a line on stderr, above a progress bar if there is one; what a terminal would obey is spelled out."""
+    line = printable(line)
     if "tqdm" in sys.modules:
         sys.modules["tqdm"].tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()
@@ -132,5 +145,5 @@ def progress_bar(label: str, shown: bool = True) -> Iterator[Callable[[float], N
     tqdm.set_lock(threading.RLock())  # its own is one of processes, which starts another process
     layout = "[{bar:20}] {percentage:3.0f} %  {desc}  {remaining} left"
     with tqdm(total=1.0, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #") as bar:
-        bar.set_description_str(label)
+        bar.set_description_str(printable(label))
         yield lambda part: bar.update(part - bar.n) and None

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import __version__
 from .console import Parser, call
-from .options import add_denoising, add_workers
+from .options import add_denoising, add_formats, add_workers
 
 USAGE = """denoise [options] INPUT OUTPUT
        denoise [options] INPUT... --out-dir FOLDER"""
@@ -40,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group("files")
     add = files.add_argument
     add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
-    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, W64, ...")
-    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, OPUS, ...")
+    add_formats(add)
     add("--residual", metavar="FILE", help="write what was removed (--out-dir: a folder)")
     add("--save-profile", type=_profile, metavar="FILE", help="save the profile of --noise in FILE.npz")
     existing = files.add_mutually_exclusive_group()

@@ -43,6 +43,19 @@ def denoiser_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def add_formats(add: Callable[..., Any]) -> None:
+    """Add the format of what is written; see `format_options`."""
+    add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, W64, ...")
+    add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, OPUS, ...")
+    add("--bitrate", type=bit_rate, metavar="RATE", help="of MP3, AAC and the like: 128k (the input's own)")
+    add("--quality", type=quality, metavar="X", help="of MP3, Vorbis and Opus instead: 0 to 1, the best")
+
+
+def format_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `nmfaudio.denoise_file` that `add_formats` has asked for."""
+    return {"format": args.format, "subtype": args.subtype, "bit_rate": args.bitrate, "quality": args.quality}
+
+
 def add_workers(parser: Any) -> None:
     """Add where work is done; see `nmfaudio.compute.processes`."""
     where = parser.add_mutually_exclusive_group()
@@ -78,7 +91,23 @@ def number(what: str, low: float, high: float) -> Callable[[str], float]:
 
 decibels = number("a number of decibels from 0 to 1000", 0, 1000)
 strength = number("a strength from 0 to 10", 0, 10)
+quality = number("a quality from 0 to 1", 0, 1)
 hertz = number("a frequency in Hz", 0, 1e9)
+
+
+def bit_rate(text: str) -> int:
+    """Convert to bits a second.
+
+    Examples
+    --------
+    >>> bit_rate("128k"), bit_rate("96000")
+    (128000, 96000)
+    """
+    digits = text[:-1] if text[-1:] in ("k", "K") else text
+    rate = int(digits) * (1000 if digits != text else 1) if digits.isdecimal() else 0
+    if not 500 <= rate <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bits a second, as 128k or 128000")
+    return rate
 
 
 def count(text: str) -> int:

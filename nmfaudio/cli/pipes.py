@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import AudioError, NmfaudioError
+from ..files import is_device
 
 
 @contextmanager
 def readable(source: str) -> Iterator[Path]:
     """Give the file to read: a copy of standard input or of a pipe, as sound files need seeking."""
-    if source != "-" and not _is_device(source):
+    if source != "-" and not is_device(source):
         yield Path(source)
         return
     with _temporary("standard input" if source == "-" else source) as copy, copy.open("wb") as f:
@@ -32,26 +33,18 @@ def readable(source: str) -> Iterator[Path]:
 
 @contextmanager
 def writable(target: str) -> Iterator[Path]:
-    """Give the file to write; for standard output and pipes it is copied there when it is whole."""
-    if target != "-" and not _is_device(target):
+    """Give the file to write; for standard output it is copied there when it is whole."""
+    if target != "-":
         yield Path(target)
         return
-    with _temporary("standard output" if target == "-" else target) as whole:
+    with _temporary("standard output") as whole:
         yield whole
         try:
             with whole.open("rb") as f:
-                if target == "-":
-                    shutil.copyfileobj(f, sys.stdout.buffer)
-                    sys.stdout.buffer.flush()
-                else:
-                    with open(target, "wb") as pipe:
-                        shutil.copyfileobj(f, pipe)
+                shutil.copyfileobj(f, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
         except OSError as error:
             raise AudioError(f"{whole}: cannot be written ({error.strerror})") from error
-
-
-def _is_device(path: str) -> bool:
-    return Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .console import OK, progress_bar, say
-from .options import hertz, number, span
+from .options import add_formats, format_options, hertz, number, span
 
 DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it.
 Without options it looks for clipped peaks and dropouts, which are certain; give
@@ -43,8 +43,7 @@ def add_parser(subparsers: Any) -> None:
     )
     what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band (%(default)s)")
     files = parser.add_argument_group("files")
-    files.add_argument("--format", metavar="NAME", help="container: WAV, FLAC, ...")
-    files.add_argument("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, ...")
+    add_formats(files.add_argument)
     files.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
     files.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
@@ -62,10 +61,9 @@ def run(args: argparse.Namespace) -> int:
             holes=args.hole,
             band=args.band,
             dictionary=args.dictionary,
-            format=args.format,
-            subtype=args.subtype,
             overwrite=args.overwrite,
             progress=progress,
+            **format_options(args),
         )
     if not args.quiet:
         say(f"{args.input} -> {args.output}: {'; '.join(report.repairs) or 'found no damage'}")

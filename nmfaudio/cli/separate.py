@@ -9,7 +9,7 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..spectra.phase import METHODS
 from .console import OK, progress_bar, say
-from .options import count, seed
+from .options import add_formats, count, format_options, seed
 
 DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
 
@@ -42,8 +42,7 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument_group("sound and files").add_argument
     add("--phase", choices=(*METHODS, "spatial"), help="default: spatial for two channels and more, else mixture")
     add("--seed", type=seed, default=0, help="seed of what is learnt (%(default)s)")
-    add("--format", metavar="NAME", help="container: WAV, FLAC, ...")
-    add("--subtype", metavar="NAME", help="sample format; FLOAT keeps the stems' sum exact")
+    add_formats(add)
     add("--overwrite", action="store_true", help="replace files that exist")
     add("-q", "--quiet", action="store_true", help="print errors only")
 
@@ -75,9 +74,8 @@ def run(args: argparse.Namespace) -> int:
             n_taps=args.taps,
             phase=args.phase,
             random_state=args.seed,
-            format=args.format,
-            subtype=args.subtype,
             overwrite=args.overwrite,
+            **format_options(args),
         )
     if clipped := report.clipped_samples:
         say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")

@@ -73,6 +73,8 @@ def denoise_file(
     residual: PathLike | None = None,
     format: str | None = None,
     subtype: str | None = None,
+    bit_rate: int | None = None,
+    quality: float | None = None,
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> FileReport:
@@ -101,6 +103,10 @@ def denoise_file(
         File to write what is removed to: input minus output.
     format, subtype : str, optional
         Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
+    bit_rate : int, optional
+        Bits a second of a lossy format; by default those of `source`, where the format is the same.
+    quality : float, optional
+        Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace files that exist.
     progress : callable
@@ -139,6 +145,8 @@ def denoise_file(
         residual=residual,
         format=format,
         subtype=subtype,
+        bit_rate=bit_rate,
+        quality=quality,
         overwrite=overwrite,
         progress=progress,
     )
@@ -183,6 +191,8 @@ def process_file(
     residual: PathLike | None = None,
     format: str | None = None,
     subtype: str | None = None,
+    bit_rate: int | None = None,
+    quality: float | None = None,
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> FileReport:
@@ -192,7 +202,7 @@ def process_file(
     ----------
     denoiser : Denoiser
     source, target : path
-    start_s, stop_s, residual, format, subtype, overwrite, progress
+    start_s, stop_s, residual, format, subtype, bit_rate, quality, overwrite, progress
         As for :func:`denoise_file`.
 
     Returns
@@ -216,11 +226,11 @@ def process_file(
         for path in (target, residual):
             if path is None:
                 continue
-            check_output(path, overwrite=overwrite)
-            like = header.written_to(path, format, subtype)
+            check_output(path, overwrite=overwrite, inputs=[source] if path is residual else ())
+            like = header.written_to(path, format, subtype, bit_rate=bit_rate, quality=quality)
             if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
-            outputs.append(files.enter_context(audio.open_like(Path(path), like)))
+            outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=overwrite)))
         blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
         given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0

@@ -57,6 +57,8 @@ def repair_file(
     dictionary: DictionaryLike = "speech-sparse",
     format: str | None = None,
     subtype: str | None = None,
+    bit_rate: int | None = None,
+    quality: float | None = None,
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> RepairReport:
@@ -81,6 +83,10 @@ def repair_file(
         Dictionary for the band.
     format, subtype : str, optional
         Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
+    bit_rate : int, optional
+        Bits a second of a lossy format; by default those of `source`, where the format is the same.
+    quality : float, optional
+        Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace a file that exists.
     progress : callable
@@ -106,10 +112,11 @@ def repair_file(
         raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")
     check_output(target, overwrite=overwrite)
     header = audio.info(source)
-    like = header.written_to(target, format, subtype)
+    like = header.written_to(target, format, subtype, bit_rate=bit_rate, quality=quality)
     y, sr = audio.read(source)
     if not y.size:
         raise NmfaudioError(f"{source}: has no sound in it")
+    peak_before = float(np.abs(y).max())
     if damage is None:
         damage = () if gaps or holes or band else CERTAIN
     y, repairs = _restored(y, sr, damage, gaps, progress)
@@ -120,10 +127,10 @@ def repair_file(
         y, sr = extend_band(y, sr, None if band is True else band, dictionary=dictionary)
         repairs.append("extended the band")
     peak = float(np.abs(y).max())
-    if peak > 1 and like.subtype not in ("FLOAT", "DOUBLE"):
+    if peak > max(1.0, peak_before) and like.subtype not in ("FLOAT", "DOUBLE"):
         y /= peak
         repairs.append(f"lowered by {20 * math.log10(peak):.1f} dB to make room for restored peaks")
-    with audio.open_like(Path(target), replace(like, sr=sr)) as out:
+    with audio.open_like(Path(target), replace(like, sr=sr), overwrite=overwrite) as out:
         out.write(y.astype(np.float32))
     return RepairReport(os.fspath(source), os.fspath(target), tuple(repairs))
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import audio
 from ..audio import as_signal
 from ..errors import NmfaudioError
-from ..files import replacing
+from ..files import check_output, replacing
 from .components import Components
 from .guidance import Guidance
 from .hpss import harmonic_percussive
@@ -122,6 +122,8 @@ def separate_file(
     random_state: int = 0,
     format: str | None = None,
     subtype: str | None = None,
+    bit_rate: int | None = None,
+    quality: float | None = None,
     overwrite: bool = False,
 ) -> SeparationReport:
     """Separate a sound file into stems, one file each.
@@ -138,6 +140,10 @@ def separate_file(
         As for :func:`separate`.
     format, subtype : str, optional
         Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
+    bit_rate : int, optional
+        Bits a second of a lossy format; by default those of `source`, where the format is the same.
+    quality : float, optional
+        Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace files in a folder that is not empty.
 
@@ -166,21 +172,23 @@ def separate_file(
     _check_names(Separator(sources).names if isinstance(sources, Mapping) else groups or ())
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
-    like = header.written_to(f"stem{suffix}", format, subtype)
+    like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
     y, sr = audio.read(source)
     if not y.size:
         raise NmfaudioError(f"{source}: has no sound in it")
     stems, found = _separated(y, sr, sources, guidance, groups, n_components, n_taps, phase, random_state)
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = {name: out_dir / f"{name}{suffix}" for name in stems}
+    for path in paths.values():
+        check_output(path, overwrite=overwrite, inputs=[source])
     clipped = 0
     with ExitStack() as files:
         for name, path in paths.items():
-            out = files.enter_context(audio.open_like(path, like))
+            out = files.enter_context(audio.open_like(path, like, overwrite=overwrite))
             out.write(stems[name].astype(np.float32))
             clipped += out.clipped
         if found:
-            listing = files.enter_context(replacing(out_dir / "groups.json"))
+            listing = files.enter_context(replacing(out_dir / "groups.json", overwrite=overwrite))
             listing.write_text(json.dumps(found, indent=2) + "\n")
     return SeparationReport(os.fspath(source), {name: str(path) for name, path in paths.items()}, found, clipped)
 

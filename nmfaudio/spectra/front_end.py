@@ -47,10 +47,10 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         """Refuse what no front end can be."""
-        for name in ("sr", "window_s", "hop_s", "n_bins", "exponent"):
+        for name, most in (("sr", 1_000_000), ("window_s", 10), ("hop_s", 10), ("n_bins", 2**16), ("exponent", 10)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-                raise DictionaryError(f"front end: {name} must be a positive number, not {value!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
+                raise DictionaryError(f"front end: {name} must be a positive number up to {most}, not {value!r}")
         if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
             raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
         if not isinstance(self.window, str):

@@ -207,3 +207,111 @@ def test_without_ffmpeg_the_message_says_so(folder, monkeypatch, capsys):
     with pytest.raises(AudioError, match="not a sound file that can be read"):
         (folder / "text.wav").write_text("text")
         audio.info("text.wav")
+
+
+def lag(a, b):
+    """Samples by which b comes later than a."""
+    n = 2 ** int(np.ceil(np.log2(len(a) + len(b))))
+    c = np.fft.irfft(np.fft.rfft(b, n) * np.conj(np.fft.rfft(a, n)), n)
+    return (np.argmax(c) + n // 2) % n - n // 2
+
+
+def pass_through(source, target, **wishes):
+    like = audio.info(source).written_to(target, **wishes)
+    with audio.open_like(target, like) as out:
+        for y in audio.blocks(source):
+            out.write(y)
+    return like
+
+
+def noise_file(name, sr=44100, subtype="PCM_16"):
+    y = np.random.default_rng(0).standard_normal((2 * sr, 1)) * np.linspace(0, 0.2, 2 * sr)[:, None]
+    sf.write(name, y, sr, subtype)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    "name, codec",
+    [
+        ("a.aac", "aac"),
+        ("a.wma", "wmav2"),
+        ("a.avi", "libmp3lame"),
+        ("b.avi", "aac"),
+        ("a.mka", "aac"),
+        ("a.m4a", "aac"),
+        ("a.ts", "mp2"),
+        ("a.ac3", "ac3"),
+        ("a.flv", "libmp3lame"),
+    ],
+)
+def test_lossy_sound_stays_at_its_time(folder, name, codec):
+    noise_file("noise.wav")
+    run("-i", "noise.wav", "-c:a", codec, name)
+    pass_through(name, f"out_{name}")
+    before, after = audio.read(name)[0][0], audio.read(f"out_{name}")[0][0]
+    assert lag(before, after) == 0
+    assert len(after) >= len(before) - 100
+
+
+@needs_ffmpeg
+def test_nothing_is_lost_at_the_ends_of_wma(folder):
+    noise_file("noise.wav")
+    pass_through("noise.wav", "a.wma")
+    assert lag(audio.read("noise.wav")[0][0], audio.read("a.wma")[0][0]) == 0
+    assert audio.read("a.wma")[0].shape[1] >= 2 * 44100
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("bits, samples", [(16, ("s16", "s16p")), (24, ("s32", "s32p"))])
+@pytest.mark.parametrize("name, codec", [("a.mka", "flac"), ("a.m4a", "alac"), ("a.wv", "wavpack"), ("a.mp4", "flac")])
+def test_lossless_sound_keeps_its_bits(folder, name, codec, bits, samples):
+    noise_file("noise.wav", subtype=f"PCM_{bits}")
+    fmt = samples[codec in ("alac", "wavpack")]
+    run("-i", "noise.wav", "-c:a", codec, "-sample_fmt", fmt, "-strict", "-2", name)
+    for target in (f"out_{name}", "out.wav", "out.flac"):
+        like = pass_through(name, target)
+        np.testing.assert_array_equal(audio.read(target)[0], audio.read(name)[0])
+    assert like.subtype == f"PCM_{bits}"
+    before, after = (streams(path)["streams"][0] for path in (name, f"out_{name}"))
+    assert (after["codec_name"], after["sample_fmt"]) == (before["codec_name"], before["sample_fmt"])
+
+
+@needs_ffmpeg
+def test_what_cannot_be_written_as_it_was_is_refused_with_a_way(folder):
+    run("-i", "sound.wav", "-c:a", "flac", "-f", "ogg", "a.oga")
+    with pytest.raises(AudioError, match=r"b\.oga: flac in OGG cannot be written: give a name that ends in \.flac"):
+        pass_through("a.oga", "b.oga")
+    assert pass_through("a.oga", "b.oga", subtype="VORBIS").subtype == "VORBIS"
+    with pytest.raises(AudioError, match=r"b\.ape: APE cannot be written: give a name that ends in \.flac or \.wav"):
+        audio.AudioInfo(folder / "a.ape", 44100, 2, 100, "APE", "ape", bits=16).written_to("b.ape")
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("codec", ["libopus", "eac3", "flac", "alac"])
+def test_m4a_with_other_codecs(folder, codec):
+    noise_file("noise.wav", 48000)
+    run("-i", "noise.wav", "-c:a", codec, "-f", "mp4", "-strict", "-2", "a.m4a")
+    pass_through("a.m4a", "b.m4a")
+    before, after = (streams(name)["streams"][0]["codec_name"] for name in ("a.m4a", "b.m4a"))
+    assert before == after
+
+
+@needs_ffmpeg
+def test_a_rate_that_a_codec_lacks_is_refused(folder):
+    noise_file("noise.wav", 96000)
+    with pytest.raises(AudioError, match=r"a\.avi: AVI mp3 cannot have 1 channels at 96000 Hz"):
+        pass_through("noise.wav", "a.avi", subtype="mp3")
+
+
+@needs_ffmpeg
+def test_damage_in_the_middle_is_said_with_its_time(folder):
+    noise_file("noise.wav")
+    run("-i", "noise.wav", "-c:a", "flac", "a.mka")
+    content = bytearray((folder / "a.mka").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    (folder / "b.mka").write_bytes(content)
+    with pytest.raises(AudioError, match=r"b\.mka: damaged after \d\.\d\d s of 2\.00 s") as caught:
+        audio.read("b.mka")
+    end_s = float(str(caught.value).split("--end ")[1].rstrip(")"))
+    np.testing.assert_array_equal(audio.read("b.mka", stop_s=end_s)[0], audio.read("a.mka", stop_s=end_s)[0])

@@ -308,7 +308,7 @@ def make_bad_files():
         ("good.wav out.wav --noise 0-1 --save-profile old.npz", "old.npz: exists already: give --overwrite"),
         ("good.wav nan.wav --out-dir out --noise 0-1 --save-profile p.npz", "p.npz: each input has a profile of its"),
         ("good.wav out.wav --report old.npz", "old.npz: exists already: give --overwrite"),
-        ("good.wav out.wav --report good.wav", "good.wav: exists already: give --overwrite"),
+        ("good.wav out.wav --report good.wav", "good.wav: is also the input good.wav"),
         ("good.wav out.wav --report ./out.wav", "./out.wav: the report and the sound need different places"),
         ("good.wav out.wav --report no/such/report.json", "no/such/report.json: cannot be written"),
     ],

@@ -28,6 +28,15 @@ def test_a_sound_recording_comes_out_as_it_went_in(folder, capsys):
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("in.wav")[0])
 
 
+def test_a_loud_file_without_damage_is_not_lowered(folder, capsys):
+    y = VOICE.copy()
+    y[5000] = 1.2
+    sf.write("in.wav", y, SR, subtype="FLOAT")
+    assert repair("in.wav", "out.wav", "--subtype", "PCM_16") == 0
+    assert "found no damage" in capsys.readouterr().err
+    np.testing.assert_allclose(sf.read("out.wav")[0], y.clip(-1, 1), atol=2**-15)
+
+
 @pytest.mark.needs_jit
 def test_dropouts_and_clipping_are_looked_for_unasked(folder, capsys):
     y = VOICE.clip(-0.1, 0.1)

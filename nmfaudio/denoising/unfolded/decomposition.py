@@ -4,10 +4,11 @@ import numpy as np
 
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
+from ...errors import DictionaryError
 from ..profile_fit import profile_fit
 from .context import Context
 from .stage import Stage
-from .weights import read_weights
+from .weights import Weights, read_weights
 
 
 class UnfoldedDecomposition:
@@ -70,8 +71,46 @@ class UnfoldedDecomposition:
 
 
 def stages_of(dictionary: Dictionary) -> list[Stage]:
-    """Read the stages of an unfolded dictionary."""
-    return [
-        Stage(read_weights(dictionary.arrays, i), settings["order"], Context.from_json(settings["context"]))
-        for i, settings in enumerate(dictionary.settings["stages"])
-    ]
+    """Read the stages of an unfolded dictionary.
+
+    Raises
+    ------
+    DictionaryError
+        If a stage lacks settings or arrays, or they do not fit each other.
+    """
+    stages = []
+    try:
+        for i, settings in enumerate(dictionary.settings["stages"]):
+            weights, context = read_weights(dictionary.arrays, i), Context.from_json(settings["context"])
+            _check_stage(weights, settings["order"], context, dictionary.front_end.n_bins)
+            stages.append(Stage(weights, settings["order"], context))
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        if isinstance(error, DictionaryError):
+            raise
+        raise DictionaryError(
+            f"dictionary {dictionary.name!r}: its stages are broken ({type(error).__name__}: {error})"
+        ) from None
+    if not stages:
+        raise DictionaryError(f"dictionary {dictionary.name!r}: has no stages")
+    return stages
+
+
+def _check_stage(weights: Weights, order: list[int], context: Context, n_bins: int) -> None:
+    """Refuse a stage whose settings nobody can mean, or whose arrays do not fit them."""
+    spans = [span for part in context.layout for span in part.spans]
+    if context.n_bins != n_bins or not 1 <= context.n_bands <= n_bins or not 1 <= context.smooth <= 1000:
+        raise ValueError(f"{context.n_bins} bins, {context.n_bands} bands, smoothed over {context.smooth} frames")
+    if not 0 < context.max_hz <= 1e6 or not all(-10_000 <= first <= last <= 10_000 for first, last in spans):
+        raise ValueError(f"spans {spans} up to {context.max_hz} Hz")
+    if not 1 <= len(order) <= 100 or not all(0 <= i < len(weights.layers) for i in order):
+        raise ValueError(f"order {order} of {len(weights.layers)} layers")
+    D, J, K = context.n_rows, context.n_tracked, weights.start.shape[0]
+    layer = {"atoms": (D, K), "weights": (D,), "penalty": (K,), "relaxation": (K,), "gains": (J, D)}
+    layer |= {"tracked_penalty": (J,), "against": (D, K)}
+    last = {"start": (K,), "tracked_start": (J,), "speech": (n_bins, K), "noise": (n_bins, K)}
+    last |= {"speech_gains": (J, n_bins), "noise_gains": (J, n_bins), "power": (n_bins,)}
+    for arrays, shapes in [*((layer_, layer) for layer_ in weights.layers), (weights, last)]:
+        for name, shape in shapes.items():
+            array = getattr(arrays, name)
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, not {shape}")

@@ -1,0 +1,69 @@
+"""Commands that are stopped at any moment: outputs are whole or not there, inputs are as they were, nobody is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio import audio
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+
+COMMAND = [sys.executable, "-c", "import sys; from nmfaudio.cli.main import main; sys.exit(main())"]
+COMMANDS = {
+    "denoise": ["denoise", "-d", "speech-sparse", "in", "--out-dir", "out"],
+    "in place": ["denoise", "-d", "speech-sparse", "in", "--out-dir", "in", "--overwrite"],
+    "two processes": ["denoise", "-d", "speech-sparse", "-j", "2", "in", "--out-dir", "out"],
+    "repair": ["repair", "in/0.flac", "out/0.flac"],
+    "separate": ["separate", "in/0.flac", "--split", "-o", "out"],
+}
+SIGNALS = ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"]
+
+
+def children_of(group):
+    found = subprocess.run(["ps", "-o", "pid=", "-g", str(group)], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("n", [1, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_command_that_is_stopped_leaves_nothing_half_written(tmp_path, name, n):
+    rng = np.random.default_rng([n, *map(ord, name)])
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    for i in range(4):
+        sf.write(tmp_path / "in" / f"{i}.flac", rng.uniform(-0.5, 0.5, 160_000), 16000)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    for _ in range(n):
+        how, whole_group = getattr(signal, rng.choice(SIGNALS)), rng.random() < 0.5
+        process = subprocess.Popen(
+            [*COMMAND, *COMMANDS[name]],
+            cwd=tmp_path,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(0.2, 3))
+        (os.killpg if whole_group else os.kill)(process.pid, how)
+        process.wait(timeout=60)
+        deadline = time.monotonic() + 10
+        while children_of(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not children_of(process.pid)
+        for folder in ("in", "out"):
+            for path in (tmp_path / folder).glob("[!.]*"):
+                if path.suffix == ".flac":
+                    assert audio.read(path)[0].shape[1] == 160_000
+                elif path.name != "groups.json":
+                    raise AssertionError(f"{path} is no output")
+            hidden = list((tmp_path / folder).glob(".*"))
+            assert how == signal.SIGKILL or not hidden
+            for path in hidden:
+                path.unlink()
+        if name != "in place":
+            assert before == {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}

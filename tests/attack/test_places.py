@@ -1,0 +1,129 @@
+"""Places to write to: inputs, files that appear meanwhile, pipes, names with control characters."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio import audio, denoise_file
+from nmfaudio.audio import ffmpeg
+from nmfaudio.cli.denoise import main
+from nmfaudio.cli.main import main as nmfaudio
+from nmfaudio.errors import NmfaudioError
+
+posix = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
+FAST = ["-d", "speech-sparse", "--attenuation-limit", "0"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sf.write("in.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16000)
+    return tmp_path
+
+
+@posix
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("option", ["--report", "--residual", "--save-profile"])
+def test_an_option_never_replaces_an_input(folder, capsys, option, link):
+    name = "same.npz" if option == "--save-profile" else "same.json"
+    link("in.wav", name)
+    before = (folder / "in.wav").read_bytes()
+    assert main(["in.wav", "out.wav", *FAST, "--noise", "0-0.4", option, name, "--overwrite"]) == 2
+    assert "input" in capsys.readouterr().err
+    assert (folder / "in.wav").read_bytes() == before
+    assert not (folder / "out.wav").exists()
+
+
+def test_the_residual_of_a_file_is_not_the_file(folder):
+    with pytest.raises(NmfaudioError, match="is also the input"):
+        denoise_file("in.wav", "out.wav", residual="in.wav", overwrite=True, attenuation_limit_db=0)
+
+
+@posix
+def test_a_stem_does_not_replace_the_mixture(folder, capsys):
+    (folder / "harmonic.wav").write_bytes((folder / "in.wav").read_bytes())
+    before = (folder / "harmonic.wav").read_bytes()
+    assert nmfaudio(["separate", "harmonic.wav", "--split", "-o", ".", "--overwrite"]) == 2
+    assert "is also the input" in capsys.readouterr().err
+    assert (folder / "harmonic.wav").read_bytes() == before
+
+
+def test_cleaning_in_place_is_said(folder, capsys):
+    assert main(["in.wav", "in.wav", *FAST, "--overwrite"]) == 0
+    assert "1 input will be replaced" in capsys.readouterr().err
+    assert audio.info("in.wav").frames == 8000
+
+
+def test_a_file_that_appears_meanwhile_is_kept(folder):
+    def progress(part):
+        (folder / "out.wav").write_text("of somebody else")
+
+    with pytest.raises(NmfaudioError, match="exists already"):
+        denoise_file("in.wav", "out.wav", attenuation_limit_db=0, dictionary="speech-sparse", progress=progress)
+    assert (folder / "out.wav").read_text() == "of somebody else"
+
+
+@posix
+def test_pipes_as_outputs_stay_pipes(folder):
+    for command, output in [
+        (lambda: main(["in.wav", "pipe.wav", *FAST]), "pipe.wav"),
+        (lambda: nmfaudio(["repair", "in.wav", "pipe2.wav"]), "pipe2.wav"),
+        (lambda: main(["in.wav", "out.wav", *FAST, "--report", "pipe.json"]), "pipe.json"),
+    ]:
+        os.mkfifo(output)
+        got = []
+        reader = threading.Thread(target=lambda output=output, got=got: got.append((folder / output).read_bytes()))
+        reader.start()
+        assert command() == 0
+        reader.join(timeout=60)
+        assert len(got[0]) > 100
+        assert not (folder / output).is_file()
+
+
+@posix
+def test_control_characters_of_names_do_not_reach_the_terminal(folder, capsys):
+    name = "a\x1b[31m\n.wav"
+    (folder / name).write_text("no sound")
+    assert main([name, "out.wav", *FAST]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "\x1b" not in err and r"a\x1b[31m\n.wav" in err
+
+
+@pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
+def test_bit_rates_are_kept_and_can_be_chosen(folder):
+    sf.write("long.wav", 0.1 * np.random.default_rng(0).standard_normal((4 * 48000, 2)), 48000)
+    for name, *options in [
+        ("a.mp3", "-b:a", "192k"),
+        ("b.opus", "-b:a", "64k"),
+        ("c.ogg", "-c:a", "libvorbis", "-q:a", "2"),
+        ("d.m4a", "-b:a", "64k"),
+    ]:
+        subprocess.run(["ffmpeg", "-v", "error", "-i", "long.wav", *options, name], check=True)
+        assert main([name, f"out_{name}", *FAST]) == 0
+        sizes = [(folder / path).stat().st_size for path in (name, f"out_{name}")]
+        assert sizes[1] == pytest.approx(sizes[0], rel=0.15), name
+    assert main(["long.wav", "low.mp3", *FAST, "--bitrate", "64k"]) == 0
+    assert audio.info("low.mp3").bit_rate == pytest.approx(64000, rel=0.1)
+    assert main(["long.wav", "best.ogg", *FAST, "--quality", "1"]) == 0
+    assert main(["long.wav", "worst.ogg", *FAST, "--quality", "0"]) == 0
+    assert (folder / "best.ogg").stat().st_size > 3 * (folder / "worst.ogg").stat().st_size
+
+
+@pytest.mark.parametrize("words", [["--bitrate", "1"], ["--bitrate", "fast"], ["--quality", "2"]])
+def test_bit_rates_that_cannot_be_meant_are_refused(folder, capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(["in.wav", "out.mp3", *words])
+    assert caught.value.code == 2
+    assert words[1] in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_full_device_is_an_error(folder, capsys):
+    assert main(["in.wav", "/dev/full", *FAST, "--format", "wav"]) == 2
+    assert "/dev/full: cannot be written (No space left on device)" in capsys.readouterr().err
