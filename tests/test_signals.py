@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from signals import real_recording
 
 from nmfaudio import denoise, display, metrics, noise_profile, repair, report, separation
@@ -28,6 +29,13 @@ VERBS = {
     "display.gainshow": lambda y: display.gainshow(y, y, SR).images[0].get_array(),
     "report.page": lambda y: len(report.page(y, SR)),
 }
+
+
+@pytest.fixture(autouse=True)
+def no_picture_of_other_tests():
+    plt.close("all")
+
+
 SIGNAL = np.rint(32768 * real_recording()[0][: SR // 2]).astype(np.int16)
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 
