@@ -111,7 +111,7 @@ def sparse_nmf(
     >>> bool(np.abs(result.W @ result.H - V).max() < 0.05 * V.max())
     True
     """
-    from ..kernels.nmf.multiplicative import MultiplicativeUpdates
+    from .multiplicative_updates import MultiplicativeUpdates
 
     data, certainty = _checked_data(V, weights)
     n_bins, n_frames = data.shape
