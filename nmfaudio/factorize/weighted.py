@@ -27,18 +27,12 @@ class WeightedNMF(Factorizer):
         Weight of the penalty. It matters for prediction: without it, what only a few entries tell of a component may
         become large, and with it whatever the model says of missing entries beside them.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, from X with missing entries replaced by the mean of their
         feature; None is "random" for several runs.
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        Iterations end when ten of them lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------
