@@ -34,6 +34,15 @@ def test_solvers_are_compared(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_defaults_are_compared_with_scikit_learns(tmp_path):
+    run("factorize.py", "--data", "low rank", "--beta", 2, 1, "--scale", 1e-6, 1, "--markdown", tmp_path / "table.md")
+    rows = [
+        line.split("|") for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| low rank")
+    ]
+    assert len(rows) == 8
+    assert all(float(row[5]) <= 1 for row in rows)  # our objective, of theirs
+
+
 @pytest.mark.skipif(not Path(sys.executable).with_name("nmfaudio").exists(), reason="the commands are not installed")
 def test_whole_files_are_timed(tmp_path):
     tables = tmp_path / "tables.md"

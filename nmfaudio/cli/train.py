@@ -77,6 +77,8 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     window = number("a number of seconds from 0.005 to 1", 0.005, 1)
     add("--atoms", type=count, default=80, metavar="K", help="number of atoms (%(default)s)")
     add("--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums (%(default)s)")
+    penalty = number("a penalty from 0 to 100", 0, 100)
+    add("--penalty", type=penalty, default=0.2, metavar="P", help="of the activations; 1 for voices (%(default)s)")
     add("--window", type=window, default=0.064, metavar="SECONDS", help="length of a frame (%(default)s)")
 
 
@@ -111,7 +113,8 @@ def run(args: argparse.Namespace) -> int:
             "report": (lambda line: None) if args.quiet else say,
         }
         if args.action == "source":
-            sizes = {"n_components": args.atoms, "n_taps": args.taps, "window_s": args.window}
+            sizes = {"n_components": args.atoms, "n_taps": args.taps, "penalty": args.penalty}
+            sizes |= {"window_s": args.window}
             train_source(args.name, args.sound, args.output, **sizes, **common)
             return OK
         common |= {"dev_speech": args.dev_speech, "dev_noise": args.dev_noise}

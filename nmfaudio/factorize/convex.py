@@ -23,12 +23,8 @@ class SemiNMF(Factorizer):
     Parameters
     ----------
     n_components : int
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
+    n_init, max_iter, tol
+        As for `NMF`.
     random_state : int, RandomState or None
         Seed of the starts, which are clusters of k-means: their memberships, with 0.2 added.
 

@@ -29,12 +29,8 @@ class ConvolutiveNMF(Factorizer):
         Samples that a component lasts; with 1 and one shift it is NMF.
     n_shifts : int
         Places in the direction of features that a component may be heard at.
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
+    n_init, max_iter, tol
+        As for `NMF`.
     random_state : int, RandomState or None
         Seed of the starts: X's mean sample times random numbers.
 

@@ -34,18 +34,12 @@ class JointNMF(Factorizer):
         Number of components that each group has beside them, if there is more than one group; or a number by the name
         of the group, where the others have none.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, with all components, in the order of `components_`; None is
         "random" for several runs. Of W only what a group may use counts.
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------

@@ -201,9 +201,13 @@ class NMF(Factorizer):
 
         def iterate(bold: bool) -> float:
             before = of_W.value(W) + of_T.value(T)
-            update = partial(_update, beta=data.beta, relaxation=RELAXATION if bold and accelerates else 0.0)
-            value, p, q = data.alternate(W, T, partial(update, penalty=of_W), carry=bold and not accelerates)
-            update(T, p, q, of_T)
+            relaxation = RELAXATION if bold and accelerates else 0.0
+
+            def update(rows: slice, w: np.ndarray, p: np.ndarray, q: np.ndarray) -> None:
+                _update(w, p, q, of_W, data.beta, relaxation)
+
+            value, p, q = data.alternate(W, T, update, carry=bold and not accelerates)
+            _update(T, p, q, of_T, data.beta, relaxation)
             return value + before
 
         def objective() -> float:

@@ -37,7 +37,7 @@ class OnlineNMF(Factorizer):
     ----------
     n_components : int
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     batch_size : int
         Samples in a batch of `fit`.
     forget_factor : float

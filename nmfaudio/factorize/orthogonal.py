@@ -30,14 +30,8 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, of which H is used; None: samples at random if there are
         enough, else "random".
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------

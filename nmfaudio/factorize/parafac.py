@@ -26,17 +26,13 @@ class PARAFAC(Factorizer):
     ----------
     n_components : int
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : "random" or sequence of array_like
         Start: halved normal numbers at X's level, or a factor (size, n_components) for each axis.
     n_init : int
         Number of runs from different starts; the best is kept. One in two may end far from the best.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------

@@ -29,17 +29,11 @@ class SparseNMF(Factorizer):
     alpha : float
         L1 penalty of the activations.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, of which H is used; None: samples at random on their mean.
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------
@@ -221,7 +215,7 @@ class GroupSparseNMF(_PenalisedNMF):
     alpha : float
         Weight of the penalty.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state
@@ -318,7 +312,7 @@ class SmoothNMF(_PenalisedNMF):
     alpha : float
         Weight of the penalty.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init, max_iter, tol, random_state

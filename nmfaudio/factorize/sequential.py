@@ -32,8 +32,8 @@ class SequentialNMF(Factorizer):
     max_iter : int
         Largest number of iterations for each number of components.
     tol : float
-        Iterations end when ten of them lower the objective by no more than `tol` times its value without the newest
-        component; 0 runs all.
+        Iterations end when ten of them lower the root of the objective by no more than `tol` times its value without
+        the newest component; 0 runs all.
 
     Attributes
     ----------

@@ -29,14 +29,8 @@ class SymmetricNMF(ClusterMixin, Factorizer):
         the roots of their diagonal entries. It is the solution where A has a diagonal submatrix of size and rank
         n_components, in other words if each component has a sample that no other component has (Kalofolias and
         Gallopoulos 2012).
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations.
-    tol : float
-        A run ends when ten iterations lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------

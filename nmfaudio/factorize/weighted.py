@@ -5,13 +5,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import NmfaudioError
-from ..kernels.nmf.divergence import beta_divergence
-from ..kernels.nmf.multiplicative import ratios
-from ..kernels.nmf.penalised import penalised_update
-from ..kernels.nmf.weighted import weighted_sweep
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, check_number
+from ._sweep import sweep
 
 
 class WeightedNMF(Factorizer):
@@ -30,18 +27,12 @@ class WeightedNMF(Factorizer):
         Weight of the penalty. It matters for prediction: without it, what only a few entries tell of a component may
         become large, and with it whatever the model says of missing entries beside them.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, from X with missing entries replaced by the mean of their
         feature; None is "random" for several runs.
-    n_init : int
-        Number of runs from different starts; the best is kept.
-    max_iter : int
-        Largest number of iterations, in a run and in `transform`.
-    tol : float
-        Iterations end when ten of them lower the objective by no more than `tol` times its first value; 0 runs all.
-    random_state : int, RandomState or None
-        Seed of the starts.
+    n_init, max_iter, tol, random_state
+        As for `NMF`.
 
     Attributes
     ----------
@@ -168,13 +159,13 @@ class WeightedNMF(Factorizer):
         init = "random" if self.init is None and self.n_init > 1 else self.init
         W, H = initialise(_filled(data, certainty), self.n_components, init, rng)
         T = np.ascontiguousarray(H.T)
-        rows = _WeightedRows(data, certainty, self._beta)
-        columns = _WeightedRows(np.ascontiguousarray(data.T), np.ascontiguousarray(certainty.T), self._beta)
+        rows = Divergence(data, self._beta, certainty)
+        columns = rows.transposed()
         l2_W, l2_H = self._weight(self.alpha, 2) * X.shape[1], self._weight(self.alpha, 0, 2) * X.shape[0]
 
         def step() -> None:
-            columns.sweep(T, W, l2_H)
-            rows.sweep(W, T, l2_W)
+            sweep(columns, T, W, l2_H)
+            sweep(rows, W, T, l2_W)
 
         objective = self._descend(step, lambda: rows.value(W, T) + l2_W / 2 * dot(W, W) + l2_H / 2 * dot(T, T))
         W[~certainty.any(axis=1)] = 0
@@ -183,37 +174,15 @@ class WeightedNMF(Factorizer):
 
     def _activations(self, X: np.ndarray, weights: ArrayLike | None = None) -> np.ndarray:
         data, certainty = masked(X, weights)
-        rows, T = _WeightedRows(data, certainty, self._beta), np.ascontiguousarray(self.components_.T, X.dtype)
+        rows, T = Divergence(data, self._beta, certainty), np.ascontiguousarray(self.components_.T, X.dtype)
         seen = np.maximum(certainty @ T.sum(axis=1), np.finfo(X.dtype).tiny)
         totals = data.sum(axis=1, keepdims=True) / seen[:, None]
         W, l2 = np.repeat(totals, T.shape[1], axis=1), self._weight(self.alpha, 2) * X.shape[1]
-        self._descend(lambda: rows.sweep(W, T, l2), lambda: rows.value(W, T) + l2 / 2 * dot(W, W))
+        self._descend(lambda: sweep(rows, W, T, l2), lambda: rows.value(W, T) + l2 / 2 * dot(W, W))
         return W
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
         return run.extra["reconstruction_err_"]
-
-
-class _WeightedRows:
-    """``sum(weights * d_beta(X | W T'))`` with its rows on their own; beta = 2 or X and the model lifted from zero."""
-
-    def __init__(self, X: np.ndarray, weights: np.ndarray, beta: float) -> None:
-        data = Divergence(X, beta)  # which knows how far to lift
-        self.X, self.weights, self.beta, self.eps = data.X, weights, beta, data.eps
-        self._work = np.empty_like(X)
-
-    def value(self, W: np.ndarray, T: np.ndarray) -> float:
-        """The weighted divergence."""
-        return beta_divergence(self.X, W @ T.T, self.beta, 0 if self.beta == 2 else self.eps, self._work, self.weights)
-
-    def sweep(self, W: np.ndarray, T: np.ndarray, l2: float) -> None:
-        """Improve W in place, with a penalty ``l2 sum(W ** 2) / 2``: HALS for beta = 2, else multiplicative."""
-        if self.beta == 2:
-            weighted_sweep(self.X, self.weights, np.ascontiguousarray(T.T), W, l2)
-            return
-        L, none = W @ T.T, np.zeros((1, 1), W.dtype)
-        ratios(self.X, L, self._work, self.beta, self.eps, self.weights)
-        penalised_update(W, self._work @ T, L @ T, none, np.full((1, 1), l2, W.dtype), self.beta)
 
 
 def masked(X: np.ndarray, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..compute.threads import Workspace, by_rows, shares, sum_over
+from ..compute.threads import Workspace, in_parallel, parts, shares, sum_over
 from ..errors import NmfaudioError
 from .carried import Carried, denominator, due
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 NAMES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
-Update = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
+Update = Callable[[slice, np.ndarray, np.ndarray, np.ndarray], object]
+ALL = slice(None)
 
 
 class Divergence:
     """``D_beta(X | W T')`` for factors of one shape, W (n_samples, K) and T (n_features, K), so T is components.T.
 
-    The model is lifted by the rounding unit of the dtype times X's largest value, which keeps quotients and logarithms
-    finite; for beta below 1, where zeros of X would cost infinitely much or nearly so, X is lifted too. For beta = 2
-    nothing is.
+    The model is lifted by `eps`, which keeps quotients and logarithms finite; for beta below 1, where zeros of X would
+    cost infinitely much or nearly so, X is lifted too.
 
     Parameters
     ----------
@@ -34,30 +34,47 @@ class Divergence:
         Non-negative. Sparse for beta = 2 and 1 alone: the others need the model where X has no entries.
     beta : float
         2 Frobenius (halved), 1 Kullback-Leibler, 0 Itakura-Saito.
+    weights : ndarray, shape (n_samples, n_features), optional
+        Non-negative weight of each entry of a dense X; 0 for a missing one.
+    eps : float, optional
+        For an X that is lifted already; else the rounding unit of the dtype times X's largest value, 0 for beta = 2.
     """
 
-    def __init__(self, X: np.ndarray | csr_matrix, beta: float) -> None:
-        self.sparse, self.beta = not isinstance(X, np.ndarray), float(beta)
-        scalar = X.dtype.type
-        self.eps = scalar(np.finfo(X.dtype).eps * max(X.max(), np.finfo(X.dtype).tiny ** 0.25))
-        self.X: Any = X + self.eps if beta < 1 else X
+    def __init__(
+        self,
+        X: np.ndarray | csr_matrix,
+        beta: float,
+        weights: np.ndarray | None = None,
+        eps: float | None = None,
+    ) -> None:
+        self.sparse, self.beta, self.weights = not isinstance(X, np.ndarray), float(beta), weights
+        self.exact = beta == 2 and weights is None  # inner products are enough
+        limits = np.finfo(X.dtype)
+        if eps is None:
+            eps = 0.0 if beta == 2 else limits.eps * max(X.max(), limits.tiny**0.25)
+            X = X + X.dtype.type(eps) if beta < 1 else X
+        self.eps = X.dtype.type(eps)
+        self.X: Any = X
         values: Any = self.X.data if self.sparse else self.X
-        self._square = dot(values, values) if beta == 2 else 0.0
+        self._square = dot(values, values) if self.exact else 0.0
+        self._flat = beta == 1 and weights is None  # all rows of q are equal
         self._workspace = Workspace()
         self._carried: tuple[Carried, Carried] | None = None
         self._turn = -1
 
     def transposed(self) -> Divergence:
         """The divergence of X's transpose, laid out in rows."""
-        return Divergence(self.X.T.tocsr() if self.sparse else np.ascontiguousarray(self.X.T), self.beta)
+        X = self.X.T.tocsr() if self.sparse else np.ascontiguousarray(self.X.T)
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights.T)
+        return Divergence(X, self.beta, weights, self.eps)
 
     def value(self, W: np.ndarray, T: np.ndarray) -> float:
         """The divergence, accumulated in double precision."""
-        if self.beta == 2:
+        if self.exact:
             return self.quadratic(W, T, self.X @ T, T.T @ T)
         if self.sparse:
             return self._sparse_value(W, T, self._sampled_model(W, T))
-        return self._sum_over_rows(lambda X, W: (self._value(X, *self._model(W, T)),), W)[0]
+        return self._sum_over_rows(partial(self._value, W, T), W)[0]
 
     def quadratic(
         self, W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None
@@ -66,54 +83,63 @@ class Divergence:
         value = 0.5 * self._square - dot(C, W) + 0.5 * dot(G, W.T @ W if S is None else S)
         if value > 1e4 * np.finfo(W.dtype).eps * self._square or self.sparse:
             return max(value, 0.0)
-        return self._sum_over_rows(lambda X, W: (_half_square(X - W @ T.T),), W)[0]
+        return self._sum_over_rows(lambda rows: (_half_square(self.X[rows] - W[rows] @ T.T),), W)[0]
 
     def parts_W(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The parts p and q of the gradient ``q - p`` in W; q has one row where all its rows are equal."""
-        if self.beta == 2:
+        if self.exact:
             return self.X @ T, W @ (T.T @ T)
         if self.sparse:
             return self._sparse_ratios(self._sampled_model(W, T)) @ T, T.sum(axis=0, keepdims=True)
         p = np.empty(W.shape, W.dtype)
-        q = None if self.beta == 1 else np.empty_like(p)
-        by_rows(partial(self._parts_W, T), self.X, W, p, q)
+        q = None if self._flat else np.empty_like(p)
+        in_parallel(partial(self._parts_W, W, T, p, q), parts(len(W), self.X.size))
         return p, T.sum(axis=0, keepdims=True) if q is None else q
 
-    def parts_T(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The parts p and q of the gradient ``q - p`` in T; q has one row where all its rows are equal."""
-        if self.beta == 2:
-            return self.X.T @ W, T @ (W.T @ W)
+    def parts_T(self, W: np.ndarray, T: np.ndarray, free: slice = ALL) -> tuple[np.ndarray, np.ndarray]:
+        """The parts p and q of the gradient ``q - p`` in T, or some columns; q has one row where all are equal."""
+        if self.exact:
+            return self.X.T @ W[:, free], T @ (W.T @ W[:, free])
         if self.sparse:
-            return self._sparse_ratios(self._sampled_model(W, T)).T @ W, W.sum(axis=0, keepdims=True)
-        return self._sum_over_rows(partial(self._parts_T, T), W)
+            p = self._sparse_ratios(self._sampled_model(W, T)).T @ W[:, free]
+            return p, W[:, free].sum(axis=0, keepdims=True)
+        return self._sum_over_rows(partial(self._parts_T, W, T, free), W)
 
     def alternate(
-        self, W: np.ndarray, T: np.ndarray, update: Update, carry: bool = False
+        self, W: np.ndarray, T: np.ndarray, update: Update, carry: bool = False, free: slice = ALL
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """The value, an update of W, and the parts of the gradient in T after it, in one pass through X.
 
-        ``update(w, p, q)`` changes w, rows of W that are next to each other, and is given the parts of the gradient
-        there; it may be called in several threads at once. With `carry`, for beta = 0, most q are those of calls
-        before, see `nmfaudio.nmf.carried`.
+        ``update(rows, w, p, q)`` changes ``w = W[rows]``, given the parts of the gradient there; it may be called in
+        several threads at once. With `carry`, for beta = 0, most q are those of calls before, see
+        `nmfaudio.nmf.carried`. The parts of the gradient in T are those of the columns `free`, if there are any.
         """
-        if self.beta == 2:
+        if self.exact:
             C, G = self.X @ T, T.T @ T
             value = self.quadratic(W, T, C, G)
-            update(W, C, W @ G)
-            return value, *self.parts_T(W, T)
+            update(ALL, W, C, W @ G)
+            return value, *self.parts_T(W, T, free)
         if self.sparse:
             L = self._sampled_model(W, T)
             value = self._sparse_value(W, T, L)
-            update(W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
-            return value, *self.parts_T(W, T)
+            update(ALL, W, self._sparse_ratios(L) @ T, T.sum(axis=0, keepdims=True))
+            return value, *self.parts_T(W, T, free)
         if carry and self.beta == 0 and self._carried is None:
-            self._carried = self._carry(W, self.X.shape[1]), self._carry(T, self.X.shape[0])
+            self._carried = self._carry(W, 1), self._carry(T[:, free], 0)
         self._turn = self._turn + 1 if carry and self.beta == 0 else 0
         due_W, due_T = due(self._turn)
-        value, p, q = sum_over(partial(self._alternate, W, T, update, due_W, due_T), shares(len(W), self.X.size))
-        if self.beta != 1:
-            q = denominator(self._carried and self._carried[1], T, partial(np.copyto, src=q), due_T, np.empty_like(T))
+        value, p, q = self._sum_over_rows(partial(self._alternate, W, T, update, free, due_W, due_T), W)
+        if not self._flat and q.size:
+            of_T = self._carried and self._carried[1]
+            q = denominator(of_T, T[:, free], partial(np.copyto, src=q), due_T, np.empty_like(p))
         return value, p, q
+
+    def rescaled(self, norms: np.ndarray, free: slice = ALL) -> None:
+        """Know that some columns of T were divided by numbers, and those of W multiplied by them."""
+        if self._carried is not None:
+            inverse = np.divide(1, norms, out=np.ones_like(norms), where=norms > 0)
+            self._carried[0].rescale(inverse, free)
+            self._carried[1].rescale(norms)
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
         """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
@@ -125,57 +151,67 @@ class Divergence:
         else:
             sweep_dense(self.X, H, W, W @ T.T + self.eps, l1, l2, self.eps)
 
-    def _sum_over_rows(self, function: Callable[[np.ndarray, np.ndarray], tuple], W: np.ndarray) -> tuple:
-        return sum_over(lambda rows: function(self.X[rows], W[rows]), shares(len(W), self.X.size))
+    def _sum_over_rows(self, function: Callable[[slice], tuple], W: np.ndarray) -> tuple:
+        return sum_over(function, shares(len(W), self.X.size))
 
-    def _model(self, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The model of some rows of X, and room for quotients."""
-        shape = len(W), len(T)
-        L = np.dot(W, T.T, out=self._workspace.array("L", shape, W.dtype))
-        return L, self._workspace.array("R", shape, W.dtype)
+    def _rows(self, rows: slice, W: np.ndarray, T: np.ndarray) -> tuple:
+        """Some rows of X, of the model, room for quotients, and rows of the weights."""
+        shape = len(W[rows]), len(T)
+        L = np.dot(W[rows], T.T, out=self._workspace.array("L", shape, W.dtype))
+        R = self._workspace.array("R", shape, W.dtype)
+        return self.X[rows], L, R, None if self.weights is None else self.weights[rows]
 
-    def _value(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> float:
-        from ..kernels.nmf.divergence import beta_divergence
-
-        return beta_divergence(X, L, self.beta, self.eps, R)
-
-    def _ratios(self, X: np.ndarray, L: np.ndarray, R: np.ndarray) -> None:
+    def _ratios(self, rows: slice, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from ..kernels.nmf.multiplicative import ratios
 
-        ratios(X, L, R, self.beta, self.eps)
+        X, L, R, weights = self._rows(rows, W, T)
+        ratios(X, L, R, self.beta, self.eps, weights)
+        return L, R
 
-    def _parts_W(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, p: np.ndarray, q: np.ndarray | None) -> None:
-        L, R = self._model(W, T)
-        self._ratios(X, L, R)
-        np.dot(R, T, out=p)
+    def _value(self, W: np.ndarray, T: np.ndarray, rows: slice) -> tuple[float]:
+        from ..kernels.nmf.divergence import beta_divergence
+
+        X, L, R, weights = self._rows(rows, W, T)
+        return (beta_divergence(X, L, self.beta, self.eps, R, weights),)
+
+    def _parts_W(self, W: np.ndarray, T: np.ndarray, p: np.ndarray, q: np.ndarray | None, rows: slice) -> None:
+        L, R = self._ratios(rows, W, T)
+        np.dot(R, T, out=p[rows])
         if q is not None:
-            np.dot(L, T, out=q)
+            np.dot(L, T, out=q[rows])
 
-    def _parts_T(self, T: np.ndarray, X: np.ndarray, W: np.ndarray, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        L, R = self._model(W, T)
-        self._ratios(X, L, R)
-        of_all = self.beta == 1 or not due  # what is not due is not looked at
-        return R.T @ W, W.sum(axis=0, keepdims=True) if of_all else L.T @ W
+    def _parts_T(
+        self, W: np.ndarray, T: np.ndarray, free: slice, rows: slice, due: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        w = W[rows, free]
+        if not w.shape[1]:
+            return np.empty((len(T), 0), W.dtype), np.empty((1, 0), W.dtype)
+        L, R = self._ratios(rows, W, T)
+        of_all = self._flat or not due  # what is not due is not looked at
+        return R.T @ w, w.sum(axis=0, keepdims=True) if of_all else L.T @ w
 
     def _alternate(
-        self, W: np.ndarray, T: np.ndarray, update: Update, due_W: bool, due_T: bool, rows: slice
+        self, W: np.ndarray, T: np.ndarray, update: Update, free: slice, due_W: bool, due_T: bool, rows: slice
     ) -> tuple[float, np.ndarray, np.ndarray]:
         from ..kernels.nmf.multiplicative import divergence_and_ratios
 
-        X, w = self.X[rows], W[rows]
-        L, R = self._model(w, T)
-        value = divergence_and_ratios(X, L, R, self.beta, self.eps)
+        X, L, R, weights = self._rows(rows, W, T)
+        value = divergence_and_ratios(X, L, R, self.beta, self.eps, weights)
+        w = W[rows]
         p = np.dot(R, T, out=self._workspace.array("p", w.shape, w.dtype))
-        if self.beta == 1:
+        if self._flat:
             q = T.sum(axis=0, keepdims=True)
         else:
             q = self._workspace.array("q", w.shape, w.dtype)
             denominator(self._carried and self._carried[0][rows], w, partial(np.dot, L, T), due_W, q)
-        update(w, p, q)
-        return value, *self._parts_T(T, X, w, due_T)
+        update(rows, w, p, q)
+        return value, *self._parts_T(W, T, free, rows, due_T)
 
-    def _carry(self, X: np.ndarray, n_terms: int) -> Carried:
-        return Carried(np.empty_like(X), np.full(len(X), n_terms, X.dtype), axis=1)
+    def _carry(self, X: np.ndarray, axis: int) -> Carried:
+        """Room for the denominator of a factor, and for each of its rows the sum of weights along an axis of X."""
+        shape = self.X.shape
+        total = np.full(len(X), shape[axis], X.dtype) if self.weights is None else self.weights.sum(axis=axis)
+        return Carried(np.empty_like(X), total, axis=1)
 
     def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
         from ..kernels.nmf.divergence import beta_divergence

@@ -12,6 +12,7 @@ rises; the average over taps of Smaragdis, equation 8, has no such guarantee. No
 
 import numpy as np
 
+from ..compute.threads import by_rows
 from ..kernels.nmf.divergence import beta_divergence
 from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler, update_atoms
 
@@ -53,8 +54,14 @@ class ConvolutiveUpdates:
 
     def objective(self) -> float:
         """Divergence and penalty at the present W and H."""
-        divergence = beta_divergence(self.V, self.L, 1, self.eps, self._R, self.weights)
-        return divergence + float(self._penalties().sum(dtype=np.float64))
+        parts = by_rows(
+            lambda V, L, R, weights: beta_divergence(V, L, 1, self.eps, R, weights),
+            self.V,
+            self.L,
+            self._R,
+            self.weights,
+        )
+        return float(np.sum(parts)) + float(self._penalties().sum(dtype=np.float64))
 
     def update_H(self) -> None:
         """One multiplicative update of the activations."""

@@ -74,7 +74,7 @@ def sparse_nmf(
     max_iter : int
         Largest number of iterations.
     tol : float
-        Iterations stop when ten of them lower the objective by less than `tol` times its first value.
+        Iterations stop when ten of them lower the root of the objective by less than `tol` times its first value.
     random_state : int, Generator or None
         Seed of the atoms that are not given.
 
@@ -111,7 +111,7 @@ def sparse_nmf(
     >>> bool(np.abs(result.W @ result.H - V).max() < 0.05 * V.max())
     True
     """
-    from ..kernels.nmf.multiplicative import MultiplicativeUpdates
+    from .multiplicative_updates import MultiplicativeUpdates
 
     data, certainty = _checked_data(V, weights)
     n_bins, n_frames = data.shape

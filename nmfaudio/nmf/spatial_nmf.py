@@ -80,7 +80,7 @@ def spatial_nmf(
     n_iter : int
         Largest number of iterations.
     tol : float
-        Iterations stop when ten of them lower the objective by less than `tol` times its first value.
+        Iterations stop when ten of them lower the root of the objective by less than `tol` times its first value.
     random_state : int
         Seed of the free atoms.
 

@@ -61,6 +61,7 @@ def separate(
     groups: Groups | None = None,
     n_components: int | None = None,
     n_taps: int | None = None,
+    penalty: float | None = None,
     phase: str | None = None,
     random_state: int = 0,
 ) -> Stems:
@@ -82,6 +83,8 @@ def separate(
         Components of each unknown source.
     n_components, n_taps : int, optional
         For unknown sources, components to group (24) and frames of each (1; about 8 for drums).
+    penalty : float, optional
+        For named sources, L1 penalty of the activations, as for :class:`Separator`.
     phase : str, optional
         Method for the phase of the stems, as for :class:`Separator`. By default "spatial" for two channels and more,
         otherwise "mixture".
@@ -106,7 +109,7 @@ def separate(
     >>> sorted(separate(y, 8000, {"tone": 2, "rest": 4}))
     ['rest', 'tone']
     """
-    return _separated(y, sr, sources, guidance, groups, n_components, n_taps, phase, random_state)[0]
+    return _separated(y, sr, sources, guidance, groups, n_components, n_taps, penalty, phase, random_state)[0]
 
 
 def separate_file(
@@ -118,6 +121,7 @@ def separate_file(
     groups: Groups | None = None,
     n_components: int | None = None,
     n_taps: int | None = None,
+    penalty: float | None = None,
     phase: str | None = None,
     random_state: int = 0,
     format: str | None = None,
@@ -136,7 +140,7 @@ def separate_file(
         Sound file to read.
     out_dir : path
         Folder for the stems; it is made where it is missing.
-    sources, guidance, groups, n_components, n_taps, phase, random_state
+    sources, guidance, groups, n_components, n_taps, penalty, phase, random_state
         As for :func:`separate`.
     format, subtype : str, optional
         Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
@@ -176,7 +180,7 @@ def separate_file(
     y, sr = audio.read(source)
     if not y.size:
         raise NmfaudioError(f"{source}: has no sound in it")
-    stems, found = _separated(y, sr, sources, guidance, groups, n_components, n_taps, phase, random_state)
+    stems, found = _separated(y, sr, sources, guidance, groups, n_components, n_taps, penalty, phase, random_state)
     out_dir.mkdir(parents=True, exist_ok=True)
     paths = {name: out_dir / f"{name}{suffix}" for name in stems}
     for path in paths.values():
@@ -201,6 +205,7 @@ def _separated(
     groups: Groups | None,
     n_components: int | None,
     n_taps: int | None,
+    penalty: float | None,
     phase: str | None,
     random_state: int,
 ) -> tuple[Stems, Groups | None]:
@@ -208,6 +213,8 @@ def _separated(
     known = isinstance(sources, Mapping)
     if (known or isinstance(sources, str)) and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
+    if penalty is not None and not known:
+        raise NmfaudioError("penalty is for sources with names: name them in sources")
     if guidance and not known:
         raise NmfaudioError("guidance is about sources with names: name them in sources")
     if isinstance(sources, str):
@@ -219,7 +226,8 @@ def _separated(
     y = as_signal(y)
     phase = phase or ("spatial" if y.ndim > 1 and len(y) > 1 else "mixture")
     if isinstance(sources, Mapping):
-        return Separator(sources, phase=phase, random_state=random_state)(y, sr, guidance), None
+        options = {} if penalty is None else {"penalty": penalty}
+        return Separator(sources, phase=phase, random_state=random_state, **options)(y, sr, guidance), None
     components = Components(
         y,
         sr,

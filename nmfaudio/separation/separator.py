@@ -35,7 +35,8 @@ class Separator:
         For each source a dictionary, or a number of atoms to learn from the mixture itself. A dictionary of several
         arrays must have one of the source's name.
     penalty : float
-        L1 penalty of the activations. More makes the sources differ more where atoms of both fit.
+        L1 penalty of the activations. More makes the sources differ more where atoms of both fit: 1 for voices, none
+        for few notes of instruments.
     phase : str
         Method for the phases, see `nmfaudio.spectra.phase.signals_of`; or "spatial", for two or more channels, the
         filter of `multichannel_wiener`.
@@ -67,7 +68,7 @@ class Separator:
         self,
         sources: Mapping[str, Source],
         *,
-        penalty: float = 1.0,
+        penalty: float = 0.2,
         phase: str = "mixture",
         n_iter: int = 60,
         random_state: int = 0,

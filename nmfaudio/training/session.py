@@ -237,6 +237,7 @@ def train_source(
     *,
     n_components: int = 80,
     n_taps: int = 1,
+    penalty: float = 0.2,
     window_s: float = 0.064,
     random_state: int = 0,
     note: str = "",
@@ -259,6 +260,8 @@ def train_source(
         Number of atoms.
     n_taps : int
         Frames of an atom; about 8 for drums.
+    penalty : float
+        L1 penalty of the activations: 1 for voices.
     window_s : float
         Seconds of a frame.
     random_state, note, command, overwrite, each, report
@@ -295,6 +298,7 @@ def train_source(
         sr,
         n_components=n_components,
         n_taps=n_taps,
+        penalty=penalty,
         window_s=window_s,
         random_state=random_state,
     )

@@ -19,7 +19,7 @@ def train_dictionary(
     *,
     n_components: int = 80,
     n_taps: int = 1,
-    penalty: float = 1.0,
+    penalty: float = 0.2,
     window_s: float = 0.064,
     random_state: int = 0,
 ) -> Dictionary:
@@ -69,7 +69,7 @@ def source_atoms(
     *,
     n_components: int = 80,
     n_taps: int = 1,
-    penalty: float = 1.0,
+    penalty: float = 0.2,
     n_iter: int = 60,
     random_state: int = 0,
 ) -> np.ndarray:
@@ -84,7 +84,7 @@ def source_atoms(
     n_taps : int
         Frames of an atom, T; more than 1 suits sounds that are always the same, such as drums.
     penalty : float
-        L1 penalty of the activations.
+        L1 penalty of the activations: 1 for voices.
     n_iter : int
         Largest number of iterations.
     random_state : int

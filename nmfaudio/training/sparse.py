@@ -337,7 +337,7 @@ def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: i
     NmfaudioError
         If the block holds NaN, infinity or negative values, or has another number of bins than the atoms.
     """
-    from ..kernels.nmf.multiplicative import MultiplicativeUpdates
+    from ..nmf.multiplicative_updates import MultiplicativeUpdates
 
     V = _sounding(name, block)
     if V.shape[1] == 0:

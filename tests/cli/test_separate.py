@@ -8,7 +8,7 @@ from nmfaudio import NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
-from nmfaudio.separation import separate, separate_file
+from nmfaudio.separation import Separator, separate, separate_file
 
 SR = 8000
 
@@ -69,6 +69,19 @@ def test_train_and_separate(folder, capsys):
     assert gain(stems["piano"], SOURCES[0]) > 8 and gain(stems["beat"], SOURCES[1]) > 8
     np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-5)
     assert "piano.wav" in capsys.readouterr().err
+
+
+@pytest.mark.needs_jit
+def test_the_penalty_is_that_of_the_command_line(folder):
+    trained("piano", "--penalty", "1")
+    trained("drums")
+    y, sr = sf.read("mix.wav")
+    for penalty in (0.0, 5.0):
+        argv = ["separate", "mix.wav", "-o", "out", "--source", "piano.npz", "--source", "drums.npz", "--overwrite"]
+        assert main([*argv, "--penalty", str(penalty)]) == 0
+        expected = Separator({"piano": "piano.npz", "drums": "drums.npz"}, penalty=penalty)(y, sr)["piano"]
+        np.testing.assert_allclose(stems_of(folder / "out")["piano"], expected, atol=1e-4)
+    assert main(["separate", "mix.wav", "-o", "blind", "--penalty", "1"]) == 2
 
 
 @pytest.mark.needs_jit
@@ -230,6 +243,7 @@ def test_python_separates_as_the_command_does(folder):
     ("sources", "options", "message"),
     [
         ({"a": 2}, {"n_taps": 1}, "for a number of unknown sources"),
+        (2, {"penalty": 1.0}, "penalty is for sources with names"),
         (2, {"guidance": {"a": {"silent": [(0, 1)]}}}, "guidance is about sources with names"),
         ("harmonic-percussive", {"phase": "misi"}, "leave phase out"),
         ("drums", {}, "sources 'drums': give a mapping, a number"),

@@ -7,8 +7,6 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from nmfaudio.compute.threads import ahead, by_rows, in_parallel, n_cores, parts, shares, sum_over
-from nmfaudio.kernels.nmf.divergence import beta_divergence
-from nmfaudio.kernels.nmf.multiplicative import ratios
 from nmfaudio.nmf.beta_divergence import Divergence
 
 
@@ -126,23 +124,6 @@ def test_rows_are_shared_out(monkeypatch):
     assert [part.tolist() for part in by_rows(lambda rows, none: rows[:, 0], A, None)] == [[0, 2], [4, 6], [8, 10, 12]]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("beta", [1, 0, 1.5])
-def test_kernels_by_rows_give_the_same(beta, weighted, monkeypatch):
-    rng = np.random.default_rng(0)
-    V, L, weights = rng.random((3, 9, 5)) + 0.1
-    found = []
-    for n_threads in (1, 3):
-        monkeypatch.setattr("nmfaudio.compute.threads._LEAST_VALUES", 1)
-        monkeypatch.setattr("nmfaudio.compute.threads.n_cores", lambda n=n_threads: n)
-        P, R, given = L.copy(), np.empty_like(V), weights if weighted else None
-        value = beta_divergence(V, P, beta, 1e-9, np.empty_like(V), given)
-        ratios(V, P, R, beta, 1e-9, given)
-        found.append((value, P, R))
-    for x, y in zip(*found, strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-12)
-
-
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("beta", [2, 1, 0, 1.5])
 def test_a_pass_with_an_update_equals_the_three_that_it_is_made_of(beta, sparse):
@@ -153,24 +134,26 @@ def test_a_pass_with_an_update_equals_the_three_that_it_is_made_of(beta, sparse)
     data = Divergence(csr_matrix(X) if sparse else X, beta)
     p, q = data.parts_W(W, T)
     moved = W.copy()
-    value, *of_T = data.alternate(moved, T, lambda w, p, q: np.divide(w * p, q, out=w))
+    value, *of_T = data.alternate(moved, T, lambda rows, w, p, q: np.divide(w * p, q, out=w))
     np.testing.assert_allclose(value, data.value(W, T), rtol=1e-12)
     np.testing.assert_allclose(moved, W * p / q, rtol=1e-12)
     for x, y in zip(of_T, data.parts_T(moved, T), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("beta", [1, 0, 1.5])
-def test_a_divergence_and_its_gradient_by_rows_are_the_same(beta, monkeypatch):
+def test_a_divergence_and_its_gradient_by_rows_are_the_same(beta, weighted, monkeypatch):
     rng = np.random.default_rng(0)
+    weights = rng.random((9, 5)) if weighted else None
     X, W, T = rng.random((9, 5)) + 0.1, rng.random((9, 3)) + 0.1, rng.random((5, 3)) + 0.1
     found = []
     for n_threads in (1, 3):
         monkeypatch.setattr("nmfaudio.compute.threads._LEAST_VALUES", 1)
         monkeypatch.setattr("nmfaudio.compute.threads.n_cores", lambda n=n_threads: n)
-        data = Divergence(X, beta)
+        data = Divergence(X, beta, weights)
         moved = W.copy()
-        alternated = data.alternate(moved, T, lambda w, p, q: np.divide(w * p, q, out=w))
+        alternated = data.alternate(moved, T, lambda rows, w, p, q: np.divide(w * p, q, out=w))
         found.append((data.value(W, T), *data.parts_W(W, T), *data.parts_T(W, T), moved, *alternated))
     for x, y in zip(*found, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12)

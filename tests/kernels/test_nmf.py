@@ -7,8 +7,9 @@ import pytest
 import reference
 
 from nmfaudio.kernels.nmf.divergence import beta_divergence
-from nmfaudio.kernels.nmf.multiplicative import MultiplicativeUpdates, divergence_and_ratios, ratios
+from nmfaudio.kernels.nmf.multiplicative import divergence_and_ratios, ratios
 from nmfaudio.nmf.carried import Carried, denominator
+from nmfaudio.nmf.multiplicative_updates import MultiplicativeUpdates
 
 BETAS = [2, 1, 0, 0.5, 1.5, 3, -1]
 F, K, N = 7, 4, 6

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ...compute.threads import by_rows
 from .._jit import jit
 from ..elementary import log2
 
@@ -34,13 +33,6 @@ def beta_divergence(
         Accumulated in double precision.
     """
     eps = V.dtype.type(eps)
-    parts = by_rows(lambda *rows: _beta_divergence(*rows, beta=beta, eps=eps), V, L, work, weights)
-    return float(np.sum(parts))
-
-
-def _beta_divergence(
-    V: np.ndarray, L: np.ndarray, work: np.ndarray, weights: np.ndarray | None, *, beta: float, eps: float
-) -> float:
     if beta == 2:
         return _euclidean(V, L, eps, weights)
     special = round(beta) if abs(beta - round(beta)) < 1e-6 else beta  # there the general formula divides by nothing

@@ -27,199 +27,13 @@ From 0 to below 1 the step goes past the majoriser's minimum, to where it is no 
 (1 - beta) <= u - 1, so that the majoriser rises by at most (x - 1) (P + c w (x + 1) / 2 - Q / x), which is nothing at
 the root of (P + c w / 2) x + c w x^2 / 2 = Q and below nothing between it and 1.
 
-For beta = 0 `step` can carry q and P over from iteration to iteration, see `nmfaudio.nmf.carried`.
+For beta = 0 q and P can be carried over from iteration to iteration, see `nmfaudio.nmf.carried`.
 """
-
-from functools import partial
-from itertools import chain
 
 import numpy as np
 
-from ...compute.threads import Workspace, by_rows, in_parallel, shares, sum_over
-from ...nmf.carried import Carried, denominator, due
 from .._jit import jit
 from .divergence import beta_divergence, itakura_saito_single, kullback_leibler_single
-
-
-class MultiplicativeUpdates:
-    """Updates of W and H.
-
-    The frames are cut into blocks, which the cores share out; what an iteration computes of a block stays in the
-    cache. The blocks meet in the atoms alone.
-
-    Parameters
-    ----------
-    V : ndarray, shape (F, N)
-        Non-negative, with values around one.
-    W : ndarray, shape (F, K)
-        Atoms, C order; changed in place by `step` and `update_W`, which expect unit L2 norm where `mu` is not zero.
-    H : ndarray, shape (K, N)
-        Activations to start from.
-    mu : ndarray, shape (K, 1) or (K, N)
-        L1 penalty of the activations.
-    beta : float
-    weights : ndarray, shape (F, N), optional
-        Non-negative weight of each entry of V; 0 for a missing one.
-    n_fixed : int
-        The first `n_fixed` atoms stay as they are.
-
-    Notes
-    -----
-    All arrays have the same dtype, float32 or float64. Zero stays zero, and what falls below `floor` becomes zero,
-    since denormal numbers are slow.
-    """
-
-    def __init__(
-        self,
-        V: np.ndarray,
-        W: np.ndarray,
-        H: np.ndarray,
-        mu: np.ndarray,
-        beta: float = 1.0,
-        weights: np.ndarray | None = None,
-        n_fixed: int = 0,
-    ) -> None:
-        self.W, self.n_fixed, self.beta = W, n_fixed, beta
-        scalar = V.dtype.type
-        self.eps = scalar(np.finfo(V.dtype).eps)
-        self.floor = scalar(np.finfo(V.dtype).tiny ** 0.5)
-        self._equalises = 0 <= beta < 1
-        self._a = scalar(2 - beta if beta < 0 else 1 if beta <= 2 else beta - 1)
-        self._b = scalar(2 if self._equalises else 1 + max(2 - beta, 0))
-        self._flat = beta == 1 and weights is None  # L^(beta-1) is all ones
-        self._shares = [[_Block(V, H, mu, weights, frames) for frames in share] for share in shares(V.shape[1], V.size)]
-        self._P: Carried | None = None
-        if beta == 0:
-            for block in chain(*self._shares):
-                block.q = Carried(np.empty_like(block.H), _totals(block.V, block.weights, axis=0), axis=0)
-            self._P = Carried(np.empty_like(W[:, n_fixed:]), _totals(V, weights, axis=1), axis=1)
-        self._turn = -1
-        self._workspace = Workspace()
-
-    @property
-    def H(self) -> np.ndarray:
-        """Activations as they are now, shape (K, N); a copy."""
-        blocks = sorted(chain(*self._shares), key=lambda block: block.frames.start)
-        return np.concatenate([block.H for block in blocks], axis=1)
-
-    def objective(self) -> float:
-        """Divergence and penalty at the present W and H (atoms of unit norm)."""
-        return sum_over(lambda block: (self._objective(block, *self._model(block)),), self._shares)[0]
-
-    @property
-    def factors(self) -> list[np.ndarray]:
-        """Arrays that the updates change in place: the atoms, and the activations of each block."""
-        return [self.W, *(block.H for block in chain(*self._shares))]
-
-    def step(self, carry: bool = False) -> float:
-        """One update of the activations and then of the free atoms; the objective before it.
-
-        With `carry`, for beta = 0, most denominators are carried over from the steps before, and it may rise.
-        """
-        self._turn = self._turn + 1 if carry and self.beta == 0 else 0
-        due_H, due_W = due(self._turn)
-        if self.n_fixed == self.W.shape[1]:
-            return self.update_H(due_H)
-        before, Q, P, c = sum_over(
-            lambda block: (self._update_H(block, due_H), *self._statistics(block, due_W)), self._shares
-        )
-        self._update_W(Q, P, c, due_W)
-        return before
-
-    def update_H(self, due: bool = True) -> float:
-        """One multiplicative update of the activations; the objective before it."""
-        return sum_over(lambda block: (self._update_H(block, due),), self._shares)[0]
-
-    def update_W(self) -> None:
-        """One multiplicative update of the free atoms, back to unit norm."""
-        self._update_W(*self.statistics())
-
-    def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Q and P of the free atoms, shape (F, K - n_fixed), and their penalties c, shape (K - n_fixed,).
-
-        P has shape (K - n_fixed,) where all its rows are equal.
-        """
-        return sum_over(self._statistics, self._shares)
-
-    def _update_W(self, Q: np.ndarray, P: np.ndarray, c: np.ndarray, due: bool = True) -> None:
-        free = self.W[:, self.n_fixed :]
-        P = denominator(self._P, free, partial(np.copyto, src=P), due, np.empty_like(Q))
-        if self._equalises:
-            c = c / 2
-            P += c * free
-        norms = np.ones((free.shape[1], 1), free.dtype)
-        update_atoms(free, norms, Q, P, c, self._a, self._b, self.floor)
-        if self._P is not None:
-            self._P.rescale(norms.T)
-        in_parallel(lambda share: [self._rescale(block, norms) for block in share], self._shares)
-
-    def _update_H(self, block: "_Block", due: bool = True) -> float:
-        L, R = self._model(block)
-        divergence = divergence_and_ratios(block.V, L, R, self.beta, self.eps, block.weights)
-        objective = divergence + block.penalty()
-        p = np.dot(self.W.T, R, out=self._room("p", block.H))
-        if self._flat:
-            q = self.W.sum(axis=0)[:, None] + block.mu
-        else:
-            q = denominator(block.q, block.H, partial(np.dot, self.W.T, L), due, self._room("q", block.H))
-            q += block.mu
-        if self._a != 1:
-            np.maximum(q, self.floor, out=q)
-            np.divide(p, q, out=p)
-            np.power(p, 1 / self._a, out=p)
-            q[:] = 1
-        multiply(block.H, p, q, self.floor)
-        return objective
-
-    def _statistics(self, block: "_Block", due: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        c, H = block.penalties()[self.n_fixed :], block.H[self.n_fixed :]
-        L, R = self._model(block)
-        ratios(block.V, L, R, self.beta, self.eps, block.weights)
-        of_all = self._flat or not due  # what is not due is not looked at
-        return R @ H.T, H.sum(axis=1) if of_all else L @ H.T, c
-
-    def _rescale(self, block: "_Block", norms: np.ndarray) -> "_Block":
-        free = slice(self.n_fixed, None)
-        block.H[free] *= norms
-        if block.q is not None:
-            block.q.rescale(np.divide(1, norms, out=np.ones_like(norms), where=norms > 0), free)
-        return block
-
-    def _model(self, block: "_Block") -> tuple[np.ndarray, np.ndarray]:
-        """Model of a block, and room for quotients."""
-        L = np.dot(self.W, block.H, out=self._room("L", block.V))
-        return L, self._room("R", block.V)
-
-    def _room(self, name: str, like: np.ndarray) -> np.ndarray:
-        return self._workspace.array(name, like.shape, like.dtype)
-
-    def _objective(self, block: "_Block", L: np.ndarray, work: np.ndarray) -> float:
-        return beta_divergence(block.V, L, self.beta, self.eps, work, block.weights) + block.penalty()
-
-
-class _Block:
-    """Some of the frames."""
-
-    def __init__(self, V: np.ndarray, H: np.ndarray, mu: np.ndarray, weights: np.ndarray | None, frames: slice) -> None:
-        self.frames = frames
-        self.V = np.ascontiguousarray(V[:, frames])
-        self.H = H[:, frames].copy()
-        self.mu = mu if mu.shape[1] == 1 else np.ascontiguousarray(mu[:, frames])
-        self.weights = None if weights is None else np.ascontiguousarray(weights[:, frames])
-        self.q: Carried | None = None
-
-    def penalty(self) -> float:
-        """Penalty of all activations."""
-        return float(self.penalties().sum(dtype=np.float64))
-
-    def penalties(self) -> np.ndarray:
-        """Penalty of each atom's activations, shape (K,)."""
-        return self.mu[:, 0] * self.H.sum(axis=1) if self.mu.shape[1] == 1 else (self.mu * self.H).sum(axis=1)
-
-
-def _totals(V: np.ndarray, weights: np.ndarray | None, axis: int) -> np.ndarray:
-    """Sums of the weights along an axis."""
-    return np.full(V.shape[1 - axis], V.shape[axis], V.dtype) if weights is None else weights.sum(axis=axis)
 
 
 def divergence_and_ratios(
@@ -228,7 +42,7 @@ def divergence_and_ratios(
     """The divergence, as by `beta_divergence`, before L and R become what `ratios` makes of them."""
     if beta in (0, 1) and V.dtype == np.float32:
         single = kullback_leibler_single if beta == 1 else itakura_saito_single
-        return float(np.sum(by_rows(lambda v, x, r, w: single(v, x, r, V.dtype.type(eps), w), V, L, R, weights)))
+        return single(V, L, R, V.dtype.type(eps), weights)
     value = beta_divergence(V, L, beta, eps, R, weights)
     ratios(V, L, R, beta, eps, weights)
     return value
@@ -242,12 +56,6 @@ def ratios(
     Without weights and for beta = 1, where the first is all ones, L is left alone.
     """
     eps = V.dtype.type(eps)
-    by_rows(lambda *rows: _ratios(*rows, beta=beta, eps=eps), V, L, R, weights)
-
-
-def _ratios(
-    V: np.ndarray, L: np.ndarray, R: np.ndarray, weights: np.ndarray | None, *, beta: float, eps: float
-) -> None:
     if beta == 1:
         ratio_kullback_leibler(V, L, R, eps, weights)
     elif beta == 2:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ...compute.threads import by_rows
 from .._jit import jit
 from .extrapolation import further
 
@@ -41,25 +40,27 @@ def penalised_update(
     scalar = X.dtype.type
     floor = scalar(np.finfo(X.dtype).tiny ** 0.5)
     more, less = scalar(1 + relaxation), scalar(1 - relaxation)
-    if 0 <= beta <= 2 and linear.size == quadratic.size == 1 and quadratic[0, 0] == 0 <= linear[0, 0]:
-        _proportional(X, p, q, linear[0, 0], more, less, floor)
+    if 0 <= beta <= 2 and quadratic.size == 1 and quadratic[0, 0] == 0 <= linear.min():
+        each = np.ascontiguousarray(np.broadcast_to(linear, (len(linear), X.shape[1])))
+        _proportional(X, p, q, each, more, less, floor)
         return
     q, linear, quadratic = (np.broadcast_to(a, X.shape) for a in (q, linear, quadratic))
     equalises = 0 <= beta < 1
     rising, falling = scalar(max(beta - 1, 0)), scalar(1 if equalises else max(2 - beta, 0))
     ahead = scalar(0.5 if equalises else 1)
     rule = {"rising": rising, "falling": falling, "ahead": ahead, "more": more, "less": less, "floor": floor}
-    by_rows(lambda *rows: _update(*rows, **rule), X, p, q, linear, quadratic)
+    _update(X, p, q, linear, quadratic, **rule)
 
 
 @jit
 def _proportional(X, p, q, linear, more, less, floor):
-    """X *= p / (q + linear), and further; q has one row or all."""
+    """X *= p / (q + linear), and further; q and linear have one row or all."""
     zero, one = X.dtype.type(0), X.dtype.type(1)
     for i in range(X.shape[0]):
         row = q[i if q.shape[0] > 1 else 0]
+        extra = linear[i if linear.shape[0] > 1 else 0]
         for k in range(X.shape[1]):
-            x = X[i, k] * _moved(p[i, k] / max(row[k] + linear, floor), one, more, less)
+            x = X[i, k] * _moved(p[i, k] / max(row[k] + extra[k], floor), one, more, less)
             X[i, k] = x if x > floor else zero
 
 

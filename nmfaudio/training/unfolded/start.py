@@ -4,6 +4,7 @@ import numpy as np
 
 from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.weights import Layer, Weights
+from ...nmf.sparse_nmf import sparse_nmf
 from ..data.mixing import Mixer
 from .presets import Size
 
@@ -31,17 +32,9 @@ def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Gene
 
 def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
     """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, K), of mean one."""
-    W = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
-    W /= W.mean(axis=0)
-    H = np.full((len(V), n_components), 1 / n_components, np.float32)
-    for _ in range(n_iter):
-        H *= (V / (H @ W.T + np.float32(1e-4))) @ W / W.sum(axis=0)
-        W *= (V / (H @ W.T + np.float32(1e-4))).T @ H / H.sum(axis=0)
-        W = np.maximum(W, np.float32(1e-5))
-        scale = W.mean(axis=0)
-        W /= scale
-        H *= scale
-    return W
+    first = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
+    W = sparse_nmf(V.T, n_components, W=first, max_iter=n_iter, tol=0).W
+    return np.maximum(W / W.mean(axis=0), np.float32(1e-5))
 
 
 def _gains(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
