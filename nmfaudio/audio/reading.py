@@ -99,7 +99,7 @@ def blocks(
             raise AudioError(f"{path}: has nothing before its beginning, as at {start_s:g} s")
         if source.skip(position) < position:
             raise AudioError(f"{path}: is over before {start_s} s")
-        if source.fault and (stop_s is None or stop_s > source.breaks_s):
+        if source.fault and (stop_s is None or stop_s > source.breaks_s + 1e-6):  # or rounding would break the advice
             raise _damaged(header, source.breaks_s, source.fault)
         stop = header.frames if source.exact else sys.maxsize
         if stop_s is not None:
