@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from ..errors import AudioError
 from . import ffmpeg
+from .containers import find_pieces
 from .films import fault_of
 from .formats import NOMINAL_AT, TAGS, AudioInfo, format_of
-from .pieces import Piece, Window, find_pieces
+from .pieces import Piece, Window
 from .signal import LOUDEST
 
 _ENDLESS = 2**60  # libsndfile's frames of a file that does not say how many
