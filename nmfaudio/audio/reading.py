@@ -18,6 +18,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from ..errors import AudioError
+from ..files import is_device
 from . import ffmpeg
 from .containers import find_pieces
 from .films import fault_of
@@ -370,6 +371,8 @@ def _opened(path: Path) -> Iterator[_Source]:
     """Open a sound file with libsndfile or, where that cannot read it, with ffmpeg."""
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not a sound file")
+    if isinstance(path, Path) and is_device(path):  # which could wait for ever, and sound files need seeking
+        raise AudioError(f"{path}: is a pipe or a device: copy it to a file first, or give it to `denoise`")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
