@@ -30,7 +30,7 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = locate(source)
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     elif path.suffix.lower() in SUFFIXES and path.is_file():
         files = [path]
     elif path.is_file():

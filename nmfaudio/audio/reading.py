@@ -18,10 +18,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from ..errors import AudioError
+from ..files import is_device
 from . import ffmpeg
+from .containers import find_pieces
 from .films import fault_of
 from .formats import NOMINAL_AT, TAGS, AudioInfo, format_of
-from .pieces import Piece, Window, find_pieces
+from .pieces import Piece, Window
 from .signal import LOUDEST
 
 _ENDLESS = 2**60  # libsndfile's frames of a file that does not say how many
@@ -99,7 +101,7 @@ def blocks(
             raise AudioError(f"{path}: has nothing before its beginning, as at {start_s:g} s")
         if source.skip(position) < position:
             raise AudioError(f"{path}: is over before {start_s} s")
-        if source.fault and (stop_s is None or stop_s > source.breaks_s):
+        if source.fault and (stop_s is None or stop_s > source.breaks_s + 1e-6):  # or rounding would break the advice
             raise _damaged(header, source.breaks_s, source.fault)
         stop = header.frames if source.exact else sys.maxsize
         if stop_s is not None:
@@ -369,6 +371,8 @@ def _opened(path: Path) -> Iterator[_Source]:
     """Open a sound file with libsndfile or, where that cannot read it, with ffmpeg."""
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not a sound file")
+    if isinstance(path, Path) and is_device(path):  # which could wait for ever, and sound files need seeking
+        raise AudioError(f"{path}: is a pipe or a device: copy it to a file first, or give it to `denoise`")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)

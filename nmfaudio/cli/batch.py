@@ -17,7 +17,7 @@ from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, is_same, replacing
+from ..files import check_output, is_device, is_same, replacing
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
@@ -100,15 +100,19 @@ def _single(args: argparse.Namespace) -> Job:
 
 
 def _mirrored(args: argparse.Namespace) -> Iterator[Job]:
+    outputs = [Path(folder) for folder in (args.out_dir, args.residual) if folder is not None]
     for path in args.paths:
-        for source, name in _found(Path(path), Path(args.out_dir)):
+        for source, name in _found(Path(path), outputs):
             name = _renamed(name, args.format)
             residual = None if args.residual is None else str(Path(args.residual, name))
             yield Job(str(source), str(Path(args.out_dir, name)), residual)
 
 
-def _found(path: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the sound files that a path stands for, each with its name below the output folder."""
+def _found(path: Path, outputs: list[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield the sound files that a path stands for, each with its name below the output folder.
+
+    Folders that are written to are passed over, and so are pipes, which might wait for ever.
+    """
     if str(path) == "-":
         raise NmfaudioError("standard input has no name to use in --out-dir: give an output file")
     if not path.is_dir():
@@ -116,9 +120,11 @@ def _found(path: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
         return
     empty = True
     for folder, folders, names in os.walk(path):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not _same(Path(folder, f), out_dir))
+        written = [f for f in folders if any(_same(Path(folder, f), output) for output in outputs)]
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in written)
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            sound = Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            if sound and not is_device(Path(folder, name)):
                 empty = False
                 yield Path(folder, name), Path(folder, name).relative_to(path)
     if empty:

@@ -127,3 +127,24 @@ def test_bit_rates_that_cannot_be_meant_are_refused(folder, capsys, words):
 def test_a_full_device_is_an_error(folder, capsys):
     assert main(["in.wav", "/dev/full", *FAST, "--format", "wav"]) == 2
     assert "/dev/full: cannot be written (No space left on device)" in capsys.readouterr().err
+
+
+@posix
+@pytest.mark.parametrize("command", [["repair", "pipe.wav", "out.wav"], ["separate", "pipe.wav", "-o", "out"]])
+def test_pipes_as_inputs_are_refused_and_not_waited_for(folder, capsys, command):
+    os.mkfifo("pipe.wav")
+    assert nmfaudio(command) == 2
+    assert "pipe.wav: is a pipe or a device" in capsys.readouterr().err
+
+
+@posix
+def test_pipes_and_residuals_in_a_folder_are_no_inputs(folder):
+    (folder / "in").mkdir()
+    (folder / "in.wav").rename(folder / "in" / "a.wav")
+    os.mkfifo(folder / "in" / "pipe.wav")
+    for _ in range(2):
+        assert main(["in", "--out-dir", "in/out", "--residual", "in/rest", *FAST, "--overwrite"]) == 0
+    assert sorted(path.name for path in (folder / "in" / "out").rglob("*")) == ["a.wav"]
+    assert sorted(path.name for path in (folder / "in" / "rest").rglob("*")) == ["a.wav"]
+    assert audio.list_files("in")[0].name == "a.wav"
+    assert all(path.name != "pipe.wav" for path in audio.list_files("in"))
