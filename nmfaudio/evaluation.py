@@ -1,18 +1,24 @@
 """Score noisy speech before and after denoising, against clean recordings."""
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import audio, metrics
+from .audio.signal import resample_blocks
+from .compute.processes import isolated
 from .denoising.denoiser import Denoiser
 from .errors import NmfaudioError
+from .spectra.blocks import faded
 
 SR = 16000
 """Rate in Hz at which recordings are scored, in one channel."""
 
+_PIECE_S = 20
 _LARGEST_DIFFERENCE = SR // 100  # samples that resampling and codecs may add or lose
 
 
@@ -71,6 +77,11 @@ def find_recordings(clean: Path, noisy: Path, enhanced: Path | None, dictionary:
 def score(recording: Recording) -> Scores:
     """Score one recording before and after.
 
+    A recording of more than 30 s is scored in pieces of 20 s, the longest that PESQ is meant for: its PESQ and ESTOI
+    are the means over the pieces, but for those without speech. SI-SDR is that of the whole. PESQ is computed in a
+    process of its own, since the package dies of some recordings: a script must call this below
+    ``if __name__ == "__main__":``.
+
     Parameters
     ----------
     recording : Recording
@@ -84,18 +95,89 @@ def score(recording: Recording) -> Scores:
     NmfaudioError
         If a file cannot be read, lengths differ, or a measure is not defined, as for silence.
     """
-    y, sr = audio.read(recording.noisy)
-    after = audio.read(recording.enhanced) if recording.enhanced else (load_denoiser(recording.dictionary)(y, sr), sr)
-    signals = [
-        audio.resample(z.mean(axis=0, dtype=np.float64), sr_z, SR)
-        for z, sr_z in (audio.read(recording.clean), (y, sr), after)
+    noisy_sr, after_sr = (audio.info(path).sr for path in (recording.noisy, recording.enhanced or recording.noisy))
+    after = audio.blocks(recording.enhanced or recording.noisy)
+    if recording.enhanced is None:
+        after = load_denoiser(recording.dictionary).process_blocks(after, noisy_sr)
+    given = [
+        (audio.blocks(recording.clean), audio.info(recording.clean).sr),
+        (audio.blocks(recording.noisy), noisy_sr),
+        (after, after_sr),
     ]
-    lengths = [len(z) for z in signals]
+    streams = [
+        resample_blocks((y.mean(axis=0, dtype=np.float64)[None] for y in blocks), sr, SR) for blocks, sr in given
+    ]
+    before_and_after = _Tally(), _Tally()
+    for reference, *estimates in faded(_aligned(streams), _PIECE_S * SR, 0, lambda y, first: y):
+        for tally, estimate in zip(before_and_after, estimates, strict=True):
+            tally.add(reference, estimate)
+    return Scores(*(tally.scores() for tally in before_and_after))
+
+
+class _Tally:
+    """Scores of an estimate, gathered over pieces."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[tuple[int, float]]] = {name: [] for name in metrics.MEASURES}
+        self._error = NmfaudioError("no sound to score")
+        self._n_pieces = 0
+        self._sums: NDArray[np.float64] | float = 0.0
+
+    def add(self, r: NDArray[np.floating], e: NDArray[np.floating]) -> None:
+        """Score a piece; it does not count for measures that are not defined for it."""
+        self._n_pieces += 1
+        self._sums += np.array([len(r), r.sum(), e.sum(), r @ r, e @ e, r @ e])
+        for name, measure in metrics.MEASURES.items():
+            try:
+                value = isolated(_pesq, (r, e)) if name == "PESQ" else measure(r, e, SR)
+                self._values[name].append((len(r), value))
+            except NmfaudioError as error:
+                self._error = error
+            except ChildProcessError:
+                raise NmfaudioError("PESQ: the package pesq crashed on this recording: cut it shorter") from None
+
+    def scores(self) -> tuple[float, ...]:
+        """Scores of the whole, in the order of `nmfaudio.metrics.MEASURES`."""
+        if not all(self._values.values()):
+            raise self._error
+        scores = {}
+        for name, found in self._values.items():
+            weights, values = zip(*found, strict=True)
+            scores[name] = float(np.average(values, weights=weights))
+        if self._n_pieces > 1:
+            scores["SI-SDR"] = self._si_sdr()
+        return tuple(scores.values())
+
+    def _si_sdr(self) -> float:
+        n, r, e, rr, ee, re = np.asarray(self._sums)
+        rr, ee, re = rr - r * r / n, ee - e * e / n, re - r * e / n
+        with np.errstate(divide="ignore"):
+            return float(10 * np.log10(re**2 / rr / max(ee - re**2 / rr, 0.0)))
+
+
+def _pesq(signals: tuple[NDArray[np.floating], NDArray[np.floating]]) -> float:
+    return metrics.pesq(*signals, SR)
+
+
+def _aligned(streams: Sequence[Iterator[NDArray[np.floating]]]) -> Iterator[NDArray[np.floating]]:
+    """Join signals of one channel that come in blocks, to blocks (signals, n); refuse those of different lengths."""
+    held: list[NDArray[np.floating]] = [np.zeros((1, 0)) for _ in streams]
+    lengths = [0 for _ in streams]
+    ended = False
+    while not ended:
+        for i, stream in enumerate(streams):
+            if not held[i].size:
+                block = next(stream, None)
+                ended |= block is None
+                if block is not None:
+                    held[i], lengths[i] = block, lengths[i] + block.shape[1]
+        n = min(block.shape[1] for block in held)
+        yield np.concatenate([block[:, :n] for block in held])
+        held = [block[:, n:] for block in held]
+    lengths = [n + sum(block.shape[1] for block in stream) for n, stream in zip(lengths, streams, strict=True)]
     if max(lengths) - min(lengths) > _LARGEST_DIFFERENCE:
         seconds = ", ".join(f"{n / SR:.3f}" for n in lengths)
         raise NmfaudioError(f"clean, noisy and denoised files last {seconds} s: cut them to the same part")
-    reference, *estimates = (z[: min(lengths)] for z in signals)
-    return Scores(*(tuple(measure(reference, e, SR) for measure in metrics.MEASURES.values()) for e in estimates))
 
 
 def score_or_error(recording: Recording) -> Scores | NmfaudioError:

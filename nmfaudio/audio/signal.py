@@ -1,6 +1,7 @@
 """Check and convert arrays of samples."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,21 @@ def resample(y: NDArray[np.floating], sr_in: int, sr_out: int) -> NDArray[np.flo
 
     channels = soxr.resample(y.reshape(math.prod(y.shape[:-1]), y.shape[-1]).T, sr_in, sr_out)
     return np.ascontiguousarray(channels.T).reshape(*y.shape[:-1], len(channels))
+
+
+def resample_blocks(blocks: Iterable[NDArray[np.floating]], sr_in: int, sr_out: int) -> Iterator[NDArray[np.floating]]:
+    """Change the sampling rate of a signal that comes in blocks, shape (channels, samples), as `resample` does."""
+    if sr_in == sr_out:
+        yield from blocks
+        return
+    import soxr
+
+    stream = None
+    for y in blocks:
+        stream = stream or soxr.ResampleStream(sr_in, sr_out, len(y), dtype=y.dtype)
+        yield np.ascontiguousarray(stream.resample_chunk(y.T).reshape(-1, len(y)).T)
+    if stream:
+        yield np.ascontiguousarray(stream.resample_chunk(y[:, :0].T, last=True).reshape(-1, len(y)).T)
 
 
 def to_float(y: ArrayLike) -> NDArray[np.floating]:

@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             **format_options(args),
         )
+    if clipped := report.clipped_samples:
+        say(f"{args.output}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
     if not args.quiet:
         say(f"{args.input} -> {args.output}: {'; '.join(report.repairs) or 'found no damage'}")
     return OK

@@ -9,7 +9,7 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..spectra.phase import METHODS
 from .console import OK, progress_bar, say
-from .options import add_formats, count, format_options, number, seed
+from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
 
@@ -18,6 +18,8 @@ and --learn adds sources that are learnt from the mixture. --split gives a
 harmonic and a percussive part. Without any of these, components of the mixture
 are grouped into sources by their sound; DIR/groups.json lists them, and a
 changed copy of it can be given back with --groups."""
+
+_MUCH = 1e9  # bytes of memory to speak of
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,6 +50,8 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument_group("sound and files").add_argument
     add("--phase", choices=(*METHODS, "spatial"), help="default: spatial for two channels and more, else mixture")
     add("--seed", type=seed, default=0, help="seed of what is learnt (%(default)s)")
+    add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
+    add("--end", type=seconds, metavar="TIME", help="end before TIME")
     add_formats(add)
     add("--overwrite", action="store_true", help="replace files that exist")
     add("-q", "--quiet", action="store_true", help="print errors only")
@@ -55,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Separate a file; return the exit code."""
-    from ..separation.files import HARMONIC_PERCUSSIVE, separate_file
+    from ..separation.files import HARMONIC_PERCUSSIVE, memory_for, separate_file
 
     known = bool(args.source or args.learn)
     if args.split + known + bool(args.groups) > 1:
@@ -70,6 +74,12 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError("--penalty is about sources with names: give them with --source or --learn")
     if args.guidance and not known:
         raise NmfaudioError("--guidance is about sources with names: give them with --source or --learn")
+    if args.end is not None and (args.start or 0.0) >= args.end:
+        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    if not (args.quiet or args.split or known):
+        needed = memory_for(args.input, args.stems or 2, start_s=args.start, stop_s=args.end)
+        if needed > _MUCH:
+            say(f"{args.input}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
     with progress_bar(str(args.input), not args.quiet) as progress:
         progress(0.0)
         report = separate_file(
@@ -83,7 +93,10 @@ def run(args: argparse.Namespace) -> int:
             penalty=args.penalty,
             phase=args.phase,
             random_state=args.seed,
+            start_s=args.start,
+            stop_s=args.end,
             overwrite=args.overwrite,
+            progress=progress,
             **format_options(args),
         )
     if clipped := report.clipped_samples:

@@ -4,6 +4,7 @@ All three are one thing, a function like the built-in `map`: results come in the
 on its item alone, and sums that are taken in the order of the results, come out the same on any number of workers.
 """
 
+import atexit
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from typing import Any
 
 from ..errors import NmfaudioError
@@ -73,6 +74,49 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
     else:
         with _processes(jobs, n_threads) as each:
             yield each
+
+
+def isolated(function: Callable[[Any], Any], item: Any) -> Any:
+    """Call a function in another process, of whose crash this one does not die.
+
+    The process stays for further calls, and ends with this one. As always with processes, a script must call this below
+    ``if __name__ == "__main__":``. Daemonic processes, which can have none, call the function themselves.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one argument; both can be pickled.
+    item
+        The argument.
+
+    Returns
+    -------
+    object
+        The result. Errors of the function are raised here.
+
+    Raises
+    ------
+    ChildProcessError
+        If the process died.
+
+    Examples
+    --------
+    >>> isolated(abs, -1)
+    1
+    """
+    if current_process().daemon:
+        return function(item)
+    if not _isolated:
+        _isolated.append(_executor(1, 1))
+        atexit.register(_isolated[0].shutdown)
+    try:
+        return _isolated[0].submit(_work, function, item).result()
+    except BrokenProcessPool:
+        _stop(_isolated.pop())
+        raise ChildProcessError(f"the process of {function} died") from None
+
+
+_isolated: list[ProcessPoolExecutor] = []  # at most one
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from ..kernels.nmf.multiplicative import update_atoms
 from .convolutive_updates import ConvolutiveUpdates
 from .descent import descend, telling
 
+_MEAN_SHARE = 0.1  # in atoms to start from, of which bins at zero would stay there
+
 
 @dataclass(frozen=True, eq=False)
 class SpatialFactorization:
@@ -49,6 +51,7 @@ def spatial_nmf(
     *,
     n_free: int = 0,
     n_taps: int = 1,
+    start: np.ndarray | None = None,
     penalty: float = 0.0,
     places: np.ndarray | None = None,
     present: np.ndarray | None = None,
@@ -69,6 +72,8 @@ def spatial_nmf(
         Atoms to learn; they come after the known ones, and start from patches of V at random.
     n_taps : int
         Frames of the free atoms, unless there are known ones.
+    start : ndarray, shape (F, T, n_free), optional
+        Free atoms of a piece before, to start from instead.
     penalty : float
         L1 penalty of the activations where the mean of V is 1.
     places : ndarray, shape (K,), optional
@@ -114,7 +119,12 @@ def spatial_nmf(
     dtype, level = V.dtype.type, V.mean(dtype=np.float64) if weights is None else np.average(V, weights=weights)
     V = np.ascontiguousarray(V / dtype(level or 1) + np.finfo(V.dtype).eps)
     present = np.ones((n_atoms, n_frames), bool) if present is None else present
-    free = _patches(V.mean(axis=0), present[atoms.shape[2] :], atoms.shape[1], random_state)
+    if start is None:
+        free = _patches(V.mean(axis=0), present[atoms.shape[2] :], atoms.shape[1], random_state)
+    else:
+        mean = V.mean(axis=(0, 2))[:, None, None]
+        free = start + dtype(_MEAN_SHARE) * mean / np.linalg.norm(mean)
+        free /= np.linalg.norm(free, axis=(0, 1))
     W = np.ascontiguousarray(np.concatenate([atoms, free], axis=2), V.dtype)
     H = present.astype(V.dtype)
     H *= V.mean(axis=0).sum(axis=0) / max(W.sum(), 1e-9)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..audio import as_signal
+from ..spectra.blocks import windows
 
+DAMAGE = ("dropouts", "clicks", "clipped")
+"""Kinds of damage that can be looked for."""
+
+_CONTEXT_S = 0.5  # more than any damage lasts, and than its neighbours that count
 _CLIPPED_RUN = 3  # samples at one extreme value
 _QUANTISED = 50  # times the smallest value: below that, samples are equal because they are coarse
+_SHORTEST_DROPOUT_S, _LONGEST_DROPOUT_S = 0.002, 0.1
 _STEPS = 8  # times the smallest value: zeros amid less may be rounding
 _ORDER = 24  # of the linear prediction that clicks defy
 _CLICK_FRAME_S, _CLICK_MARGIN_S, _LONGEST_CLICK_S = 0.032, 0.0004, 0.008
@@ -44,10 +51,12 @@ def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     >>> int(find_clipped(y).sum()), int(find_clipped(y.clip(-0.8, 0.8)).sum())
     (0, 387)
     """
-    return _by_channel(lambda channel: _cut_off(channel) | _cut_off(-channel), y)
+    return _by_channel(lambda channel: _clipped(channel, limits := _limits(channel), _are_limits(channel, limits)), y)
 
 
-def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s: float = 0.1) -> NDArray[np.bool_]:
+def find_dropouts(
+    y: ArrayLike, sr: float, shortest_s: float = _SHORTEST_DROPOUT_S, longest_s: float = _LONGEST_DROPOUT_S
+) -> NDArray[np.bool_]:
     """Find dropouts: samples of digital silence inside sound.
 
     On both sides, within `shortest_s`, there must be a sample above eight times the smallest value. Zeros in a quiet
@@ -79,8 +88,8 @@ def find_dropouts(y: ArrayLike, sr: float, shortest_s: float = 0.002, longest_s:
     >>> int(find_dropouts(y, 8000).sum())
     100
     """
-    shortest, longest = max(2, round(shortest_s * sr)), round(longest_s * sr)
-    return _by_channel(lambda channel: _dropouts(channel, shortest, longest), y)
+    shortest, longest = _dropout_lengths(sr, shortest_s, longest_s)
+    return _by_channel(lambda channel: _dropouts(channel, _limits(channel), shortest, longest), y)
 
 
 def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
@@ -123,20 +132,96 @@ def _by_channel(find: Callable[[NDArray[np.floating]], NDArray[np.bool_]], y: Ar
     return np.array([find(channel) for channel in np.atleast_2d(y)], bool).reshape(y.shape)
 
 
-def _cut_off(y: NDArray[np.floating]) -> NDArray[np.bool_]:
-    top, sizes = float(y.max(initial=0)), np.abs(y)
-    if not top > _QUANTISED * sizes[sizes > 0].min(initial=np.inf):
-        return np.zeros(y.shape, bool)
+def find_damage(
+    read: Callable[[], Iterable[NDArray[np.floating]]], sr: float, kinds: Collection[str]
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Find damage in a recording of any length, as the functions above do in one piece.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the recording in blocks, shape (channels, samples), from its beginning: up to three times, since clipped
+        peaks and dropouts depend on the highest, lowest and smallest values of all.
+    sr : float
+        Sampling rate in Hz.
+    kinds : collection of str
+        Some of `DAMAGE`.
+
+    Yields
+    ------
+    tuple of ndarray, shape (channels, samples)
+        Blocks of the recording, and a mask for each of `DAMAGE`.
+    """
+    step = int(_CLICK_FRAME_S * sr)  # clicks are looked for in frames
+    context = -(-round(_CONTEXT_S * sr) // step) * step
+    limits: list[_Limits] = []
+    if "clipped" in kinds or "dropouts" in kinds:
+        for y in read():
+            limits = [_limits(*one) for one in zip(y, limits or [_UNKNOWN] * len(y), strict=True)]
+    reached = [(False, False)] * len(limits)
+    if "clipped" in kinds:
+        for (y,), now in windows(((y,) for y in read()), context, context, step):
+            seen = [_are_limits(*one, now) for one in zip(y, limits, strict=True)]
+            reached = [(a or c, b or d) for (a, b), (c, d) in zip(reached, seen, strict=True)]
+    for (y,), now in windows(((y,) for y in read()), context, context, step):
+        masks = np.zeros((len(DAMAGE), *y.shape), bool)
+        if "dropouts" in kinds:
+            masks[0] = [_dropouts(*one, *_dropout_lengths(sr)) for one in zip(y, limits, strict=True)]
+        if "clicks" in kinds:
+            masks[1] = find_clicks(y, sr)
+        if "clipped" in kinds:
+            masks[2] = [_clipped(*one) for one in zip(y, limits, reached, strict=True)]
+        yield y[:, now], *masks[:, :, now]
+
+
+def _dropout_lengths(
+    sr: float, shortest_s: float = _SHORTEST_DROPOUT_S, longest_s: float = _LONGEST_DROPOUT_S
+) -> tuple[int, int]:
+    return max(2, round(shortest_s * sr)), round(longest_s * sr)
+
+
+class _Limits(NamedTuple):
+    """Values of a channel: the highest, the lowest turned over, and the smallest that is not 0."""
+
+    top: float
+    bottom: float
+    smallest: float
+
+
+_UNKNOWN = _Limits(0.0, 0.0, np.inf)
+
+
+def _limits(y: NDArray[np.floating], before: _Limits = _UNKNOWN) -> _Limits:
+    """Limits of a channel, whose samples so far have others."""
+    sizes = np.abs(y)
+    return _Limits(
+        float(y.max(initial=before.top)),
+        float((-y).max(initial=before.bottom)),
+        float(sizes[sizes > 0].min(initial=before.smallest)),
+    )
+
+
+def _are_limits(y: NDArray[np.floating], limits: _Limits, now: slice = slice(None)) -> tuple[bool, bool]:
+    """Tell whether peaks are cut off at the highest and at the lowest value."""
+    return _is_limit(y, limits.top, limits.smallest, now), _is_limit(-y, limits.bottom, limits.smallest, now)
+
+
+def _is_limit(y: NDArray[np.floating], top: float, smallest: float, now: slice) -> bool:
+    if not top > _QUANTISED * smallest:
+        return False
     flat, near = _runs(y >= 0.999 * top, _CLIPPED_RUN), y >= 0.984 * top
     peak = np.cumsum(near & ~np.roll(near, 1))  # number of the peak that a sample belongs to
     n_flat, n_near = (np.bincount(peak, mask, len(y) + 1) for mask in (flat, near))
-    cut_off = bool((flat & (2 * n_flat >= n_near)[peak]).any())  # of a parabola's peak a quarter would be flat
-    return (y >= 0.999 * top) & cut_off
+    return bool((flat & (2 * n_flat >= n_near)[peak])[now].any())  # of a parabola's peak a quarter would be flat
 
 
-def _dropouts(y: NDArray[np.floating], shortest: int, longest: int) -> NDArray[np.bool_]:
-    found, sizes = _runs(y == 0, shortest, longest), np.abs(y)
-    loud = sizes > _STEPS * sizes[sizes > 0].min(initial=np.inf)
+def _clipped(y: NDArray[np.floating], limits: _Limits, reached: tuple[bool, bool]) -> NDArray[np.bool_]:
+    return (reached[0] & (y >= 0.999 * limits.top)) | (reached[1] & (-y >= 0.999 * limits.bottom))
+
+
+def _dropouts(y: NDArray[np.floating], limits: _Limits, shortest: int, longest: int) -> NDArray[np.bool_]:
+    found = _runs(y == 0, shortest, longest)
+    loud = np.abs(y) > _STEPS * limits.smallest
     for start, stop in _edges(found):
         found[start:stop] = loud[max(0, start - shortest) : start].any() and loud[stop : stop + shortest].any()
     return found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +16,20 @@ from numpy.typing import NDArray
 from .. import audio
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
-from ..files import check_output
-from .bandwidth import extend_band
-from .detection import find_clicks, find_clipped, find_dropouts
-from .lost_samples import restore_samples
-from .spectral_holes import fill_regions
+from ..files import check_output, is_device
+from ..spectra.blocks import Frames
+from .bandwidth import Band
+from .detection import DAMAGE, find_damage
+from .lost_samples import restored_blocks
+from .spectral_holes import check_regions, filled_blocks
 
 PathLike = str | os.PathLike[str]
 
-DAMAGE = ("dropouts", "clicks", "clipped")
-"""Kinds of damage that can be looked for."""
-
 CERTAIN = ("dropouts", "clipped")
 """Kinds of damage that are looked for unless others are named: nothing else sounds like them."""
+
+_BLOCK_S = 5.0
+_WRITTEN_FRAMES = 2**16  # at once
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class RepairReport:
         File that was read, and file that was written.
     repairs : tuple of str
         What was done, a phrase for each repair; empty where no damage was found.
+    clipped_samples : int
+        Samples of the output that were beyond full scale.
     """
 
     input: str
     output: str
     repairs: tuple[str, ...]
+    clipped_samples: int
 
 
 def repair_file(
@@ -62,9 +68,11 @@ def repair_file(
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> RepairReport:
-    """Repair a sound file, from a model of all the rest of it.
+    """Repair a sound file, from a model of the rest of it.
 
-    Samples are restored first, then holes in the spectrogram, then the band.
+    Samples are restored first, then holes in the spectrogram, then the band. Memory does not grow with the length: the
+    rest is the 20 s and more around the damage. Samples at which nothing is mended stay as they are, unless restored
+    peaks beyond full scale need room: then all are lowered, where the sample format has a limit.
 
     Parameters
     ----------
@@ -113,59 +121,84 @@ def repair_file(
     check_output(target, overwrite=overwrite)
     header = audio.info(source)
     like = header.written_to(target, format, subtype, bit_rate=bit_rate, quality=quality)
-    y, sr = audio.read(source)
-    if not y.size:
+    sr = header.sr
+    length = sum(y.shape[1] for y in audio.blocks(source)) if gaps or holes else header.frames
+    if not length:
         raise NmfaudioError(f"{source}: has no sound in it")
-    peak_before = float(np.abs(y).max())
+    for start_s, stop_s in gaps:
+        if stop_s * sr > length:
+            raise NmfaudioError(
+                f"the gap {start_s:g}-{stop_s:g} s is beyond the end of the recording at {length / sr:g} s"
+            )
+    check_regions(holes, length, sr)
     if damage is None:
         damage = () if gaps or holes or band else CERTAIN
-    y, repairs = _restored(y, sr, damage, gaps, progress)
+    extension = Band(sr, None if band is True else band, dictionary=dictionary) if band else None
+    counts: Counter[str] = Counter()
+    chunks = _damaged(source, sr, damage, gaps, counts, lambda frames: progress(min(frames / length, 1)))
+    chunks = ((y, clipped, lost) for y, lost, clipped in restored_blocks(chunks, sr))
+    chunks = ((y, lost | clipped) for y, clipped, lost in restored_blocks(chunks, sr, clipped=True))
     if holes:
-        y = fill_regions(y, sr, holes)
+        chunks = ((y, near | mended) for y, near, mended in filled_blocks(chunks, sr, holes))
+    if extension:
+        chunks = ((y, np.ones(y.shape, bool)) for y in extension.blocks(y for y, _ in chunks))
+        like = replace(like, sr=extension.sr)
+    with audio.open_like(Path(target), like, overwrite=overwrite) as out:
+        peak = _written(chunks, out, None if is_device(target) else Path(target).parent, header.channels, like.subtype)
+    repairs = [f"filled {start_s:g}-{stop_s:g} s" for start_s, stop_s in gaps]
+    for name in ("dropouts", "clicks"):
+        if counts[name]:
+            repairs.append(f"{name}: {1e3 * counts[name] / sr:.1f} ms replaced")
+    if counts["clipped"]:
+        repairs.append(f"clipped: {counts['clipped']} samples restored")
+    if holes:
         repairs.append(f"filled {len(holes)} hole{'s' * (len(holes) > 1)} in the spectrogram")
     if band:
-        y, sr = extend_band(y, sr, None if band is True else band, dictionary=dictionary)
         repairs.append("extended the band")
-    peak = float(np.abs(y).max())
-    if peak > max(1.0, peak_before) and like.subtype not in ("FLOAT", "DOUBLE"):
-        y /= peak
+    if peak > 1:
         repairs.append(f"lowered by {20 * math.log10(peak):.1f} dB to make room for restored peaks")
-    with audio.open_like(Path(target), replace(like, sr=sr), overwrite=overwrite) as out:
-        out.write(y.astype(np.float32))
-    return RepairReport(os.fspath(source), os.fspath(target), tuple(repairs))
+    return RepairReport(os.fspath(source), os.fspath(target), tuple(repairs), out.clipped)
 
 
-def _restored(
-    y: NDArray[np.floating],
+def _damaged(
+    source: PathLike,
     sr: int,
     damage: Collection[str],
     gaps: Sequence[tuple[float, float]],
-    progress: Callable[[float], None],
-) -> tuple[NDArray[np.floating], list[str]]:
-    """Signal with lost and clipped samples restored, and what was done to it."""
-    repairs = []
-    lost = np.zeros(y.shape, bool)
-    for start_s, stop_s in gaps:
-        if stop_s * sr > y.shape[1]:
-            raise NmfaudioError(
-                f"the gap {start_s:g}-{stop_s:g} s is beyond the end of the recording at {y.shape[1] / sr:g} s"
-            )
-        lost[:, round(start_s * sr) : round(stop_s * sr)] = True
-        repairs.append(f"filled {start_s:g}-{stop_s:g} s")
-    clipped = find_clipped(y) if "clipped" in damage else np.zeros(y.shape, bool)
-    for name, find in (("dropouts", find_dropouts), ("clicks", find_clicks)):
-        if name in damage:
-            found = find(y, sr)
-            lost |= found
-            if found.any():
-                repairs.append(f"{name}: {1e3 * found.any(axis=0).sum() / sr:.1f} ms replaced")
-    progress(0.1)
-    if lost.any():
-        y = restore_samples(y, sr, lost)
-    progress(0.4)
-    clipped &= ~lost
-    if clipped.any():
-        y = restore_samples(y, sr, clipped, clipped=True)
-        repairs.append(f"clipped: {clipped.sum()} samples restored")
-    progress(0.7)
-    return y, repairs
+    counts: Counter[str],
+    progress: Callable[[int], None],
+) -> Iterator[Frames]:
+    """Read a file in blocks, with masks of lost and of clipped samples, and count what is damaged."""
+    frames = 0
+    whole: NDArray[np.bool_] | bool = True  # channels without any sample
+    for y, dropouts, clicks, clipped in find_damage(lambda: audio.blocks(source, _BLOCK_S), sr, damage):
+        lost = dropouts | clicks
+        for start_s, stop_s in gaps:
+            lost[:, max(0, round(start_s * sr) - frames) : max(0, round(stop_s * sr) - frames)] = True
+        clipped &= ~lost
+        whole &= lost.all(axis=1)
+        counts["dropouts"] += int(dropouts.any(axis=0).sum())
+        counts["clicks"] += int(clicks.any(axis=0).sum())
+        counts["clipped"] += int(clipped.sum())
+        frames += y.shape[1]
+        progress(frames)
+        yield y, lost, clipped
+    if np.any(whole):
+        raise NmfaudioError(f"{source}: every sample of a channel is missing: there is nothing to go by")
+
+
+def _written(chunks: Iterable[Frames], out: audio.Writer, folder: Path | None, n_channels: int, subtype: str) -> float:
+    """Write samples, lowered if those that are mended go beyond full scale; return their peak, or 1 if that is less.
+
+    The peak is known at the end, so that the samples wait in a file without a name.
+    """
+    peak = 1.0
+    with TemporaryFile(dir=folder) as waiting:
+        for y, mended in chunks:
+            if subtype not in ("FLOAT", "DOUBLE"):
+                peak = max(peak, float(np.abs(y * mended).max(initial=0)))
+            waiting.write(y.T.astype(np.float32).tobytes())
+        waiting.seek(0)
+        while samples := waiting.read(4 * n_channels * _WRITTEN_FRAMES):
+            out.write(np.frombuffer(samples, np.float32).reshape(-1, n_channels).T / np.float32(peak))
+    return peak

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
+from ..spectra.blocks import Frames, mended
 from ..spectra.stft import STFT
 
 _SHORTEST_WINDOW_S, _LONGEST_WINDOW_S, _WINDOWS_PER_GAP = 0.064, 0.256, 3.2
@@ -69,18 +72,32 @@ def restore_samples(
     missing = np.broadcast_to(missing, y.shape)
     if missing.all(axis=-1).any():
         raise NmfaudioError("every sample of the signal, or of a channel, is missing: there is nothing to go by")
-    x, lost = np.atleast_2d(y).copy(), np.atleast_2d(missing)
-    margin, start = int(_MARGIN_S * sr), 0
-    while start < x.shape[-1]:
-        stop = min(start + int(_PIECE_S * sr), x.shape[-1])
-        while stop < x.shape[-1] and lost[:, stop].any():  # no seam inside a gap
-            stop += 1
-        if lost[:, start:stop].any():
-            first, last = max(0, start - margin), stop + margin
-            piece = _restored(x[:, first:last], sr, lost[:, first:last], clipped, n_iter)
-            x[:, start:stop] = piece[:, start - first : stop - first]
-        start = stop
-    return x.reshape(y.shape)
+    chunks = [(np.atleast_2d(y), np.atleast_2d(missing))]
+    restored = [piece for piece, *_ in restored_blocks(chunks, sr, clipped=clipped, n_iter=n_iter)]
+    return np.concatenate(restored, axis=1).reshape(y.shape) if restored else y.copy()
+
+
+def restored_blocks(chunks: Iterable[Frames], sr: float, *, clipped: bool = False, n_iter: int = 2) -> Iterator[Frames]:
+    """Replace lost or clipped samples of a recording of any length, as `restore_samples` does in one piece.
+
+    Parameters
+    ----------
+    chunks : iterable of tuple (y, missing, ...)
+        The recording in blocks, shape (channels, n): samples, a mask of those to replace, and any other arrays of it.
+    sr, clipped, n_iter
+        As for `restore_samples`.
+
+    Yields
+    ------
+    tuple (y, missing, ...)
+        The same of other lengths, with the samples restored.
+    """
+    return mended(
+        chunks,
+        int(_PIECE_S * sr),
+        int(_MARGIN_S * sr),
+        lambda y, missing, first: _restored(y, sr, missing, clipped, n_iter),
+    )
 
 
 def _restored(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
+from ..spectra.blocks import Frames, mended
 from ..spectra.phase import griffin_lim
 from ..spectra.regions import region
 from ..spectra.stft import STFT
@@ -17,6 +20,7 @@ from ..spectra.stft import STFT
 _WINDOW_S, _HOP_S = 0.064, 0.016
 _N_COMPONENTS, _PENALTY, _EXPONENT = 30, 0.1, 0.5
 _N_STEPS = 30
+_PIECE_VALUES, _MARGIN_S = 2**21, 2.0  # samples of all channels: at 44.1 kHz 48 s of one or 24 s of two
 
 
 def fill_regions(
@@ -25,7 +29,9 @@ def fill_regions(
     """Fill holes in the spectrogram from a model of the rest of the recording.
 
     An NMF is fitted to the entries outside the holes; its values inside are the new magnitudes. Their phases are
-    chosen so that overlapping frames agree (Griffin and Lim); the spectrum outside the holes stays as it is.
+    chosen so that overlapping frames agree (Griffin and Lim); samples that no frame of a hole reaches stay as they are.
+    The rest of a long recording is the piece around the hole, of two million samples of all channels (24 s of stereo
+    at 44.1 kHz).
 
     Parameters
     ----------
@@ -56,21 +62,80 @@ def fill_regions(
     (16000,)
     """
     y = as_signal(y)
+    regions = list(regions)
+    check_regions(regions, y.shape[-1], sr)
+    filled = [piece for piece, *_ in filled_blocks([(np.atleast_2d(y),)], sr, regions, random_state=random_state)]
+    return np.concatenate(filled, axis=1).reshape(y.shape)
+
+
+def check_regions(regions: Iterable[Sequence[float]], length: int, sr: float) -> None:
+    """Refuse holes that are none, or not in a recording of `length` samples.
+
+    Raises
+    ------
+    NmfaudioError
+        If a region is no range, or holds no bin of any frame.
+    """
     stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
-    Y = stft(np.atleast_2d(y))
-    holes = np.zeros(Y.shape[1:], bool)
     for numbers in regions:
-        hole = region(numbers, stft, y.shape[-1], sr)
-        if not hole.any():
-            end_s, frame_s, bin_hz = y.shape[-1] / sr, stft.hop_length / sr, sr / stft.n_fft
+        if not all(part.any() for part in region(numbers, stft, length, sr)):
+            end_s, frame_s, bin_hz = length / sr, stft.hop_length / sr, sr / stft.n_fft
             raise NmfaudioError(
                 f"nothing to fill in {list(numbers)}: the recording ends at {end_s:g} s and {sr / 2:g} Hz, "
                 f"and a hole has at least {frame_s:.3g} s and {bin_hz:.3g} Hz"
             )
-        holes |= hole
-    if holes.all():
-        raise NmfaudioError("the holes leave nothing of the spectrogram to fill them from: give smaller ones")
-    return fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state).reshape(y.shape)
+
+
+def filled_blocks(
+    chunks: Iterable[Frames], sr: float, regions: Sequence[Sequence[float]], *, random_state: int = 0
+) -> Iterator[Frames]:
+    """Fill holes in the spectrogram of a recording of any length, as `fill_regions` does in one piece.
+
+    Parameters
+    ----------
+    chunks : iterable of tuple (y, ...)
+        The recording in blocks: samples (channels, n), and any other arrays (..., n) of it.
+    sr, regions, random_state
+        As for `fill_regions`.
+
+    Yields
+    ------
+    tuple (y, near, ...)
+        The same of other lengths, with a mask (1, n) of the samples at the holes. The others are as they were.
+
+    Raises
+    ------
+    NmfaudioError
+        If a hole leaves nothing of the piece that it lies in.
+    """
+    stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
+
+    def fill_piece(y: NDArray[np.floating], near: NDArray[np.bool_], first: int) -> NDArray[np.floating]:
+        Y = stft(y)
+        holes = np.zeros(Y.shape[1:], bool)
+        for numbers in regions:
+            holes |= np.outer(*region(numbers, stft, y.shape[-1], sr, first))
+        if holes.all():
+            raise NmfaudioError("the holes leave nothing of the spectrogram to fill them from: give smaller ones")
+        return np.where(near, fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state), y)
+
+    def marked(chunks: Iterable[Frames]) -> Iterator[Frames]:
+        first = 0
+        for y, *others in chunks:
+            times_s = (first + np.arange(y.shape[-1])) / sr
+            near = np.zeros((1, y.shape[-1]), bool)
+            for start_s, stop_s, *_ in regions:
+                near |= (times_s >= start_s - _WINDOW_S) & (times_s < stop_s + _WINDOW_S)
+            first += y.shape[-1]
+            yield y, near, *others
+
+    chunks = iter(chunks)
+    beginning = list(islice(chunks, 1))
+    for chunk in beginning:
+        size, margin = (
+            math.ceil(n / stft.hop_length) * stft.hop_length for n in (_PIECE_VALUES / len(chunk[0]), _MARGIN_S * sr)
+        )
+        yield from mended(marked(chain(beginning, chunks)), size, margin, fill_piece, stft.hop_length)
 
 
 def fill(

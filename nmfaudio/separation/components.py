@@ -17,6 +17,8 @@ from .stems import stems
 _WINDOW_S, _HOP_S = 0.064, 0.016
 _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
 
+_BYTES_OF_ENTRY = 30  # of the spectrogram, for each source and the mixture; measured
+
 
 class Components:
     """Components of a mixture, to be grouped into sources automatically, by hand, or both.
@@ -177,6 +179,27 @@ class Components:
         present = np.ones((len(groups), *Y.shape[1:]), bool)
         signals = stems(powers, present, Y, self.stft, self.y.shape[-1], phase)
         return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}
+
+
+def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int) -> float:
+    """Estimate the bytes that `Components` and their stems take at most, for a recording in single precision.
+
+    Parameters
+    ----------
+    n_samples, n_channels : int
+        Shape of the mixture.
+    sr : float
+        Sampling rate in Hz.
+    n_sources : int
+        Number of stems.
+
+    Returns
+    -------
+    float
+        It grows with the length, since components are learnt from the whole mixture.
+    """
+    stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
+    return float(_BYTES_OF_ENTRY * (n_sources + 1) * n_channels * stft.n_bins * stft.n_frames(n_samples))
 
 
 def _standardised(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,9 @@ from .. import audio
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..files import check_output, replacing
-from .components import Components
+from .components import Components, memory_needed
 from .guidance import Guidance
-from .hpss import harmonic_percussive
+from .hpss import harmonic_percussive, harmonic_percussive_blocks
 from .separator import Separator, Source
 
 PathLike = str | os.PathLike[str]
@@ -109,7 +111,14 @@ def separate(
     >>> sorted(separate(y, 8000, {"tone": 2, "rest": 4}))
     ['rest', 'tone']
     """
-    return _separated(y, sr, sources, guidance, groups, n_components, n_taps, penalty, phase, random_state)[0]
+    _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
+    if isinstance(sources, str):
+        return harmonic_percussive(y, sr)
+    y = as_signal(y)
+    phase = phase or _phase(y.shape)
+    if isinstance(sources, Mapping):
+        return _separator(sources, penalty, phase, random_state)(y, sr, guidance)
+    return _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)[0]
 
 
 def separate_file(
@@ -124,15 +133,20 @@ def separate_file(
     penalty: float | None = None,
     phase: str | None = None,
     random_state: int = 0,
+    start_s: float | None = None,
+    stop_s: float | None = None,
     format: str | None = None,
     subtype: str | None = None,
     bit_rate: int | None = None,
     quality: float | None = None,
     overwrite: bool = False,
+    progress: Callable[[float], None] = lambda part: None,
 ) -> SeparationReport:
     """Separate a sound file into stems, one file each.
 
-    The groups of components of unknown sources are written beside them as ``groups.json``.
+    The groups of components of unknown sources are written beside them as ``groups.json``. They are learnt from the
+    whole file, which is then kept in memory: see :func:`memory_for`. With "harmonic-percussive", and with named
+    sources (see the notes of :class:`Separator`), memory does not grow with the length.
 
     Parameters
     ----------
@@ -142,6 +156,8 @@ def separate_file(
         Folder for the stems; it is made where it is missing.
     sources, guidance, groups, n_components, n_taps, penalty, phase, random_state
         As for :func:`separate`.
+    start_s, stop_s : float, optional
+        Part to separate, in seconds.
     format, subtype : str, optional
         Container and sample format by libsndfile's names: see :meth:`nmfaudio.audio.AudioInfo.written_to`.
     bit_rate : int, optional
@@ -150,6 +166,8 @@ def separate_file(
         Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace files in a folder that is not empty.
+    progress : callable
+        Called with the part that is done, from 0 to 1.
 
     Returns
     -------
@@ -158,7 +176,8 @@ def separate_file(
     Raises
     ------
     NmfaudioError
-        As for :func:`separate`, or if a file cannot be read or written, has no sound, or the folder is not empty.
+        As for :func:`separate`, or if a file cannot be read or written, has no sound, the folder is not empty, or
+        unknown sources need more memory than the machine has.
 
     Examples
     --------
@@ -173,33 +192,95 @@ def separate_file(
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
+    _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
     _check_names(Separator(sources).names if isinstance(sources, Mapping) else groups or ())
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
-    y, sr = audio.read(source)
-    if not y.size:
+    phase = phase or _phase((header.channels, header.frames))
+    found = None
+    blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
+    pieces: Iterator[Stems]
+    if isinstance(sources, str):
+        pieces = harmonic_percussive_blocks(blocks, header.sr)
+    elif isinstance(sources, Mapping):
+        pieces = _separator(sources, penalty, phase, random_state).process_blocks(blocks, header.sr, guidance)
+    else:
+        pieces = iter(())
+        needed = memory_for(source, sources if groups is None else len(groups) + 1, start_s=start_s, stop_s=stop_s)
+        if needed > _memory():
+            raise NmfaudioError(
+                f"{source}: sources that are not known need about {needed / 1e9:.0f} GB of memory, of which there are "
+                f"{_memory() / 1e9:.0f}: take a part of it (--start and --end), or give dictionaries"
+            )
+        y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)
+        if y.size:
+            stems, found = _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)
+            pieces = iter([stems])
+    beginning = list(islice(pieces, 1))  # before anything is written
+    if not beginning:
         raise NmfaudioError(f"{source}: has no sound in it")
-    stems, found = _separated(y, sr, sources, guidance, groups, n_components, n_taps, penalty, phase, random_state)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    paths = {name: out_dir / f"{name}{suffix}" for name in stems}
-    for path in paths.values():
-        check_output(path, overwrite=overwrite, inputs=[source])
-    clipped = 0
+    duration_s = min(stop_s or math.inf, header.duration_s) - (start_s or 0.0)
+    paths = {name: out_dir / f"{name}{suffix}" for name in beginning[0]}
+    done = 0
     with ExitStack() as files:
-        for name, path in paths.items():
-            out = files.enter_context(audio.open_like(path, like, overwrite=overwrite))
-            out.write(stems[name].astype(np.float32))
-            clipped += out.clipped
+        if not out_dir.exists():
+            out_dir.mkdir(parents=True)
+            files.callback(_remove_empty, out_dir)
+        for path in paths.values():
+            check_output(path, overwrite=overwrite, inputs=[source])
+        outputs = {
+            name: files.enter_context(audio.open_like(path, like, overwrite=overwrite)) for name, path in paths.items()
+        }
+        for stems in chain(beginning, pieces):
+            for name, out in outputs.items():
+                out.write(stems[name].astype(np.float32))
+                done = out.frames
+            progress(min(done / (duration_s * header.sr), 1.0))
         if found:
             listing = files.enter_context(replacing(out_dir / "groups.json", overwrite=overwrite))
             listing.write_text(json.dumps(found, indent=2) + "\n")
+    clipped = sum(out.clipped for out in outputs.values())
     return SeparationReport(os.fspath(source), {name: str(path) for name, path in paths.items()}, found, clipped)
 
 
-def _separated(
-    y: ArrayLike,
-    sr: float,
+def memory_for(
+    source: PathLike, n_sources: int = 2, *, start_s: float | None = None, stop_s: float | None = None
+) -> float:
+    """Estimate the bytes of memory that the separation of a sound file into unknown sources takes.
+
+    Parameters
+    ----------
+    source : path
+        Sound file.
+    n_sources : int
+        Number of unknown sources.
+    start_s, stop_s : float, optional
+        Part to separate, in seconds.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read.
+    """
+    header = audio.info(source)
+    duration_s = max(0.0, min(stop_s or math.inf, header.duration_s) - (start_s or 0.0))
+    return memory_needed(round(duration_s * header.sr), header.channels, header.sr, n_sources)
+
+
+def _memory() -> float:
+    """Bytes of memory that the machine has; infinity if it does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError):
+        return math.inf
+
+
+def _check_options(
     sources: Mapping[str, Source] | int | str,
     guidance: Guidance | None,
     groups: Groups | None,
@@ -207,9 +288,7 @@ def _separated(
     n_taps: int | None,
     penalty: float | None,
     phase: str | None,
-    random_state: int,
-) -> tuple[Stems, Groups | None]:
-    """Stems, and the groups of components that they are made of if they are."""
+) -> None:
     known = isinstance(sources, Mapping)
     if (known or isinstance(sources, str)) and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
@@ -217,17 +296,32 @@ def _separated(
         raise NmfaudioError("penalty is for sources with names: name them in sources")
     if guidance and not known:
         raise NmfaudioError("guidance is about sources with names: name them in sources")
-    if isinstance(sources, str):
-        if sources != HARMONIC_PERCUSSIVE:
-            raise NmfaudioError(f"sources {sources!r}: give a mapping, a number, or {HARMONIC_PERCUSSIVE!r}")
-        if phase:
-            raise NmfaudioError(f"{HARMONIC_PERCUSSIVE!r} keeps the phase of the mixture: leave phase out")
-        return harmonic_percussive(y, sr), None
-    y = as_signal(y)
-    phase = phase or ("spatial" if y.ndim > 1 and len(y) > 1 else "mixture")
-    if isinstance(sources, Mapping):
-        options = {} if penalty is None else {"penalty": penalty}
-        return Separator(sources, phase=phase, random_state=random_state, **options)(y, sr, guidance), None
+    if isinstance(sources, str) and sources != HARMONIC_PERCUSSIVE:
+        raise NmfaudioError(f"sources {sources!r}: give a mapping, a number, or {HARMONIC_PERCUSSIVE!r}")
+    if isinstance(sources, str) and phase:
+        raise NmfaudioError(f"{HARMONIC_PERCUSSIVE!r} keeps the phase of the mixture: leave phase out")
+
+
+def _separator(sources: Mapping[str, Source], penalty: float | None, phase: str, random_state: int) -> Separator:
+    options = {} if penalty is None else {"penalty": penalty}
+    return Separator(sources, phase=phase, random_state=random_state, **options)
+
+
+def _phase(shape: tuple[int, ...]) -> str:
+    return "spatial" if len(shape) > 1 and shape[0] > 1 else "mixture"
+
+
+def _blind(
+    y: NDArray[np.floating],
+    sr: float,
+    n_sources: int,
+    groups: Groups | None,
+    n_components: int | None,
+    n_taps: int | None,
+    phase: str,
+    random_state: int,
+) -> tuple[Stems, Groups]:
+    """Stems of unknown sources, and the groups of components that they are made of."""
     components = Components(
         y,
         sr,
@@ -235,8 +329,13 @@ def _separated(
         n_taps=_N_TAPS if n_taps is None else n_taps,
         random_state=random_state,
     )
-    found = components.group(sources) if groups is None else groups
+    found = components.group(n_sources) if groups is None else groups
     return components.stems(found, phase), found
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds the stems
+        folder.rmdir()
 
 
 def _check_names(names: Iterable[str]) -> None:

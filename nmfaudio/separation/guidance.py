@@ -15,7 +15,9 @@ Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 """For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""
 
 
-def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float) -> NDArray[np.bool_]:
+def presence(
+    guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float, first: int = 0
+) -> NDArray[np.bool_]:
     """Mark the entries of the spectrogram at which each source may sound.
 
     Parameters
@@ -30,6 +32,8 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, 
         Samples of the signal.
     sr : float
         Sampling rate in Hz.
+    first : int
+        Number of the first sample, if the signal is a piece of a recording.
 
     Returns
     -------
@@ -59,6 +63,6 @@ def presence(guidance: Guidance, names: Sequence[str], stft: STFT, length: int, 
             if word not in ("silent", "alone"):
                 raise NmfaudioError(f"guidance for {name!r}: {word!r} is neither 'silent' nor 'alone'")
             for numbers in ranges:
-                there = region(numbers, stft, length, sr)
+                there = np.outer(*region(numbers, stft, length, sr, first))
                 may[mine == (word == "silent")] &= ~there
     return may

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..audio import as_signal
+from ..audio.signal import as_block
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
+from ..spectra.blocks import faded
 from ..spectra.front_end import FrontEnd, magnitudes
 from .guidance import Guidance, presence
 from .stems import stems
@@ -21,6 +24,8 @@ Source = DictionaryLike | int
 
 FRONT_END = FrontEnd(window_s=0.064, hop_s=0.016, n_bins=2**16, exponent=1.0)
 """Front end if no dictionary brings one."""
+
+_PIECE_VALUES, _FADE_S = 2**22, 1.0  # samples of all channels and sources
 
 
 class Separator:
@@ -53,6 +58,12 @@ class Separator:
     Notes
     -----
     The stems add up to the mixture, but for the phases "griffin-lim" and "fast-griffin-lim".
+
+    A long mixture is separated in pieces, which fade into each other within a second. A piece has four million samples
+    of all channels and sources, or up to half more so that none is short. With two sources, mixtures of up to 36 s of
+    stereo at 44.1 kHz, or three minutes of one channel at 16 kHz, are one piece. Dictionaries are the same in all
+    pieces. Atoms to learn start from those of the piece before and are learnt anew, so that a source stays the same and
+    may change slowly. Levels of the channels and the filter of "spatial" are those of the piece.
 
     Examples
     --------
@@ -112,18 +123,62 @@ class Separator:
             If the mixture is no such signal or has no samples, or the guidance or the phase cannot be used.
         """
         y = as_signal(y)
+        pieces = list(self.process_blocks([np.atleast_2d(y)], sr, guidance))
+        return {name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape) for name in self.names}
+
+    def process_blocks(
+        self, blocks: Iterable[ArrayLike], sr: float, guidance: Guidance | None = None
+    ) -> Iterator[dict[str, NDArray[np.floating]]]:
+        """Separate a mixture of any length in constant memory.
+
+        Parameters
+        ----------
+        blocks : iterable of array_like, shape (channels, samples)
+            The mixture in order, in blocks of any length.
+        sr, guidance
+            As for a whole mixture.
+
+        Yields
+        ------
+        dict of str to ndarray, shape (channels, samples)
+            Stems, in blocks of other lengths.
+
+        Raises
+        ------
+        NmfaudioError
+            As for a whole mixture.
+        """
+        learnt: list[NDArray[np.floating]] = []  # atoms of the piece before
+
+        def separated(y: NDArray[np.floating], first: int) -> NDArray[np.floating]:
+            signals, free = self._separated(y, sr, guidance or {}, first, learnt.pop() if learnt else None)
+            learnt.append(free)
+            return signals
+
+        arrived = map(as_block, blocks)
+        for block in arrived:
+            size = _PIECE_VALUES // (len(block) * len(self.names))
+            for signals in faded(chain([block], arrived), size, min(round(_FADE_S * sr), size // 4), separated):
+                yield dict(zip(self.names, signals, strict=True))
+
+    def _separated(
+        self, y: NDArray[np.floating], sr: float, guidance: Guidance, first: int, learnt: NDArray[np.floating] | None
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Signals (J, channels, samples) of a piece that begins with a sample of this number, and its free atoms."""
         front_end = self.front_end
         stft = front_end.stft(sr)
-        Y = stft(np.atleast_2d(y))
+        Y = stft(y)
         V = magnitudes(Y, front_end.n_bins, front_end.exponent)
         names = [*self._atoms, *self._n_free]
         counts = [*(W.shape[2] for W in self._atoms.values()), *self._n_free.values()]
         owner = np.repeat(np.arange(len(names)), counts)
-        present = presence(guidance or {}, names, stft, y.shape[-1], sr)
+        present = presence(guidance, names, stft, y.shape[-1], sr, first)
+        n_free = sum(self._n_free.values())
         found = spatial_nmf(
             V,
             _stacked(list(self._atoms.values()), V.shape[1]),
-            n_free=sum(self._n_free.values()),
+            n_free=n_free,
+            start=learnt,
             penalty=self.penalty,
             places=owner,
             present=np.asarray(present.any(axis=1))[owner],
@@ -132,7 +187,7 @@ class Separator:
         )
         S = np.stack([found.estimate(owner == j) for j in range(len(names))]) ** (2 / front_end.exponent)
         signals = stems(S, present, Y, stft, y.shape[-1], self.phase)
-        return {name: signals[names.index(name)].reshape(y.shape) for name in self.names}
+        return signals[[names.index(name) for name in self.names]], found.W[:, :, len(owner) - n_free :]
 
 
 def _atoms_of(name: str, dictionary: Dictionary) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Recordings of any length in constant memory: blocks to spectra, spectra to windows of frames, and back to blocks."""
+"""Recordings of any length in constant memory: blocks to spectra, to windows of frames, and back; pieces of samples."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -127,6 +127,99 @@ def overlap_add(stft: STFT, spectra: Iterable[np.ndarray], length: Callable[[], 
             yield stft.synthesis(pending[..., : hops + reach], hops * stft.hop_length)
             n_given += hops * stft.hop_length
             pending = pending[..., hops:]
+
+
+def faded(
+    blocks: Iterable[np.ndarray], size: int, overlap: int, process: Callable[[np.ndarray, int], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Pass a recording through a function in pieces that overlap, and fade each result into the next.
+
+    A recording of up to ``1.5 * size`` samples is one piece. No piece is shorter than ``0.5 * size``, or longer than
+    ``1.5 * size``.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples)
+        The recording in blocks of any length.
+    size, overlap : int
+        Samples of a piece, and those that it shares with the next one.
+    process : callable
+        Takes a piece and the number of its first sample; returns an array (..., n) for its n samples.
+
+    Yields
+    ------
+    ndarray, shape (..., n)
+    """
+    held = ending = None  # samples to come, and the end of the last result under their beginning
+    first = 0
+    for block, last in _with_last(blocks):
+        held = block if held is None else np.concatenate([held, block], axis=-1)
+        while last or held.shape[-1] > 1.5 * size:
+            final = held.shape[-1] <= 1.5 * size
+            result = process(held if final else held[..., :size], first)
+            if ending is not None:
+                rise = ((np.arange(overlap) + 0.5) / overlap).astype(result.dtype)
+                result[..., :overlap] = ending * (1 - rise) + result[..., :overlap] * rise
+            if final:
+                yield result
+                break
+            step = size - overlap
+            yield result[..., :step]
+            ending = result[..., step:].copy()
+            held, first = held[..., step:].copy(), first + step
+            del result
+
+
+def mended(
+    chunks: Iterable[Frames],
+    size: int,
+    margin: int,
+    mend: Callable[[np.ndarray, np.ndarray, int], np.ndarray],
+    step: int = 1,
+) -> Iterator[Frames]:
+    """Pass those pieces of a recording through a function in which something is lost.
+
+    The ends of pieces lie outside of what is lost. The function is given `margin` samples on both sides of a piece;
+    before it, they are mended already.
+
+    Parameters
+    ----------
+    chunks : iterable of tuple (y, lost, ...)
+        The recording in blocks: samples (channels, n), a mask (..., n), and any other arrays (..., n) of it.
+    size, margin : int
+        Samples of a piece, unless something lost is longer, and on either side of it.
+    mend : callable
+        Takes samples, their mask and the number of the first sample; returns the samples mended.
+    step : int
+        Pieces end at multiples of this many samples if `size` and `margin` are such.
+
+    Yields
+    ------
+    tuple (y, lost, ...)
+        The chunks, of other lengths, with y mended.
+    """
+    held: Frames = ()
+    first, start = 0, 0  # samples held begin at `first`, those given before end at `start`
+    for chunk, last in _with_last(chunks):
+        held = tuple(np.concatenate(pair, axis=-1) for pair in zip(held, chunk, strict=True)) if held else chunk
+        end = first + held[0].shape[-1]
+        while start < end:
+            stop = min(start + size, end)
+            while stop < end and held[1][..., stop - first].any():
+                stop = min(stop + step, end)
+            if not last and stop + margin > end:
+                break
+            now = slice(start - first, stop - first)
+            if held[1][..., now].any():
+                begin = max(0, start - margin)
+                around = slice(begin - first, min(stop + margin, end) - first)
+                y = mend(held[0][..., around], held[1][..., around], begin)
+                held = (held[0].copy(), *held[1:])
+                held[0][..., now] = y[..., start - begin : stop - begin]
+            yield tuple(array[..., now] for array in held)
+            keep = max(first, stop - margin)
+            held = tuple(array[..., keep - first :].copy() for array in held)
+            first, start = keep, stop
 
 
 def _with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:

@@ -10,8 +10,10 @@ from ..errors import NmfaudioError
 from .stft import STFT
 
 
-def region(numbers: Sequence[float], stft: STFT, length: int, sr: float) -> np.ndarray:
-    """Return a region of a spectrogram, shape (F, N), bool: frames and bins whose centres lie in the ranges.
+def region(
+    numbers: Sequence[float], stft: STFT, length: int, sr: float, first: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bins (F,) and the frames (N,), bool, of a region of a spectrogram: those with their centres in it.
 
     Parameters
     ----------
@@ -20,6 +22,8 @@ def region(numbers: Sequence[float], stft: STFT, length: int, sr: float) -> np.n
     stft : STFT
     length : int
     sr : float
+    first : int
+        Number of the first sample, if the signal is a piece of a recording.
 
     Raises
     ------
@@ -33,6 +37,6 @@ def region(numbers: Sequence[float], stft: STFT, length: int, sr: float) -> np.n
     if not (start_s < stop_s and low_hz <= high_hz):
         raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
     middles = (np.arange(stft.n_frames(length)) + 1) * stft.hop_length - len(stft.analysis_window) / 2
-    times_s = np.clip(middles, 0, length - 1) / sr  # frames that reach beyond an end belong to that end
+    times_s = (first + np.clip(middles, 0, length - 1)) / sr  # frames that reach beyond an end belong to that end
     bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft
-    return np.outer((bins_hz >= low_hz) & (bins_hz <= high_hz), (times_s >= start_s) & (times_s < stop_s))
+    return (bins_hz >= low_hz) & (bins_hz <= high_hz), (times_s >= start_s) & (times_s < stop_s)

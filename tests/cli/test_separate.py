@@ -198,7 +198,7 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
     def too_much(*args, **options):
         raise MemoryError
 
-    monkeypatch.setattr("nmfaudio.separation.files.harmonic_percussive", too_much)
+    monkeypatch.setattr("nmfaudio.separation.files.harmonic_percussive_blocks", too_much)
     assert main(["separate", "mix.wav", "-o", "out", "--split"]) == 2
     assert capsys.readouterr().err == "nmfaudio separate: error: not enough memory: give less sound at a time\n"
 
