@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -303,7 +304,7 @@ def _check_options(
 
 
 def _separator(sources: Mapping[str, Source], penalty: float | None, phase: str, random_state: int) -> Separator:
-    options = {} if penalty is None else {"penalty": penalty}
+    options: dict[str, Any] = {} if penalty is None else {"penalty": penalty}
     return Separator(sources, phase=phase, random_state=random_state, **options)
 
 
