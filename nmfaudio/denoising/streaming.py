@@ -142,11 +142,12 @@ class StreamingDenoiser(Options):
 
     def reset(self) -> None:
         """Forget the past."""
-        for part in (self._stft, self._analysis, self._low_end):
-            part.reset()
-        for stream in self._streams:
-            for part in stream:
-                part.reset()
+        self._stft.reset()
+        self._analysis.reset()
+        self._low_end.reset()
+        for decomposition, band in self._streams:
+            decomposition.reset()
+            band.reset()
         self._ready[:] = 0
         self._at = self._n_sound = 0
 
