@@ -1,6 +1,8 @@
 """Denoising of whole signals and of long recordings piece by piece, with the same result either way."""
 
+import math
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,15 +13,18 @@ from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..spectra.blocks import BlockSpectra, Frames, overlap_add, windows
 from ..spectra.front_end import powers
+from ..spectra.stft import STFT
 from .decomposition import decomposition_for
 from .full_band import FullBandMask
 from .gain import GainRule, sharpened
+from .low_end import LowEnd
 from .noise_profile import noise_profile, profile_for
 
 _LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the latter for each core
 _PIECE_VALUES = 2**20
 _AT_ONCE = 1024  # frames that get their gain and become sound
 _MOST_CORES = 4  # that memory is spent on
+_LEAST_BAND = 0.375  # of the modelled band, 3 kHz of 8: with less, speech is taken for noise
 
 
 class Options:
@@ -43,6 +48,23 @@ class Options:
             attenuation_limit_db = settings.get("attenuation_limit_db", 40.0)
         self.mask_power = float(settings.get("mask_power", 1.0))
         self.gain_rule = GainRule(strength, attenuation_limit_db)
+
+    def stft(self, sr: float) -> STFT:
+        """Return the transform at a sampling rate in Hz.
+
+        Raises
+        ------
+        NmfaudioError
+            If the rate leaves too little of the band that the dictionary models.
+        """
+        front_end = self.dictionary.front_end
+        full_hz = 2 * (front_end.n_bins - 1) / front_end.window_s
+        if sr < _LEAST_BAND * full_hz:
+            raise NmfaudioError(
+                f"sampling rate {sr:g} Hz: too little of a voice is left for this dictionary, which needs "
+                f"{math.ceil(_LEAST_BAND * full_hz)} Hz or more: take a recording with a higher rate"
+            )
+        return front_end.stft(sr)
 
 
 class Denoiser(Options):
@@ -141,14 +163,15 @@ class Denoiser(Options):
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return
-        stft = self.dictionary.front_end.stft(sr)
-        spectra = BlockSpectra(stft, map(as_block, blocks))
+        stft = self.stft(sr)
+        spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, stft.hop_length))
         yield from overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples)
 
     def _cleaned(self, spectra: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield spectra with their gain, a chunk at a time: windows -> mask -> mask of all bins -> gain."""
         model, band = self._decomposition, self._full_band
-        frames = ((Y, P, self._spectrograms(P)) for Y in spectra for P in [powers(Y, self.channels)])
+        halves = (np.split(Y, 2) for Y in spectra)
+        frames = ((Y, P, self._spectrograms(P)) for Y, A in halves for P in [powers(A, self.channels)])
         pieces = windows(frames, model.past_frames, model.future_frames, model.segment_frames, _piece_frames)
         masked = _slices(ahead(self._masked, pieces), _AT_ONCE)
         sharp = ((Y, P, sharpened(mask, self.mask_power)) for Y, P, mask in masked)
@@ -172,6 +195,20 @@ def _piece_frames(chunk: Frames) -> int:
     n_channels, n_bins, _ = chunk[0].shape
     fitting: int = n * _PIECE_VALUES // (n_channels * n_bins)
     return min(n * _LARGEST_PIECE, max(_LEAST_PIECE, fitting))
+
+
+def _split(blocks: Iterable[np.ndarray], sr: float, n_begin: int) -> Iterator[np.ndarray]:
+    """Yield blocks of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
+    blocks = iter(blocks)
+    first: list[np.ndarray] = []
+    for y in blocks:
+        first.append(y)
+        if sum(block.shape[1] for block in first) >= n_begin:
+            break
+    if first:
+        low_end = LowEnd(sr, len(first[0]), n_begin)
+        for y in chain([np.concatenate(first, axis=1)], blocks):
+            yield np.concatenate(low_end.push(y))
 
 
 def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:

@@ -17,6 +17,7 @@ from ..errors import AudioError, DictionaryError
 from ..nmf.sparse_nmf import sparse_nmf
 from ..spectra.blocks import BlockSpectra
 from ..spectra.front_end import powers
+from .low_end import LowEnd
 
 LONGEST_S = 60.0
 """Seconds of noise that a profile is learnt from; later sound is ignored."""
@@ -64,7 +65,8 @@ def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech"
     front_end = Dictionary.load(dictionary).front_end
     stft = front_end.stft(sr)
     y = np.atleast_2d(as_signal(y))[:, : int(LONGEST_S * sr)].astype(np.float32, copy=False)
-    parts = [front_end.compressed(powers(Y, "linked")[0]) for Y in BlockSpectra(stft, [y])]
+    _, analysed = LowEnd(sr, len(y), stft.hop_length).push(y)
+    parts = [front_end.compressed(powers(Y, "linked")[0]) for Y in BlockSpectra(stft, [analysed])]
     reach = stft.n_frames(1) - 1  # frames that begin before the sound, or end after it
     V = np.concatenate(parts, axis=1)[:, reach:-reach] if parts else np.empty((front_end.n_bins, 0), np.float32)
     if V.shape[1] == 0:

@@ -14,6 +14,7 @@ from ..spectra.streaming_stft import StreamingSTFT
 from .denoiser import Options
 from .full_band import FullBandMask, FullBandMaskStream
 from .gain import sharpened
+from .low_end import LowEnd
 from .unfolded.decomposition import stages_of
 from .unfolded.stream import DecompositionStream
 
@@ -73,10 +74,11 @@ class StreamingDenoiser(Options):
             raise NmfaudioError(f"n_channels {n_channels}: a stream has at least one channel")
         if self.dictionary.kind != "unfolded":
             raise NmfaudioError(f"a stream needs an unfolded dictionary, not one of kind {self.dictionary.kind!r}")
-        stft = self.dictionary.front_end.stft(sr)
+        stft = self.stft(sr)
         self._hop = stft.hop_length
         self.latency = stft.overlap + stft.hop_length
-        self._stft = StreamingSTFT(stft, n_channels)
+        self._stft, self._analysis = (StreamingSTFT(stft, n_channels) for _ in range(2))
+        self._low_end = LowEnd(sr, n_channels, self._hop)
         n_gains = 1 if channels == "linked" else n_channels
         stages = stages_of(self.dictionary)
         profile = None if self.noise is None else self.noise.arrays["noise"]
@@ -88,8 +90,8 @@ class StreamingDenoiser(Options):
         self._shared = [self.dictionary, self.noise, profile, stft, *stages, *(stage.context for stage in stages)]
         self._input = np.zeros((n_channels, self._hop), np.float32)
         self._ready = np.zeros((n_channels, self._hop), np.float32)
-        self._at = 0
-        self._clean_hop(self._input)  # compiles what is not compiled yet
+        self._at = self._n_sound = 0  # samples of the present hop, and those that are sound
+        self._clean_hop(self._input, self._hop)  # compiles what is not compiled yet
         self.reset()
 
     def process(self, block: ArrayLike) -> NDArray[np.float32]:
@@ -113,7 +115,10 @@ class StreamingDenoiser(Options):
         y = np.atleast_2d(block)
         if y.ndim != 2 or len(y) != len(self._input):
             raise AudioError(f"block of shape {block.shape}: this stream has {len(self._input)} channel(s)")
-        y = as_block(y)
+        return self._pass(as_block(y), sound=True).reshape(block.shape)
+
+    def _pass(self, y: np.ndarray, sound: bool) -> np.ndarray:
+        """Process samples, or the silence after the last of them."""
         out = np.empty(y.shape, np.float32)
         done = 0
         while done < y.shape[1]:
@@ -122,26 +127,29 @@ class StreamingDenoiser(Options):
             self._input[:, now] = y[:, done : done + n]
             out[:, done : done + n] = self._ready[:, now]
             self._at += n
+            self._n_sound += n * sound
             done += n
             if self._at == self._hop:
-                self._ready[:] = self._clean_hop(self._input)
-                self._at = 0
-        return out.reshape(block.shape)
+                self._ready[:] = self._clean_hop(self._input, self._n_sound)
+                self._at = self._n_sound = 0
+        return out
 
     def flush(self) -> NDArray[np.float32]:
         """Return the last `latency` samples, shape (samples,) for one channel, and start again."""
-        out = self.process(np.zeros((len(self._input), self.latency), np.float32))
+        out = self._pass(np.zeros((len(self._input), self.latency), np.float32), sound=False)
         self.reset()
         return out[0] if len(out) == 1 else out
 
     def reset(self) -> None:
         """Forget the past."""
         self._stft.reset()
-        for stream in self._streams:
-            for part in stream:
-                part.reset()
+        self._analysis.reset()
+        self._low_end.reset()
+        for decomposition, band in self._streams:
+            decomposition.reset()
+            band.reset()
         self._ready[:] = 0
-        self._at = 0
+        self._at = self._n_sound = 0
 
     def copy(self) -> "StreamingDenoiser":
         """Return an independent stream with the same past; both share the dictionary."""
@@ -156,12 +164,15 @@ class StreamingDenoiser(Options):
         twin.__dict__.update(deepcopy(self.__dict__, memo))
         return twin
 
-    def _clean_hop(self, samples: np.ndarray) -> np.ndarray:
-        Y = self._stft.analyse(samples)
-        if not self.gain_rule.changes_nothing:
-            pairs = zip(powers(Y, self.channels), self._streams, strict=True)
-            gains = [self._gain(power, stream) for power, stream in pairs]
-            Y *= gains[0] if len(gains) == 1 else np.stack(gains)
+    def _clean_hop(self, samples: np.ndarray, n_sound: int) -> np.ndarray:
+        if self.gain_rule.changes_nothing:
+            return self._stft.synthesise(self._stft.analyse(samples))
+        x, analysed = np.zeros((2, *samples.shape), np.float32)
+        x[:, :n_sound], analysed[:, :n_sound] = self._low_end.push(samples[:, :n_sound])
+        Y = self._stft.analyse(x)
+        pairs = zip(powers(self._analysis.analyse(analysed), self.channels), self._streams, strict=True)
+        gains = [self._gain(power, stream) for power, stream in pairs]
+        Y *= gains[0] if len(gains) == 1 else np.stack(gains)
         return self._stft.synthesise(Y)
 
     def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, FullBandMaskStream]) -> np.ndarray:
