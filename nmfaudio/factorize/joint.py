@@ -37,7 +37,7 @@ class JointNMF(Factorizer):
         Divergence, as for `NMF`.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`, with all components, in the order of `components_`; None is
-        "random" for several runs. Of W only what a group may use counts.
+        "random". Of W only what a group may use counts.
     n_init, max_iter, tol, random_state
         As for `NMF`.
 
@@ -164,7 +164,7 @@ class JointNMF(Factorizer):
         labels, member = _members(np.zeros(X.shape[0], int) if groups is None else groups, X.shape[0])
         n_groups = len(labels)
         owners = np.repeat(np.arange(-1, n_groups), [self.n_components, *self._own(labels.tolist())])
-        init = "random" if self.init is None and self.n_init > 1 else self.init
+        init = "random" if self.init is None else self.init  # an order of importance is not one of groups
         W, H = initialise(X, len(owners), init, rng)
         T = np.ascontiguousarray(H.T)
         W[(owners != member[:, None]) & (owners >= 0)] = 0

@@ -60,7 +60,7 @@ class PARAFAC(Factorizer):
     >>> from nmfaudio.factorize import PARAFAC
     >>> rng = np.random.default_rng(0)
     >>> X = np.einsum("ik,jk,lk->ijl", rng.random((9, 2)), rng.random((8, 2)), rng.random((7, 2)))
-    >>> model = PARAFAC(2, tol=1e-9, random_state=0).fit(X)
+    >>> model = PARAFAC(2, random_state=0).fit(X)
     >>> model.components_.shape, model.reconstruction_err_ < 0.01 * np.linalg.norm(X)
     ((2, 8, 7), np.True_)
     """
