@@ -53,12 +53,6 @@ def test_a_stem_does_not_replace_the_mixture(folder, capsys):
     assert (folder / "harmonic.wav").read_bytes() == before
 
 
-def test_cleaning_in_place_is_said(folder, capsys):
-    assert main(["in.wav", "in.wav", *FAST, "--overwrite"]) == 0
-    assert "1 input will be replaced" in capsys.readouterr().err
-    assert audio.info("in.wav").frames == 8000
-
-
 def test_a_file_that_appears_meanwhile_is_kept(folder):
     def progress(part):
         (folder / "out.wav").write_text("of somebody else")
