@@ -218,7 +218,7 @@ def adapt_denoiser(
     if not (speech or noise):
         raise NmfaudioError("nothing to adapt to: give noise or speech")
     session = _Session(output, random_state, note, command, each, report)
-    session.check(overwrite, [dictionary, speech, noise, dev_speech, dev_noise])
+    session.check(overwrite, [speech, noise, dev_speech, dev_noise])  # the dictionary may be replaced: it is added to
     base = Dictionary.load(dictionary)
     sr = base.front_end.sr
     sounds = {name: path for name, path in (("speech", speech), ("noise", noise)) if path}
