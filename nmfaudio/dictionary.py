@@ -4,6 +4,7 @@ A dictionary is one ``.npz`` file without pickle. It holds the arrays, and under
 the schema version, kind, front end, settings, provenance and the sha256 of the arrays. Loading checks all of it.
 """
 
+import difflib
 import hashlib
 import json
 import os
@@ -118,16 +119,18 @@ class Dictionary:
         atoms = self.arrays.get("profile")
         return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
 
-    def save(self, path: str | os.PathLike[str], *, compact: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], *, compact: bool = False, overwrite: bool = True) -> None:
         """Write the dictionary to an ``.npz`` file, whole or not at all.
 
         Parameters
         ----------
         path : path
-            File to write, ending in ``.npz``; an existing file is replaced.
+            File to write, ending in ``.npz``.
         compact : bool
             Round the arrays to half precision with 7 significant bits, for less than half the size: the error of
             a weight is 0.8 % at most, which averages out in sums over hundreds. Otherwise float32.
+        overwrite : bool
+            Replace a file that exists.
 
         Raises
         ------
@@ -153,7 +156,7 @@ class Dictionary:
             )
         except (TypeError, ValueError) as error:
             raise DictionaryError(f"{path}: settings and record must be plain JSON: {error}") from None
-        with replacing(path, kind=DictionaryError) as temporary:
+        with replacing(path, overwrite=overwrite, kind=DictionaryError) as temporary:
             with open(temporary, "wb") as file:
                 np.savez_compressed(file, record=np.array(text), **stored)  # type: ignore[arg-type]
             if _read(temporary).sha256 != rounded.sha256:
@@ -309,7 +312,11 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if path.suffix == ".npz" or len(path.parts) > 1:
         raise DictionaryError(f"{path}: no such file")
     names = ", ".join(shipped) or "none"
-    raise DictionaryError(f"no dictionary named {str(path)!r}; shipped are: {names} (or give the path of an .npz file)")
+    like = difflib.get_close_matches(str(path), shipped, 1)
+    meant = f": did you mean {like[0]!r}?" if like else ""
+    raise DictionaryError(
+        f"no dictionary named {str(path)!r}{meant}; shipped are: {names} (or give the path of an .npz file)"
+    )
 
 
 def _coarse(array: np.ndarray) -> np.ndarray:

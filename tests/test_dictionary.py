@@ -199,6 +199,8 @@ def test_shipped_dictionaries_are_found_by_name(tmp_path, monkeypatch):
     assert Dictionary.load("speech").name == "speech"
     with pytest.raises(DictionaryError, match="'music'; shipped are: speech"):
         Dictionary.load("music")
+    with pytest.raises(DictionaryError, match="'speach': did you mean 'speech'"):
+        Dictionary.load("speach")
 
 
 @pytest.mark.parametrize("name", sorted(available()))

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import AudioError
+from ..folders import check_readable
 from .formats import SUFFIXES
 from .reading import locate
 
@@ -26,10 +27,12 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     Raises
     ------
     AudioError
-        If the source does not exist or names no sound file.
+        If the source does not exist, names no sound file, or has a folder that cannot be read.
     """
     path = locate(source)
     if path.is_dir():
+        if isinstance(path, type(Path())):  # of this machine
+            check_readable(path)
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     elif path.suffix.lower() in SUFFIXES and path.is_file():
         files = [path]

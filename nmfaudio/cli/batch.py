@@ -8,8 +8,9 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import partial
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,18 @@ from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
 from ..files import check_output, is_device, is_same, replacing
+from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
 
+_MARK = ".denoised"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
+
 
 def run_batch(args: argparse.Namespace) -> int:
     """Clean all files; return the exit code."""
     jobs = plan(args)
-    in_place = sum(job.source != "-" and is_same(job.source, job.target) for job in jobs)
-    if in_place and args.overwrite and not args.quiet:
-        say(f"denoise: {in_place} input{'s' * (in_place > 1)} will be replaced by what comes out (--overwrite)")
     results = []
     for result in _each(jobs, args):
         results.append(result)
@@ -58,26 +59,58 @@ def plan(args: argparse.Namespace) -> list[Job]:
         _check_profile(args, jobs)
     if args.report and is_page(args.report) and (len(jobs) > 1 or jobs[0].source == "-"):
         raise NmfaudioError(f"{args.report}: a page shows one sound file: give one, or a report that ends in .json")
-    sources: dict[str, str] = {}
-    for job in jobs:
-        for target in job.targets:
-            other = sources.setdefault(os.path.realpath(target), job.source)
-            if other != job.source:
-                raise NmfaudioError(f"{other} and {job.source} would both become {target}: rename one")
-        for other in _inputs(jobs):
-            if job.residual is not None and is_same(job.residual, other):
-                raise NmfaudioError(f"{job.residual}: the residual would replace the input {other}: name another place")
-        if len({os.path.realpath(target) for target in job.targets}) < len(job.targets):
-            raise NmfaudioError(f"{job.target}: the output and the residual need different places")
+    if args.in_place and args.report and is_page(args.report):
+        raise NmfaudioError(f"{args.report}: a page needs the sound as it was: leave out --in-place")
+    _check_places(jobs, args)
+    if args.out_dir is not None:
+        for folder in filter(None, (args.out_dir, args.residual)):
+            os.makedirs(folder, exist_ok=True)
+            if any(_is_below(folder, path) for path in args.paths):
+                Path(folder, _MARK).write_text(
+                    "Written by denoise, and no input of it where it cleans a folder around.\n"
+                )
     if args.report:
-        if os.path.realpath(args.report) in sources:
-            raise NmfaudioError(f"{args.report}: the report and the sound need different places")
-        check_output(args.report, overwrite=args.overwrite, inputs=_inputs(jobs))
+        check_output(args.report, overwrite=args.overwrite)
     return jobs
 
 
-def _inputs(jobs: list[Job]) -> list[str]:
-    return [job.source for job in jobs if job.source != "-"]
+def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
+    """Refuse outputs that would replace an input or each other."""
+    others = [path for path in (args.noise, args.dictionary) if isinstance(path, str) and os.path.isfile(path)]
+    inputs = {_identity(path): path for path in [*others, *(job.source for job in jobs)]}
+    places = [("output", job.target, job) for job in jobs if not job.error]
+    places += [("residual", job.residual, job) for job in jobs if job.residual]
+    places += [
+        (kind, path, jobs[0]) for kind, path in (("profile", args.save_profile), ("report", args.report)) if path
+    ]
+    outputs: dict[Any, tuple[str, Job]] = {}
+    for kind, path, job in places:
+        if path == "-" or is_device(path):
+            continue
+        place = _identity(path)
+        if kind == "output" and place == _identity(job.source):
+            if not args.in_place:
+                raise NmfaudioError(f"{path}: is the input itself: give --in-place to replace it")
+        elif place in inputs:
+            raise NmfaudioError(f"{path}: is also the input {inputs[place]}, which would be lost: choose another name")
+        former, other = outputs.setdefault(place, (kind, job))
+        if former != kind:
+            raise NmfaudioError(f"{path}: the {former} and the {kind} need different places")
+        if other is not job:
+            raise NmfaudioError(f"{other.source} and {job.source} would both become {path}: rename one")
+
+
+def _identity(path: str) -> Any:
+    """Give what is equal for all names of a file, whether it is there already or not."""
+    try:
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    except (OSError, ValueError):
+        return os.path.normcase(os.path.realpath(path))
+
+
+def _is_below(folder: str, other: str) -> bool:
+    return Path(os.path.realpath(other)) in Path(os.path.realpath(folder)).parents
 
 
 def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
@@ -85,7 +118,7 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and len(jobs) > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    check_output(args.save_profile, overwrite=args.overwrite, inputs=_inputs(jobs))
+    check_output(args.save_profile, overwrite=args.overwrite)
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -100,39 +133,44 @@ def _single(args: argparse.Namespace) -> Job:
 
 
 def _mirrored(args: argparse.Namespace) -> Iterator[Job]:
-    outputs = [Path(folder) for folder in (args.out_dir, args.residual) if folder is not None]
     for path in args.paths:
-        for source, name in _found(Path(path), outputs):
-            name = _renamed(name, args.format)
-            residual = None if args.residual is None else str(Path(args.residual, name))
-            yield Job(str(source), str(Path(args.out_dir, name)), residual)
+        if path == "-":
+            raise NmfaudioError("standard input has no name to use in --out-dir: give an output file")
+        if Path(path).is_dir():
+            yield from _jobs_below(path, args)
+        else:
+            yield _job(path, Path(Path(path).name), args)
 
 
-def _found(path: Path, outputs: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield the sound files that a path stands for, each with its name below the output folder.
-
-    Folders that are written to are passed over, and so are pipes, which might wait for ever.
-    """
-    if str(path) == "-":
-        raise NmfaudioError("standard input has no name to use in --out-dir: give an output file")
-    if not path.is_dir():
-        yield path, Path(path.name)
-        return
+def _jobs_below(top: str, args: argparse.Namespace) -> Iterator[Job]:
+    """Make jobs of the sound files in a folder, and failed ones of what cannot be read."""
     empty = True
-    for folder, folders, names in os.walk(path):
-        written = [f for f in folders if any(_same(Path(folder, f), output) for output in outputs)]
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in written)
-        for name in sorted(names):
-            sound = Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
-            if sound and not is_device(Path(folder, name)):
-                empty = False
-                yield Path(folder, name), Path(folder, name).relative_to(path)
-    if empty:
-        raise AudioError(f"{path}: no sound files in this folder")
+    troubles: list[Job] = []
+
+    def skip(folder: Path) -> bool:
+        ours = any(is_same(folder, other) for other in (args.out_dir, args.residual) if other)
+        earlier = not ours and Path(folder, _MARK).is_file()
+        if earlier and not args.quiet:
+            say(f"{folder}: passed over, as denoise wrote it: to clean it too, remove {folder / _MARK}")
+        return ours or earlier
+
+    for path in walk(top, skip=skip, trouble=lambda path, reason: troubles.append(Job(str(path), "", error=reason))):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        empty = False
+        if is_device(path):
+            troubles.append(Job(str(path), "", error="is a pipe or a device: give it by name, or remove it"))
+        else:
+            yield _job(str(path), path.relative_to(top), args)
+    yield from troubles
+    if empty and not troubles:
+        raise AudioError(f"{top}: no sound files in this folder")
 
 
-def _same(a: Path, b: Path) -> bool:
-    return os.path.realpath(a) == os.path.realpath(b)
+def _job(source: str, name: Path, args: argparse.Namespace) -> Job:
+    name = _renamed(name, args.format)
+    residual = None if args.residual is None else str(Path(args.residual, name))
+    return Job(source, str(Path(args.out_dir, name)), residual)
 
 
 def _renamed(name: Path, format: str | None) -> Path:
@@ -148,6 +186,7 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
         make_folders=args.out_dir is not None,
         skip_existing=args.skip_existing,
         overwrite=args.overwrite,
+        in_place=args.in_place,
         verbose=args.verbose,
     )
     cleaner = Cleaner(options)  # here even for many processes: an option that cannot be used is one error, not many
@@ -159,7 +198,7 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
     else:
         yield from _one_by_one(jobs, args, cleaner)
     if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
-        cleaner.denoiser.noise.save(args.save_profile)
+        cleaner.denoiser.noise.save(args.save_profile, overwrite=args.overwrite)
 
 
 def _one_by_one(jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner) -> Iterator[dict[str, Any]]:
@@ -168,8 +207,9 @@ def _one_by_one(jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner) -> 
         with progress_bar(label, shown=not args.quiet) as progress:
             result = cleaner.attempt(job, progress)
         if args.report and is_page(args.report) and result["status"] == "done":
-            command, start_s, stop_s = args.command_line, args.start, args.end
-            report_file(job.source, args.report, cleaner.denoiser, command=command, start_s=start_s, stop_s=stop_s)
+            part = {"start_s": args.start, "stop_s": args.end}
+            options = {"command": args.command_line, "overwrite": args.overwrite, **part}
+            report_file(job.source, args.report, cleaner.denoiser, **options)
         yield result
 
 
@@ -178,7 +218,10 @@ def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | 
     n_workers = min(n_jobs, len(jobs))
     there = jobs
     if scheduler is not None:
-        there = [Job(*(path and os.path.abspath(path) for path in astuple(job))) for job in jobs]
+        there = [
+            Job(abspath(job.source), abspath(job.target), job.residual and abspath(job.residual), job.error)
+            for job in jobs
+        ]
         sound = {**options.sound, **{name: absolute(options.sound[name]) for name in ("dictionary", "noise")}}
         options = replace(options, sound=sound)
     n_threads = max(1, (os.cpu_count() or 1) // n_workers)
@@ -215,5 +258,5 @@ def _line(result: dict[str, Any]) -> str:
 
 def _write_report(path: Path, args: argparse.Namespace, results: Iterable[dict[str, Any]]) -> None:
     report = {"nmfaudio": __version__, "options": vars(args), "files": list(results)}
-    with replacing(path) as temporary:
+    with replacing(path, overwrite=args.overwrite) as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")

@@ -13,21 +13,23 @@ from typing import Any
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
+from ..files import is_same
 from .pipes import readable, writable
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to clean; "-" is standard input or output."""
+    """A file to clean; "-" is standard input or output. One with an error cannot be cleaned."""
 
     source: str
     target: str
     residual: str | None = None
+    error: str | None = None
 
     @property
     def targets(self) -> list[str]:
         """Files that are written."""
-        return [self.target] if self.residual is None else [self.target, self.residual]
+        return [] if self.error else [self.target] if self.residual is None else [self.target, self.residual]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Options:
         Pass over files whose outputs exist.
     overwrite
         Replace outputs that exist.
+    in_place
+        Replace inputs by their outputs.
     verbose
         Print tracebacks.
     """
@@ -55,6 +59,7 @@ class Options:
     make_folders: bool = False
     skip_existing: bool = False
     overwrite: bool = False
+    in_place: bool = False
     verbose: bool = False
 
 
@@ -82,8 +87,11 @@ class Cleaner:
         """Clean a file and return the result, for an error too, so that other files can go on."""
         began = time.perf_counter()
         options = self.options
+        if job.error:
+            return failed(job, f"{job.source}: {job.error}")
         targets = [Path(path) for path in job.targets if path != "-"]
-        existing = [path for path in targets if path.is_file()]
+        replaced = [job.source] if options.in_place else []
+        existing = [path for path in targets if path.is_file() and not any(is_same(path, other) for other in replaced)]
         if options.skip_existing and existing and existing == targets:
             return {"input": job.source, "output": job.target, "status": "skipped"}
         try:
@@ -112,6 +120,7 @@ class Cleaner:
                 target,
                 residual=residual[0] if residual else None,
                 overwrite=self.options.overwrite,
+                in_place=self.options.in_place,
                 progress=progress,
                 **self.options.file,
             )

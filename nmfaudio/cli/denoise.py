@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing = files.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     existing.add_argument("--skip-existing", action="store_true", help="skip inputs whose output exists")
+    add("--in-place", action="store_true", help="allow an input to be its own output, and replace it")
 
     running = parser.add_argument_group("running")
     add_workers(running)

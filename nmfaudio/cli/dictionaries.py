@@ -46,7 +46,7 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     source = available().get(name, Path(name))
     if output.is_dir():
         output = output / source.name
-    check_output(output, overwrite=overwrite)
-    with replacing(output) as temporary:
+    check_output(output, overwrite=overwrite, inputs=[source])
+    with replacing(output, overwrite=overwrite) as temporary:
         shutil.copyfile(source, temporary)
     return output

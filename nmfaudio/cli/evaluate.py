@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
     """Score all files, print a line for each as it is done, then the mean."""
     for library in ("pesq", "pystoi"):
         metrics.library(library)
-    if args.csv:
-        check_output(args.csv, overwrite=args.overwrite)
     recordings = find_recordings(args.clean, args.noisy, args.enhanced, absolute(args.dictionary))
+    if args.csv:
+        inputs = {path for recording in recordings for path in recording[1:] if path and os.path.isfile(path)}
+        check_output(args.csv, overwrite=args.overwrite, inputs=inputs)
     if args.enhanced is None:
         load_denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
     width = max(len("mean"), *(len(recording.name) for recording in recordings))
@@ -55,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
     done: dict[str, Scores] = {}
     with ExitStack() as stack:
-        csv_path = stack.enter_context(replacing(args.csv)) if args.csv else None
+        csv_path = stack.enter_context(replacing(args.csv, overwrite=args.overwrite)) if args.csv else None
         progress = stack.enter_context(progress_bar("scoring", shown=not sys.stdout.isatty()))
         each = stack.enter_context(workers(args.jobs, args.scheduler))
         for i, (recording, scores) in enumerate(zip(recordings, each(score_or_error, recordings), strict=True)):

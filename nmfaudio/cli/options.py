@@ -20,7 +20,8 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
         help="look at the past alone: -d speech-causal",
     )
     add("--noise", type=noise, metavar="WHAT", help="the noise alone: a file, or START-END of INPUT")
-    add("--channels", choices=("linked", "independent"), default="linked", help="one gain for all, or each its own")
+    ways = ("linked", "independent")
+    add("--channels", choices=ways, default="linked", metavar="HOW", help="linked: one gain for all; or independent")
     add_strength(add)
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")

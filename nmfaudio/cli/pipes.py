@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from ..errors import AudioError, NmfaudioError
 from ..files import is_device
+from .console import forget_stdout
 
 
 @contextmanager
@@ -21,10 +24,14 @@ def readable(source: str) -> Iterator[Path]:
         return
     with _temporary("standard input" if source == "-" else source) as copy, copy.open("wb") as f:
         if source == "-":
+            if sys.__stdin__ is None:
+                raise AudioError("standard input: is closed")
             if sys.stdin.isatty():
                 raise AudioError("standard input: nothing is piped in")
             shutil.copyfileobj(sys.stdin.buffer, f)
         else:
+            if not stat.S_ISFIFO(os.stat(source).st_mode):
+                raise AudioError(f"{source}: is a device, not a sound file or a pipe")
             with open(source, "rb") as pipe:
                 shutil.copyfileobj(pipe, f)
         f.flush()
@@ -33,16 +40,23 @@ def readable(source: str) -> Iterator[Path]:
 
 @contextmanager
 def writable(target: str) -> Iterator[Path]:
-    """Give the file to write; for standard output it is copied there when it is whole."""
+    """Give the file to write; for standard output it is copied there when it is whole.
+
+    Who reads it may stop when they have enough, as `head` does.
+    """
     if target != "-":
         yield Path(target)
         return
+    if sys.__stdout__ is None:
+        raise AudioError("standard output: is closed")
     with _temporary("standard output") as whole:
         yield whole
         try:
             with whole.open("rb") as f:
                 shutil.copyfileobj(f, sys.stdout.buffer)
                 sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            forget_stdout()
         except OSError as error:
             raise AudioError(f"{whole}: cannot be written ({error.strerror})") from error
 

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="START-END@LOW-HIGH",
         help="this part of the spectrogram is lost: times, and frequencies in Hz",
     )
-    cutoff = number("a frequency in Hz; without one, give --band at the end", 1, 1e9)
+    cutoff = number("a frequency in Hz", 1, 1e9)
     what.add_argument(
         "--band",
         type=cutoff,
@@ -45,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     files = parser.add_argument_group("files")
     add_formats(files.add_argument)
     files.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    files.add_argument("--in-place", action="store_true", help="allow INPUT to be OUTPUT, and replace it")
     files.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             band=args.band,
             dictionary=args.dictionary,
             overwrite=args.overwrite,
+            in_place=args.in_place,
             progress=progress,
             **format_options(args),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,18 @@ def run(args: argparse.Namespace) -> int:
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):
         raise NmfaudioError(f"{target}: a page's name ends in .html")
-    check_output(target, overwrite=args.overwrite)
+    others = [path for path in (args.noise, args.dictionary) if isinstance(path, str) and os.path.isfile(path)]
+    check_output(target, overwrite=args.overwrite, inputs=[args.input, *others])
     cleaner = Cleaner(Options(denoiser_options(args), {}))
     cleaner.learn_noise(args.input)
-    command, start_s, stop_s = args.command_line, args.start, args.end
-    report_file(args.input, target, cleaner.denoiser, command=command, start_s=start_s, stop_s=stop_s)
+    report_file(
+        args.input,
+        target,
+        cleaner.denoiser,
+        command=args.command_line,
+        start_s=args.start,
+        stop_s=args.end,
+        overwrite=args.overwrite,
+    )
     print(target)
     return OK

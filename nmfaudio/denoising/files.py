@@ -17,7 +17,7 @@ from .. import audio
 from ..audio import ffmpeg
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
-from ..files import check_output
+from ..files import check_output, is_device, is_same
 from .denoiser import Denoiser
 from .noise_profile import LONGEST_S, noise_profile
 
@@ -76,6 +76,7 @@ def denoise_file(
     bit_rate: int | None = None,
     quality: float | None = None,
     overwrite: bool = False,
+    in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> FileReport:
     """Take the noise out of a sound file.
@@ -109,6 +110,8 @@ def denoise_file(
         Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace files that exist.
+    in_place : bool
+        Let `target` be `source`, and replace it.
     progress : callable
         Called with the part that is done, from 0 to 1.
 
@@ -148,6 +151,7 @@ def denoise_file(
         bit_rate=bit_rate,
         quality=quality,
         overwrite=overwrite,
+        in_place=in_place,
         progress=progress,
     )
 
@@ -194,6 +198,7 @@ def process_file(
     bit_rate: int | None = None,
     quality: float | None = None,
     overwrite: bool = False,
+    in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> FileReport:
     """Pass a sound file through a denoiser; see :func:`denoise_file` for the arguments.
@@ -202,7 +207,7 @@ def process_file(
     ----------
     denoiser : Denoiser
     source, target : path
-    start_s, stop_s, residual, format, subtype, bit_rate, quality, overwrite, progress
+    start_s, stop_s, residual, format, subtype, bit_rate, quality, overwrite, in_place, progress
         As for :func:`denoise_file`.
 
     Returns
@@ -215,6 +220,11 @@ def process_file(
         If a file cannot be read or written, has no sound, or exists already.
     """
     began = time.perf_counter()
+    itself = is_same(source, target) and not is_device(target)
+    if itself and not in_place:
+        raise AudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")
+    if residual is not None and is_same(target, residual) and not is_device(residual):
+        raise AudioError(f"{residual}: the output and the residual need different places")
     header = audio.info(source)
     begin_s = start_s or 0.0
     duration_s = min(stop_s or math.inf, header.duration_s) - begin_s
@@ -223,14 +233,14 @@ def process_file(
         raise AudioError(f"{source}: has no sound{where}")
     with ExitStack() as files:
         outputs = []
-        for path in (target, residual):
+        for path, replace in ((target, overwrite or itself), (residual, overwrite)):
             if path is None:
                 continue
-            check_output(path, overwrite=overwrite, inputs=[source] if path is residual else ())
+            check_output(path, overwrite=replace, inputs=() if path == target else [source])
             like = header.written_to(path, format, subtype, bit_rate=bit_rate, quality=quality)
             if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
-            outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=overwrite)))
+            outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
         blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
         given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
-from ..files import check_output, is_device
+from ..files import check_output, is_device, is_same
 from ..spectra.blocks import Frames
 from .bandwidth import Band
 from .detection import DAMAGE, find_damage
@@ -66,6 +66,7 @@ def repair_file(
     bit_rate: int | None = None,
     quality: float | None = None,
     overwrite: bool = False,
+    in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> RepairReport:
     """Repair a sound file, from a model of the rest of it.
@@ -97,6 +98,8 @@ def repair_file(
         Quality of MP3, Vorbis or Opus instead, from 0 to 1.
     overwrite : bool
         Replace a file that exists.
+    in_place : bool
+        Let `target` be `source`, and replace it.
     progress : callable
         Called with the part that is done, from 0 to 1.
 
@@ -118,7 +121,10 @@ def repair_file(
     unknown = set(damage or ()) - set(DAMAGE)
     if unknown:
         raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")
-    check_output(target, overwrite=overwrite)
+    itself = is_same(source, target) and not is_device(target)
+    if itself and not in_place:
+        raise NmfaudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")
+    check_output(target, overwrite=overwrite or itself)
     header = audio.info(source)
     like = header.written_to(target, format, subtype, bit_rate=bit_rate, quality=quality)
     sr = header.sr
@@ -143,7 +149,7 @@ def repair_file(
     if extension:
         chunks = ((y, np.ones(y.shape, bool)) for y in extension.blocks(y for y, _ in chunks))
         like = replace(like, sr=extension.sr)
-    with audio.open_like(Path(target), like, overwrite=overwrite) as out:
+    with audio.open_like(Path(target), like, overwrite=overwrite or itself) as out:
         peak = _written(chunks, out, None if is_device(target) else Path(target).parent, header.channels, like.subtype)
     repairs = [f"filled {start_s:g}-{stop_s:g} s" for start_s, stop_s in gaps]
     for name in ("dropouts", "clicks"):

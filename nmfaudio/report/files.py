@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..errors import AudioError
-from ..files import replacing
+from ..files import check_output, replacing
 from .page import page, seconds_shown
 
 
@@ -21,25 +21,29 @@ def report_file(
     command: str = "",
     start_s: float | None = None,
     stop_s: float | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write a page to hear and see what a denoiser does to a sound file.
 
     Parameters
     ----------
     source, target : path
-        Sound file to read, and HTML file to write; one that exists is replaced.
+        Sound file to read, and HTML file to write.
     denoiser : Denoiser, optional
         ``Denoiser()`` unless given.
     command : str
         Command to show on the page.
     start_s, stop_s : float, optional
         Part to show, in seconds; of a long one the page holds the first minutes.
+    overwrite : bool
+        Replace a page that exists.
 
     Raises
     ------
-    AudioError
-        If the file cannot be read, or has no sound there.
+    NmfaudioError
+        If the file cannot be read, or has no sound there; if the page cannot be written, or exists already.
     """
+    check_output(target, overwrite=overwrite, inputs=[source])
     header = audio.info(source)
     start_s = start_s or 0.0
     stop_s = min(stop_s or math.inf, header.duration_s, start_s + seconds_shown(header.sr, header.channels))
@@ -47,5 +51,5 @@ def report_file(
         raise AudioError(f"{source}: has no sound after {start_s:g} s")
     y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)
     html = page(y, sr, denoiser, title=Path(source).name, command=command, start_s=start_s, whole_s=header.duration_s)
-    with replacing(target) as temporary:
+    with replacing(target, overwrite=overwrite) as temporary:
         temporary.write_bytes(html.encode("utf-8", "replace"))

@@ -194,10 +194,15 @@ def separate_file(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
     _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
-    _check_names(Separator(sources).names if isinstance(sources, Mapping) else groups or ())
+    names = Separator(sources).names if isinstance(sources, Mapping) else groups or ()
+    _check_names(names)
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
+    there = next(folder for folder in (out_dir.absolute(), *out_dir.absolute().parents) if folder.exists())
+    for name in names or ["stem"]:
+        inputs = [source] if there == out_dir.absolute() else []
+        check_output(there / f"{name}{suffix}", overwrite=True, inputs=inputs)
     phase = phase or _phase((header.channels, header.frames))
     found = None
     blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)

@@ -20,7 +20,7 @@ from ..denoising.unfolded.decomposition import stages_of
 from ..dictionary import Dictionary, DictionaryLike, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
-from ..files import check_output, replacing
+from ..files import check_output, is_device, is_same, replacing
 from ..spectra.front_end import FrontEnd
 from . import comparison
 from . import tune as tuning
@@ -148,7 +148,9 @@ def train_denoiser(
     if tune and find_spec("matplotlib") is None:
         raise NmfaudioError("tune draws a picture, without matplotlib: pip install 'nmfaudio[notebooks]'")
     session = _Session(output, random_state, note, command, each, report)
-    session.check(overwrite, (".png",) if tune else ())
+    session.check(
+        overwrite, [speech, noise, dev_speech, dev_noise, first, start], (".png",) if tune else (), checkpoint
+    )
     front_end = FrontEnd(exponent=0.6)
     state = None if checkpoint is None else Path(checkpoint)
     corpora = session.corpora({"speech": speech, "noise": noise}, front_end.sr)
@@ -216,7 +218,7 @@ def adapt_denoiser(
     if not (speech or noise):
         raise NmfaudioError("nothing to adapt to: give noise or speech")
     session = _Session(output, random_state, note, command, each, report)
-    session.check(overwrite)
+    session.check(overwrite, [speech, noise, dev_speech, dev_noise])  # the dictionary may be replaced: it is added to
     base = Dictionary.load(dictionary)
     sr = base.front_end.sr
     sounds = {name: path for name, path in (("speech", speech), ("noise", noise)) if path}
@@ -283,7 +285,7 @@ def train_source(
     ...     return train_source("piano", "piano_recordings", "piano.npz")
     """
     session = _Session(output, random_state, note, command, each, report)
-    session.check(overwrite)
+    session.check(overwrite, [sound])
     sr = max(audio.info(path).sr for path in audio.list_files(sound))
     corpora = session.corpora({name: sound}, sr)
     recordings, left_s = [], _LONGEST_SOURCE_S
@@ -360,17 +362,33 @@ class _Session:
         self.random_state, self.note, self.command = random_state, note, command
         self.each, self.report = each, report
         self.began = time.monotonic()
+        self.overwrite = False
 
-    def check(self, overwrite: bool, others: Sequence[str] = ()) -> None:
-        """Refuse an output that could not be written, before the work."""
+    def check(
+        self,
+        overwrite: bool,
+        inputs: Sequence[DictionaryLike | None],
+        others: Sequence[str] = (),
+        checkpoint: PathLike | None = None,
+    ) -> None:
+        """Refuse places that could not be written, before the work."""
+        if checkpoint is not None:
+            if is_device(checkpoint):
+                raise NmfaudioError(f"{checkpoint}: is a pipe or a device: give the name of a file")
+            check_output(checkpoint, overwrite=True)
         if self.output is None:
             return
+        self.overwrite = overwrite
         if self.output.suffix != ".npz":
             raise NmfaudioError(f"{self.output}: a dictionary's file name must end in .npz")
         if not self.output.parent.is_dir():
             raise NmfaudioError(f"{self.output.parent}: no such folder to write the dictionary to")
+        files = [path for path in inputs if isinstance(path, (str, os.PathLike)) and os.path.isfile(path)]
         for suffix in (".npz", *others, ".md"):
-            check_output(self.output.with_suffix(suffix), overwrite=overwrite)
+            path = self.output.with_suffix(suffix)
+            if checkpoint is not None and is_same(path, checkpoint):
+                raise NmfaudioError(f"{checkpoint}: the dictionary and its checkpoint need different places")
+            check_output(path, overwrite=overwrite, inputs=files)
 
     def corpora(self, sounds: Mapping[str, PathLike], sr: int) -> Corpora:
         """Open folders or lists of sound files."""
@@ -405,7 +423,8 @@ class _Session:
         found = tuning.tune(build, pairs, speech.sr, each=self.each, report=self.report)
         if self.output is not None:
             picture = self.output.with_suffix(".png")
-            tuningshow(found)[0].figure.savefig(picture, dpi=120)
+            with replacing(picture, overwrite=self.overwrite) as temporary:
+                tuningshow(found)[0].figure.savefig(temporary, dpi=120)
             self.report(f"{picture}: shows it")
         return found.best
 
@@ -455,10 +474,11 @@ class _Session:
         """Write the dictionary and its model card, and return it as a reader will find it."""
         if self.output is None:
             return dictionary
-        dictionary.save(self.output, compact=dictionary.kind == "unfolded")
+        dictionary.save(self.output, compact=dictionary.kind == "unfolded", overwrite=self.overwrite)
         written = Dictionary.load(self.output)
-        with replacing(self.output.with_suffix(".md")) as temporary:
+        with replacing(self.output.with_suffix(".md"), overwrite=self.overwrite) as temporary:
             temporary.write_text(model_card(written), encoding="utf-8")
+        self.overwrite = True  # from now on both are ours
         return written
 
 

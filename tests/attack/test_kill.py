@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 COMMAND = [sys.executable, "-c", "import sys; from nmfaudio.cli.main import main; sys.exit(main())"]
 COMMANDS = {
     "denoise": ["denoise", "-d", "speech-sparse", "in", "--out-dir", "out"],
-    "in place": ["denoise", "-d", "speech-sparse", "in", "--out-dir", "in", "--overwrite"],
+    "in place": ["denoise", "-d", "speech-sparse", "in", "--out-dir", "in", "--in-place"],
     "two processes": ["denoise", "-d", "speech-sparse", "-j", "2", "in", "--out-dir", "out"],
     "repair": ["repair", "in/0.flac", "out/0.flac"],
     "separate": ["separate", "in/0.flac", "--split", "-o", "out"],

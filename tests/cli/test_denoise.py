@@ -292,7 +292,7 @@ def make_bad_files():
         ("good.wav file/out.wav", "file/out.wav: cannot be written (Not a directory)"),
         ("good.wav --out-dir file/out", "file"),
         ("good.wav out.wav -d unknown", "no dictionary 'unknown'"),
-        ("good.wav good.wav", "good.wav: exists already: give --overwrite"),
+        ("good.wav good.wav", "good.wav: is the input itself: give --in-place"),
         ("good.wav file", "file: exists already: give --overwrite"),
         ("good.wav out.mp33", "out.mp33: no sound format is known by the suffix .mp33"),
         ("good.wav", "good.wav: where to?"),
@@ -309,7 +309,7 @@ def make_bad_files():
         ("good.wav nan.wav --out-dir out --noise 0-1 --save-profile p.npz", "p.npz: each input has a profile of its"),
         ("good.wav out.wav --report old.npz", "old.npz: exists already: give --overwrite"),
         ("good.wav out.wav --report good.wav", "good.wav: is also the input good.wav"),
-        ("good.wav out.wav --report ./out.wav", "./out.wav: the report and the sound need different places"),
+        ("good.wav out.wav --report ./out.wav", "./out.wav: the output and the report need different places"),
         ("good.wav out.wav --report no/such/report.json", "no/such/report.json: cannot be written"),
     ],
 )
@@ -339,7 +339,9 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
         ("a.wav b.wav --noise a.wav --save-profile b.wav", "'b.wav' is not the name of a profile"),
         ("a.wav b.wav --jobs 0", "'0' is not a number from 1 up"),
         ("a.wav b.wav --overwrite --skip-existing", "not allowed with argument"),
-        ("a.wav b.wav --nonsense", "unrecognized arguments: --nonsense"),
+        ("a.wav b.wav --nonsense", "unrecognized arguments: --nonsense (see"),
+        ("a.wav b.wav --noize=c.wav", "unrecognized arguments: --noize=c.wav: did you mean --noise? (see"),
+        ("a.wav b.wav --channels link", "did you mean linked?"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(capsys, args, words):
@@ -391,11 +393,20 @@ def test_help_loads_nothing_heavy():
         assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_an_unknown_subcommand_lists_those_that_exist(capsys):
+@pytest.mark.parametrize("name, words", [("improve", "'denoise', "), ("denose", ": did you mean denoise?")])
+def test_an_unknown_subcommand_lists_those_that_exist(capsys, name, words):
     with pytest.raises(SystemExit) as caught:
-        nmfaudio_command.main(["improve"])
+        nmfaudio_command.main([name])
     assert caught.value.code == 2
-    assert "denoise" in one_line(capsys, "nmfaudio")
+    assert words in one_line(capsys, "nmfaudio")
+
+
+@pytest.mark.parametrize("args", [[], ["train"], ["dictionaries"]])
+def test_without_a_command_the_help_is_shown(capsys, args):
+    with pytest.raises(SystemExit) as caught:
+        nmfaudio_command.main(args)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: nmfaudio")
 
 
 def test_errors_of_subcommands_name_the_subcommand(folder, capsys):
@@ -427,12 +438,80 @@ def test_existing_output_is_replaced_only_when_asked(folder, capsys):
     assert facts("out.wav") == facts("in.wav")
 
 
-def test_the_input_can_be_replaced_when_asked(folder):
-    write("in.wav")
+@pytest.mark.parametrize("args", ["in.wav in.wav", "in.wav .", "in.wav ./in.wav", ". --out-dir ."])
+def test_the_input_is_replaced_only_when_that_is_asked_for(folder, capsys, args):
+    before = write("in.wav")
     y = read("in.wav")
-    assert main(["in.wav", "in.wav", "--overwrite"]) == 0
+    for options in ([], ["--overwrite"]):
+        assert main([*args.split(), *options]) == 2
+        assert "in.wav: is the input itself: give --in-place" in one_line(capsys)
+        assert Path("in.wav").read_bytes() == before
+    assert main([*args.split(), "--in-place", "-q"]) == 0
     np.testing.assert_allclose(read("in.wav"), y / 2, atol=2**-15)
     assert files(folder) == ["in.wav"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "in.wav link.wav",
+        "in.wav hard.wav",
+        "in.wav noise.wav --noise noise.wav",
+        "in.wav out.wav --residual in.wav",
+        "in.wav out.wav --residual hard.wav",
+        "in.wav out.wav --residual noise.wav --noise noise.wav",
+        "in.wav out.wav --report in.wav",
+        "in.wav out.wav --noise noise.wav --save-profile d.npz -d d.npz",
+        "in.wav out.wav --report out.wav",
+        "in.wav out.wav --residual out.wav",
+        "in.wav out.wav --residual r.wav --report r.wav",
+        "in.wav noise.wav --out-dir . --residual .",
+        "in.wav noise.wav --out-dir out --residual .",
+        "in.wav noise.wav --out-dir out --report in.wav",
+        "other/noise.wav --out-dir . --noise noise.wav",
+        "in.wav in.wav --in-place --residual in.wav",
+        "in.wav in.wav --in-place --report page.html",
+    ],
+)
+def test_an_output_replaces_no_input_and_no_other_output(folder, capsys, args):
+    write("in.wav")
+    write("noise.wav", noise(seed=1))
+    write("other/noise.wav")
+    write("d.npz", format="WAV")
+    Path("link.wav").symlink_to("in.wav")
+    os.link("in.wav", "hard.wav")
+    before = {name: Path(name).read_bytes() for name in files(folder)}
+    assert main([*args.split(), "--overwrite"]) == 2
+    one_line(capsys)
+    assert {name: Path(name).read_bytes() for name in files(folder)} == before
+
+
+@pytest.mark.parametrize("options", ["", "--residual out.wav", "--report out.wav"])
+def test_a_file_that_appears_meanwhile_is_kept(folder, capsys, monkeypatch, options):
+    write("in.wav")
+    process_blocks = sys.modules["nmfaudio.cli.cleaning"].Denoiser.process_blocks
+
+    def slow(self, blocks, sr):
+        Path("out.wav").write_text("of somebody else")
+        return process_blocks(self, blocks, sr)
+
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser.process_blocks", slow)
+    args = ["in.wav", "other.wav" if options else "out.wav", *options.split()]
+    assert main(args) == 2
+    assert "out.wav: exists already" in one_line(capsys)
+    assert Path("out.wav").read_text() == "of somebody else"
+    assert main([*args, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--report no/r.json", "--report no/r.html", "--noise n.wav --save-profile no/p.npz"]
+)
+def test_places_that_cannot_be_written_are_found_before_the_work(folder, capsys, option):
+    write("in.wav")
+    write("n.wav")
+    assert main(["in.wav", "out.wav", *option.split()]) == 2
+    assert "No such file or directory" in one_line(capsys)
+    assert not Path("out.wav").exists()
 
 
 def test_an_output_folder_takes_the_name_of_the_input(folder):
@@ -449,12 +528,12 @@ def test_folders_are_mirrored(folder, capsys):
         write(f"in/{name}", **format)
     Path("in/notes.txt").write_text("not sound")
     assert main(["in", "--out-dir", "in/clean"]) == 0
-    assert files("in/clean") == ["a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg"]
+    assert files("in/clean") == [".denoised", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg"]
     assert facts("in/clean/deep/er/c.ogg") == facts("in/deep/er/c.ogg")
     assert capsys.readouterr().err == "4 files: 4 done\n"
     write("in/new.wav")
     assert main(["in", "--out-dir", "in/clean", "--skip-existing"]) == 0
-    assert files("in/clean") == ["a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg", "new.wav"]
+    assert files("in/clean") == [".denoised", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg", "new.wav"]
     assert capsys.readouterr().err == "5 files: 1 done, 4 skipped\n"
 
 
@@ -463,6 +542,49 @@ def test_a_link_that_leads_back_does_not_trap(folder):
     Path("in/loop").symlink_to("../in")
     assert main(["in", "--out-dir", "out"]) == 0
     assert files("out") == ["a.wav"]
+
+
+def test_outputs_of_earlier_runs_are_no_input(folder, capsys):
+    write("in/deep/a.wav")
+    write("in/b.wav")
+    for _ in range(2):
+        assert (
+            main("in --out-dir in/clean --residual in/deep/removed --report in/clean/r.json --overwrite".split()) == 0
+        )
+        assert capsys.readouterr().err == "2 files: 2 done\n"
+    assert main("in --out-dir in/other".split()) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said] == ["in/clean", "in/deep/removed", "2 files"]
+    assert files("in/other") == [".denoised", "b.wav", "deep/a.wav"]
+    assert main("in/clean --out-dir out".split()) == 0  # named, so meant
+    assert files("out") == ["b.wav", "deep/a.wav"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+def test_links_to_folders_are_followed_once_and_what_cannot_be_read_is_named(folder, capsys, monkeypatch):
+    for name in ("in/a.wav", "in/real/b.wav", "in/closed/c.wav", "elsewhere/d.wav", "elsewhere/more/e.wav"):
+        write(name)
+    for link, place in [("again", "real"), ("disk", "../elsewhere"), ("twice", "../elsewhere/more"), ("up", "../")]:
+        Path("in", link).symlink_to(place)
+    Path("elsewhere/back").symlink_to("../in")
+    os.mkfifo("in/pipe.wav")
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("nmfaudio.folders.os.scandir", closed)
+    assert main(["in", "--out-dir", "out"]) == 1
+    assert files("out") == ["a.wav", "disk/d.wav", "disk/more/e.wav", "real/b.wav"]
+    said = sorted(capsys.readouterr().err.splitlines())
+    assert said[0] == "7 files: 4 done, 3 failed"
+    assert [line.split(": ", 2)[2] for line in said[1:]] == [
+        "in/closed: cannot be read (Permission denied)",
+        "in/pipe.wav: is a pipe or a device: give it by name, or remove it",
+        "in/up: leads to a folder that in is in",
+    ]
 
 
 def test_files_and_folders_in_another_format(folder):
@@ -612,7 +734,7 @@ def test_standard_input_to_a_file_and_a_file_to_standard_output(folder, monkeypa
     assert files(folder) == ["in.wav", "out.flac"]
 
 
-def test_a_reader_that_goes_away_is_an_error(folder, monkeypatch, capsys):
+def test_standard_output_that_cannot_be_written_is_an_error(folder, monkeypatch, capsys):
     class Closed(Pipe):
         def __init__(self):
             self.buffer = open(os.open(os.devnull, os.O_RDONLY), "wb", buffering=0)  # writing to it fails

@@ -77,6 +77,8 @@ def test_the_band_is_extended_to_the_rate_of_the_dictionary(folder):
     assert repair("in.wav", "out.wav", "--band") == 0
     y, sr = sf.read("out.wav")
     assert sr == SR and len(y) == len(VOICE)
+    assert repair("--band", "in.wav", "--", "other.wav") == 0  # a file is no frequency
+    np.testing.assert_array_equal(sf.read("other.wav")[0], y)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_the_band_is_extended_to_the_rate_of_the_dictionary(folder):
         (["in.wav", "out.wav", "--hole", "0.2-0.3"], "is not START-END@LOW-HIGH"),
         (["in.wav", "out.wav", "--hole", "0.2-0.3@900-100"], "is not START-END@LOW-HIGH"),
         (["in.wav", "out.wav", "--hole", "2-3@100-900"], "the recording ends at 1 s"),
-        (["--band", "in.wav", "out.wav"], "'in.wav' is not a frequency in Hz; without one, give --band at the end"),
+        (["--band", "4k", "in.wav", "out.wav"], "'4k' is not a frequency in Hz"),
         (["in.wav", "out.wav", "--band", "0"], "'0' is not a frequency"),
         (["in.wav", "out.wav", "--band", "x"], "'x' is not a frequency"),
         (["in.wav", "out.wav", "--band"], "give the cutoff"),

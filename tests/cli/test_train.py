@@ -1,5 +1,6 @@
 """`nmfaudio train` as a user meets it: resuming, adapting, tuning, and the verdict at the end."""
 
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -308,3 +309,39 @@ def test_a_session_in_python_is_that_of_the_command(sounds, tmp_path, monkeypatc
     assert main([*command, "--dev-speech", str(sounds / "speech"), "-o", str(tmp_path / "mine.npz"), "-q"]) == 0
     wanted = Dictionary.load(tmp_path / "mine.npz").arrays["profile"]
     np.testing.assert_array_equal(trained.dictionary.arrays["profile"], wanted)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+def test_places_are_checked_before_the_work(sounds, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.npz").write_text("old")
+    os.symlink("list.txt", tmp_path / "linked.md")
+    (tmp_path / "list.txt").write_text(str(next((sounds / "speech").rglob("*.wav"))))
+    os.mkfifo("pipe.npz")
+    for output, options, words in [
+        ("no/mine.npz", [], "no: no such folder"),
+        ("old.npz", [], "old.npz: exists already"),
+        ("mine.npz", ["--checkpoint", "no/state.npz"], "no/state.npz: cannot be written (No such file or directory)"),
+        ("mine.npz", ["--checkpoint", "./mine.npz"], "./mine.npz: the dictionary and its checkpoint need different"),
+        ("mine.npz", ["--checkpoint", "."], ".: is a folder"),
+        ("linked.npz", ["--overwrite", "--speech", "list.txt"], "linked.md: is also the input list.txt"),
+        ("mine.npz", ["--checkpoint", "pipe.npz"], "pipe.npz: is a pipe or a device"),
+    ]:
+        assert main(["train", "denoiser", *paths(sounds, "speech", "noise"), "-o", output, *options]) == 2
+        error = capsys.readouterr().err
+        assert words in error and error.count("\n") == 1
+    assert not (tmp_path / "mine.npz").exists()
+    assert (tmp_path / "old.npz").read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_read_is_named(sounds, tmp_path, capsys, monkeypatch):
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path) == sounds / "noise":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", closed)
+    assert main(["train", "source", "piano", str(sounds), "-o", str(tmp_path / "mine.npz")]) == 2
+    assert "noise: cannot be read (Permission denied)" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import soundfile as sf
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
 import nmfaudio
-from nmfaudio import Denoiser, NmfaudioError, denoise_file
+from nmfaudio import Denoiser, NmfaudioError, denoise_file, repair_file
 from nmfaudio.cli.denoise import main
 
 SR = 1000
@@ -50,10 +50,19 @@ def test_the_command_does_the_same_with_a_part_and_its_noise(folder):
 
 def test_a_file_that_exists_stays_unless_asked(folder):
     before = (folder / "in.wav").read_bytes()
-    with pytest.raises(NmfaudioError, match=r"in.wav: exists already: .*overwrite=True"):
-        denoise_file("in.wav", "in.wav", dictionary="d.npz")
+    (folder / "out.wav").write_text("old")
+    with pytest.raises(NmfaudioError, match=r"out.wav: exists already: .*overwrite=True"):
+        denoise_file("in.wav", "out.wav", dictionary="d.npz")
+    for options in ({}, {"overwrite": True}):
+        with pytest.raises(NmfaudioError, match=r"in.wav: is the input itself: .*in_place=True"):
+            denoise_file("in.wav", folder / "in.wav", dictionary="d.npz", **options)
+        with pytest.raises(NmfaudioError, match="is the input itself|exists already"):
+            repair_file("in.wav", folder / "in.wav", **options)
+    for residual in ("in.wav", "new.wav"):
+        with pytest.raises(NmfaudioError, match="is also the input|need different places"):
+            denoise_file("in.wav", "new.wav", dictionary="d.npz", residual=residual, overwrite=True)
     assert (folder / "in.wav").read_bytes() == before
-    denoise_file("in.wav", "in.wav", dictionary="d.npz", overwrite=True)
+    denoise_file("in.wav", "in.wav", dictionary="d.npz", in_place=True)
     assert (folder / "in.wav").read_bytes() != before
 
 

@@ -1,0 +1,90 @@
+"""Walk through folders."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .errors import AudioError
+
+
+def walk(
+    top: str | os.PathLike[str],
+    *,
+    skip: Callable[[Path], bool] = lambda folder: False,
+    trouble: Callable[[Path, str], object] = lambda path, reason: None,
+) -> Iterator[Path]:
+    """Find the files in a folder and below it. Links to folders are followed; each folder is looked into once.
+
+    Hidden files and folders are left out. Real folders come before links, so that files have their own names.
+
+    Parameters
+    ----------
+    top : path
+        Folder to begin at.
+    skip : callable
+        Called with a folder below, to tell whether it is left out.
+    trouble : callable
+        Called with what cannot be looked into, and the reason.
+
+    Yields
+    ------
+    file : Path
+
+    Examples
+    --------
+    >>> from nmfaudio.folders import walk
+    >>> def largest(folder):
+    ...     return max(walk(folder), key=lambda path: path.stat().st_size)
+    """
+    above = {_identity(os.stat(folder)) for folder in Path(os.path.realpath(top)).parents}
+    seen: set[tuple[int, int]] = set()
+    folders, links = [Path(top)], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        below = []
+        try:
+            identity = _identity(os.stat(folder))
+            if identity in above:
+                trouble(folder, f"leads to a folder that {top} is in")
+            if identity in seen | above or (folder != Path(top) and skip(folder)):
+                continue
+            seen.add(identity)
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            trouble(folder, f"cannot be read ({error.strerror})")
+            continue
+        for entry in entries:
+            path = folder / entry.name
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder = entry.is_dir()
+            except OSError as error:
+                trouble(path, f"cannot be read ({error.strerror})")
+                continue
+            if not is_folder:
+                yield path
+            elif entry.is_symlink():
+                links.append(path)
+            else:
+                below.append(path)
+        folders += reversed(below)
+
+
+def check_readable(top: str | os.PathLike[str]) -> None:
+    """Refuse a folder if it, or one below it, cannot be read.
+
+    Raises
+    ------
+    AudioError
+    """
+
+    def refuse(error: OSError) -> None:
+        raise AudioError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    for _ in os.walk(top, onerror=refuse):
+        pass
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
