@@ -136,7 +136,7 @@ def find_pieces(file: BinaryIO) -> list[Piece]:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Where the samples of a container are.
+    """Place of the samples in a container.
 
     Attributes
     ----------

@@ -144,5 +144,5 @@ def noise(text: str) -> str | tuple[float, float]:
 
 
 def is_page(path: str | os.PathLike[str]) -> bool:
-    """Whether a report's name asks for a page."""
+    """Tell if a report's name is that of a page."""
     return os.fspath(path).lower().endswith((".html", ".htm"))
