@@ -9,7 +9,6 @@ from nmfaudio import denoise, display, metrics, noise_profile, repair, report, s
 from nmfaudio.errors import AudioError
 
 matplotlib.use("Agg")
-pytestmark = pytest.mark.usefixtures("quick_loops")
 SR = 8000
 VERBS = {
     "denoise": lambda y: denoise(y, SR),
@@ -54,6 +53,7 @@ def test_more_than_two_axes_are_refused(name):
         VERBS[name](np.zeros((1, 2, SR)))
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("name", sorted(VERBS.keys() - {"report.page"}))  # which prints how long it took
 def test_integers_and_lists_are_taken_as_their_floats(name):
     floats = SIGNAL.astype(np.float32) / 32768
