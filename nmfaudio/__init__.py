@@ -3,8 +3,9 @@
 Everything is loaded on first use, so importing the package costs next to nothing.
 
 Denoising
-    `denoise` a signal and `denoise_file` a file in one call; `Denoiser` for many signals and long ones;
-    `StreamingDenoiser` for live sound, block by block; `noise_profile` to learn a known noise first.
+    `denoise` a signal in one call, and with `denoise_file` a file, which gives a `FileReport`; `Denoiser` for many
+    signals and long ones; `StreamingDenoiser` for live sound, block by block; `noise_profile` to learn a known noise
+    first.
 Separation
     `separate` a signal and `separate_file` a file in one call; `separation.Separator` with known sources,
     `separation.Components` without; `separation.harmonic_percussive`; `separation.multichannel_wiener`.
