@@ -23,13 +23,14 @@ signals = [y]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Paths of the typical uses, and of each example of README and docs/python.md."""
+    """Paths of the typical uses, and of each example of README and docs/python.md with the imports of those before."""
     folder = tmp_path_factory.mktemp("snippets")
     for page, preamble in ((ROOT / "README.md", ""), (ROOT / "docs" / "python.md", SIGNALS)):
         snippets = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert snippets
         for i, snippet in enumerate(snippets):
             (folder / f"{page.stem.lower()}_{i}.py").write_text(preamble + snippet, encoding="utf-8")
+            preamble += "".join(re.findall(r"^(?:import|from) .*\n", snippet, flags=re.MULTILINE))
     return [str(USAGE), *sorted(map(str, folder.glob("*.py")))]
 
 

@@ -18,6 +18,7 @@ def typical(y: NDArray[np.float32], sr: int, path: Path, dictionary: Dictionary)
     reveal_type(Denoiser(path)(y, sr))  # ndarray[
     reveal_type(next(Denoiser("speech", noise="noise.wav").process_blocks([y], sr)))  # ndarray[
     reveal_type(StreamingDenoiser(sr=sr, n_channels=1).process(y[None]))  # ndarray[
+    reveal_type(nmfaudio.denoise_file("in.wav", path, noise=(0, 1.5), overwrite=True))  # FileReport
     reveal_type(nmfaudio.noise_profile(y, sr))  # Dictionary
     reveal_type(Dictionary.load(path))  # Dictionary
     reveal_type(nmfaudio.dictionary.available())  # dict[str, Path]
@@ -27,6 +28,10 @@ def typical(y: NDArray[np.float32], sr: int, path: Path, dictionary: Dictionary)
     reveal_type(nmfaudio.FrontEnd().spectrogram(y, sr))  # ndarray[
     separate = nmfaudio.separation.Separator({"voice": dictionary, "drums": path, "rest": 4})
     reveal_type(separate(y, sr, {"rest": {"silent": [(0, 1)]}}))  # dict[str, ndarray[
+    reveal_type(nmfaudio.separate(y, sr))  # dict[str, ndarray[
+    reveal_type(nmfaudio.separate_file(path, "stems"))  # SeparationReport
+    reveal_type(nmfaudio.repair_file(path, "whole.wav"))  # RepairReport
+    reveal_type(nmfaudio.training.train_denoiser("voices", "noises", "mine.npz"))  # Trained
     reveal_type(nmfaudio.separation.Components(y, sr).group(2))  # dict[str, list[int]]
     reveal_type(restore_samples(y, sr, find_clicks(y, sr)))  # ndarray[
     reveal_type(extend_band(y, sr, dictionary="speech-sparse"))  # tuple[ndarray[
