@@ -111,6 +111,7 @@ def test_what_cannot_be_learnt_from_is_named(speech, noise, message):
         train(speech, noise)
 
 
+@pytest.mark.needs_jit
 def test_recordings_of_any_kind_are_repeated_to_the_duration():
     rng = np.random.default_rng(0)
     hum = np.sin(0.1 * np.arange(8000))
