@@ -109,6 +109,7 @@ def test_a_stream_goes_on_after_fit():
         model.partial_fit(X[:, :4])
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("beta", [2, 1, 0, 0.5, 1.5, 3])
 def test_silence_of_any_length_is_forgotten_nothing_for(beta, dtype):
@@ -152,6 +153,7 @@ def test_what_comes_after_the_beginning_is_learnt(start, beta, dtype):
     assert divergence(test, model.transform(test), model.components_, beta) < 0.4 * mean.objective_[-1]
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("beta", [2, 1, 0, 1.5, 3])
 def test_penalties_of_a_batch_alone_are_those_of_nmf(beta):
     """Where the same batch leads to, again and again, the derivative of the objective is zero."""

@@ -82,6 +82,7 @@ def test_joint_nmf_of_one_group_is_nmf():
         np.testing.assert_allclose(model.components_, plain.components_)
 
 
+@pytest.mark.needs_jit
 def test_restarts_save_parafac_from_bad_starts():
     """On a tensor as of a stereo recording one start in two ends more than ten times as far off as the others."""
     rng = np.random.default_rng(0)
