@@ -219,7 +219,7 @@ class _Memory:
         self.loudest = np.zeros(len(T))  # mean of each feature in the batch where it was largest
 
     def is_drowned_by(self, X: np.ndarray | csr_matrix) -> bool:
-        """Whether a batch is so much louder than all before that what was learnt is next to nothing."""
+        """Tell if a batch is so much louder than all before that the memory is negligible beside it."""
         return bool(0 < _FAR * self.loudest.max() < _means(X).max())
 
     def begin_anew(self, X: np.ndarray | csr_matrix) -> None:
@@ -263,7 +263,7 @@ def _means(X: np.ndarray | csr_matrix) -> np.ndarray:
 
 
 def _kept(level: np.ndarray, forget_factor: float) -> np.ndarray:
-    """What is left of a memory; next to nothing is forgotten no further, since it would lose its digits."""
+    """Return a memory after forgetting; one that is nearly zero is kept, since it would lose its digits."""
     return np.where((level < _TINY) & (forget_factor > 0), 1, forget_factor).astype(level.dtype)
 
 

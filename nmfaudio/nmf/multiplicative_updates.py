@@ -64,7 +64,7 @@ class MultiplicativeUpdates:
 
     @property
     def factors(self) -> list[np.ndarray]:
-        """What the updates change in place: the atoms, and the activations, a frame in a row."""
+        """Arrays that the updates change in place: the atoms, and the activations, one frame a row."""
         return [self.W, self._H]
 
     def objective(self) -> float:
