@@ -57,13 +57,10 @@ def replacing(
                     shutil.copyfileobj(whole, device)
             return
         target = Path(os.path.realpath(path))
-        temporary = _create_beside(target, overwrite)
-        try:
+        with _beside(target, overwrite) as temporary:
             yield temporary
             _settle(temporary, target)
             _rename(temporary, target, overwrite)
-        finally:
-            temporary.unlink(missing_ok=True)
     except FileExistsError:
         raise kind(f"{path}: exists already: give --overwrite (in Python overwrite=True) to replace it") from None
     except OSError as error:
@@ -107,7 +104,8 @@ def check_output(
     if os.path.lexists(path) and not overwrite:
         raise kind(f"{path}: exists already: give --overwrite (in Python overwrite=True) to replace it")
     try:
-        _create_beside(Path(os.path.realpath(path)), overwrite=True).unlink()
+        with _beside(Path(os.path.realpath(path)), overwrite=True):
+            pass
     except OSError as error:
         raise kind(f"{path}: cannot be written ({error.strerror or error}): choose another place") from None
 
@@ -129,14 +127,21 @@ def is_same(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
         return os.path.normcase(os.path.realpath(a)) == os.path.normcase(os.path.realpath(b))
 
 
-def _create_beside(target: Path, overwrite: bool) -> Path:
-    """Create an empty file beside `target`, private until it is as open as the one that it replaces."""
+@contextmanager
+def _beside(target: Path, overwrite: bool) -> Iterator[Path]:
+    """Create an empty file beside `target`, private until it is as open as the one that it replaces.
+
+    It is removed in the end if it is still there, at whatever moment the work is interrupted.
+    """
     exists = os.path.lexists(target)
     if exists and not overwrite:
         raise FileExistsError
     temporary = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if exists else 0o666))
-    return temporary
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if exists else 0o666))
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _settle(temporary: Path, target: Path) -> None:
