@@ -137,11 +137,17 @@ def _beside(target: Path, overwrite: bool) -> Iterator[Path]:
     if exists and not overwrite:
         raise FileExistsError
     temporary = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    ours = True
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if exists else 0o666))
+        try:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if exists else 0o666))
+        except FileExistsError:
+            ours = False
+            raise
         yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        if ours:
+            temporary.unlink(missing_ok=True)
 
 
 def _settle(temporary: Path, target: Path) -> None:
