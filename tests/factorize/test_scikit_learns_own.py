@@ -16,6 +16,7 @@ from sklearn.decomposition import MiniBatchNMF as TheirMiniBatchNMF
 
 from nmfaudio import factorize
 
+pytestmark = pytest.mark.needs_jit
 theirs = pytest.importorskip("sklearn.decomposition.tests.test_nmf")
 
 PRIVATE = "tests a private function of scikit-learn alone"
