@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import check_rate
 from .audio import as_signal, resample
 from .errors import NmfaudioError
 
@@ -99,6 +100,7 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
         As for `snr`; also if the library is missing, finds no speech in a signal, or the estimate is silent.
     """
     module = library("pesq")
+    check_rate(sr)
     r, e = _pair(reference, estimate, one_channel=True)
     if sr != _PESQ_SR:
         r, e = (resample(x, sr, _PESQ_SR).astype(np.float64, copy=False) for x in (r, e))
@@ -174,8 +176,12 @@ def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray[n
     r, e = _stems(references, estimates)
     if r.ndim != 2:
         raise NmfaudioError(f"sources and estimates must be of one channel (sources, samples), not of shape {r.shape}")
-    with np.errstate(divide="ignore"):
-        scores = library("fast_bss_eval", "stems").bss_eval_sources(r, e)
+    module = library("fast_bss_eval", "stems")
+    try:
+        with np.errstate(divide="ignore"):
+            scores = module.bss_eval_sources(r, e)
+    except ValueError as error:  # NumPy's LinAlgError among them
+        raise NmfaudioError(f"BSS Eval: the sources are too short or too much alike to tell apart ({error})") from None
     return dict(zip(("sdr", "sir", "sar", "order"), map(np.asarray, scores), strict=True))
 
 
@@ -243,6 +249,7 @@ def library(name: str, extra: str = "eval") -> ModuleType:
 
 def _stoi(reference: ArrayLike, estimate: ArrayLike, sr: int, extended: bool) -> float:
     module = library("pystoi")
+    check_rate(sr)
     r, e = _pair(reference, estimate, one_channel=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)

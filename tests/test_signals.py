@@ -6,8 +6,20 @@ import pytest
 from matplotlib import pyplot as plt
 from signals import real_recording
 
-from nmfaudio import denoise, display, metrics, noise_profile, repair, report, separation
-from nmfaudio.errors import AudioError
+from nmfaudio import (
+    STFT,
+    Denoiser,
+    FrontEnd,
+    StreamingDenoiser,
+    denoise,
+    display,
+    metrics,
+    noise_profile,
+    repair,
+    report,
+    separation,
+)
+from nmfaudio.errors import AudioError, NmfaudioError
 
 matplotlib.use("Agg")
 SR = 8000
@@ -68,3 +80,75 @@ def test_integers_and_lists_are_taken_as_their_floats(name):
     expected = VERBS[name](floats)
     np.testing.assert_array_equal(VERBS[name](SIGNAL), expected)
     np.testing.assert_allclose(VERBS[name](floats.tolist()), expected, atol=1e-3)
+
+
+RATED = {
+    "denoise": lambda sr: denoise(SIGNAL, sr),
+    "Denoiser": lambda sr: list(Denoiser("speech-fast").process_blocks([SIGNAL[None]], sr)),
+    "StreamingDenoiser": lambda sr: StreamingDenoiser("speech-causal-fast", sr=sr),
+    "noise_profile": lambda sr: noise_profile(SIGNAL, sr),
+    "Separator": lambda sr: separation.Separator({"a": 1, "b": 1}, n_iter=1)(SIGNAL, sr),
+    "Components": lambda sr: separation.Components(SIGNAL, sr, n_components=2, n_iter=1),
+    "separate": lambda sr: separation.separate(SIGNAL, sr),
+    "harmonic_percussive": lambda sr: separation.harmonic_percussive(SIGNAL, sr),
+    "restore_samples": lambda sr: repair.restore_samples(SIGNAL, sr, np.arange(len(SIGNAL)) == 99, n_iter=1),
+    "fill_regions": lambda sr: repair.fill_regions(SIGNAL, sr, [(0.1, 0.2)]),
+    "extend_band": lambda sr: repair.extend_band(SIGNAL, sr),
+    "find_clicks": lambda sr: repair.find_clicks(SIGNAL, sr),
+    "find_dropouts": lambda sr: repair.find_dropouts(SIGNAL, sr),
+    "STFT.for_rate": lambda sr: STFT.for_rate(sr),
+    "FrontEnd": lambda sr: FrontEnd(sr=sr),
+    "metrics.pesq": lambda sr: metrics.pesq(SIGNAL, SIGNAL, sr),
+    "metrics.estoi": lambda sr: metrics.estoi(SIGNAL, SIGNAL, sr),
+    "display.spectrogram": lambda sr: display.spectrogram(SIGNAL, sr),
+    "display.gainshow": lambda sr: display.gainshow(SIGNAL, SIGNAL, sr),
+    "report.page": lambda sr: report.page(SIGNAL, sr),
+}
+
+
+@pytest.mark.parametrize("call", RATED.values(), ids=RATED)
+@pytest.mark.parametrize("sr", [0, -8000, 1e9, np.inf, np.nan, None, "8000", [8000], 8000j])
+def test_what_is_no_sampling_rate_is_refused(call, sr):
+    with pytest.raises(NmfaudioError) as caught:
+        call(sr)
+    assert "\n" not in str(caught.value)
+
+
+MISTAKES = {
+    "samples of several lengths": lambda: denoise([[1.0, 2.0], [1.0]], SR),
+    "no samples": lambda: denoise(None, SR),
+    "text": lambda: denoise("in.wav", SR),
+    "strength": lambda: denoise(SIGNAL, SR, strength="1"),
+    "limit": lambda: denoise(SIGNAL, SR, attenuation_limit_db=[12]),
+    "channels": lambda: denoise(SIGNAL, SR, channels=2),
+    "dictionary": lambda: denoise(SIGNAL, SR, dictionary=3),
+    "noise": lambda: denoise(SIGNAL, SR, noise=3),
+    "noise as a list": lambda: denoise(SIGNAL, SR, noise=[0.1, 0.2]),
+    "blocks of one axis": lambda: list(Denoiser("speech-fast").process_blocks([SIGNAL], SR)),
+    "one array for blocks": lambda: list(Denoiser("speech-fast").process_blocks(SIGNAL, SR)),
+    "no blocks": lambda: list(Denoiser("speech-fast").process_blocks(None, SR)),
+    "samples in the place of channels": lambda: list(Denoiser("speech-fast").process_blocks([SIGNAL[:, None]], SR)),
+    "n_channels": lambda: StreamingDenoiser("speech-causal-fast", sr=SR, n_channels="2"),
+    "n_components": lambda: separation.Components(SIGNAL, SR, n_components="2"),
+    "sources": lambda: separation.separate(SIGNAL, SR, None),
+    "number of sources": lambda: separation.separate(SIGNAL, SR, 2.5),
+    "a source": lambda: separation.Separator({"a": None, "b": 1}),
+    "regions": lambda: repair.fill_regions(SIGNAL, SR, [(0.1,)]),
+    "a region of text": lambda: repair.fill_regions(SIGNAL, SR, ["0-1"]),
+    "regions of nothing": lambda: repair.fill_regions(SIGNAL, SR, 3),
+    "missing": lambda: repair.restore_samples(SIGNAL, SR, None),
+    "cutoff": lambda: repair.extend_band(SIGNAL, SR, "3000"),
+    "one source": lambda: metrics.bss_eval(SIGNAL, SIGNAL),
+    "equal sources": lambda: metrics.bss_eval([SIGNAL, SIGNAL], [SIGNAL, SIGNAL]),
+    "sources of three samples": lambda: metrics.bss_eval(np.eye(2, 3), np.eye(2, 3)),
+    "references of text": lambda: metrics.si_sdr("a", "b"),
+    "an STFT of text": lambda: STFT("512", 256),
+    "an STFT of halves": lambda: STFT(512.5, 256),
+}
+
+
+@pytest.mark.parametrize("call", MISTAKES.values(), ids=MISTAKES)
+def test_arguments_of_a_wrong_type_are_refused_in_one_line(call):
+    with pytest.raises(NmfaudioError) as caught:
+        call()
+    assert "\n" not in str(caught.value)

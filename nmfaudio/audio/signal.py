@@ -62,7 +62,10 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
     >>> to_float(np.array([-32768, 0, 16384], np.int16))
     array([-1. ,  0. ,  0.5], dtype=float32)
     """
-    y = np.asarray(y)
+    try:
+        y = np.asarray(y)
+    except ValueError as error:  # lists of different lengths
+        raise AudioError(f"sound is an array of samples ({error})") from None
     if y.dtype in (np.float32, np.float64):
         return y
     if y.dtype.kind not in "fiu":

@@ -7,6 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_blocks, check_rate
 from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
@@ -57,6 +58,7 @@ class Options:
         NmfaudioError
             If the rate leaves too little of the band that the dictionary models.
         """
+        check_rate(sr)
         front_end = self.dictionary.front_end
         full_hz = 2 * (front_end.n_bins - 1) / front_end.window_s
         if sr < _LEAST_BAND * full_hz:
@@ -160,6 +162,8 @@ class Denoiser(Options):
         AudioError
             As for a whole signal; samples are counted from the beginning of their block.
         """
+        check_rate(sr)
+        check_blocks(blocks)
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return

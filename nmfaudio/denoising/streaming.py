@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_count
 from ..audio.signal import as_block
 from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
@@ -70,8 +71,7 @@ class StreamingDenoiser(Options):
         channels: str = "linked",
     ) -> None:
         super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
-        if n_channels < 1:
-            raise NmfaudioError(f"n_channels {n_channels}: a stream has at least one channel")
+        check_count("n_channels", n_channels)
         if self.dictionary.kind != "unfolded":
             raise NmfaudioError(f"a stream needs an unfolded dictionary, not one of kind {self.dictionary.kind!r}")
         stft = self.stft(sr)

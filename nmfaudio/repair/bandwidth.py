@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_number, check_rate
 from ..audio import as_signal
 from ..audio.signal import resample_blocks
 from ..dictionary import Dictionary, DictionaryLike
@@ -94,6 +95,9 @@ class Band:
         dictionary: DictionaryLike = "speech-sparse",
         source: str = "speech",
     ) -> None:
+        check_rate(sr)
+        if cutoff_hz is not None:
+            check_number("cutoff_hz", cutoff_hz)
         dictionary = Dictionary.load(dictionary)
         if source not in dictionary.arrays or dictionary.arrays[source].ndim != 2:
             raise NmfaudioError(f"dictionary {dictionary.name!r} has no atoms of one frame named {source!r}")

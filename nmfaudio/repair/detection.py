@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_rate
 from ..audio import as_signal
 from ..spectra.blocks import windows
 
@@ -123,6 +124,7 @@ def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
     >>> bool(found[0] <= 4000 <= found[-1] < found[0] + 40)
     True
     """
+    check_rate(sr)
     return _by_channel(lambda channel: _clicks(channel.astype(np.float64), sr), y)
 
 
@@ -177,6 +179,7 @@ def find_damage(
 def _dropout_lengths(
     sr: float, shortest_s: float = _SHORTEST_DROPOUT_S, longest_s: float = _LONGEST_DROPOUT_S
 ) -> tuple[int, int]:
+    check_rate(sr)
     return max(2, round(shortest_s * sr)), round(longest_s * sr)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_rate
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -65,6 +66,7 @@ def restore_samples(
     >>> bool(np.abs(restored - y).max() < 0.2)
     True
     """
+    check_rate(sr)
     y = as_signal(y)
     missing = np.asarray(missing, bool)
     if missing.shape not in (y.shape, y.shape[-1:]):

@@ -62,6 +62,8 @@ def fill_regions(
     (16000,)
     """
     y = as_signal(y)
+    if not isinstance(regions, Iterable):
+        raise NmfaudioError(f"regions {regions!r}: give a list of them")
     regions = list(regions)
     check_regions(regions, y.shape[-1], sr)
     filled = [piece for piece, *_ in filled_blocks([(np.atleast_2d(y),)], sr, regions, random_state=random_state)]

@@ -18,6 +18,7 @@ import soundfile as sf
 from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
+from ..arguments import check_rate
 from ..audio import as_signal, resample
 from ..denoising.atom_usage import AtomUsage, atom_usage
 from ..denoising.decomposition import decomposition_for
@@ -131,6 +132,7 @@ def page(
     >>> "<title>Hiss" in html, len(html) < 500_000
     (True, True)
     """
+    check_rate(sr)
     before = np.atleast_2d(as_signal(y)).astype(np.float32)
     if before.size == 0:
         raise AudioError(f"{title}: has no sound to report on")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_count
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -70,8 +71,8 @@ class Components:
         n_iter: int = 60,
         random_state: int = 0,
     ) -> None:
-        if n_components < 1 or n_taps < 1:
-            raise NmfaudioError(f"{n_components} components of {n_taps} frames: there must be 1 or more of each")
+        for name, value in (("n_components", n_components), ("n_taps", n_taps), ("n_iter", n_iter)):
+            check_count(name, value)
         self.y, self.sr, self.n_components = as_signal(y), sr, n_components
         self.stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
         V = np.abs(self.stft(np.atleast_2d(self.y)))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import audio
+from ..arguments import check_count
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..files import check_output, replacing
@@ -296,6 +297,8 @@ def _check_options(
     phase: str | None,
 ) -> None:
     known = isinstance(sources, Mapping)
+    if not (known or isinstance(sources, str)):
+        check_count("sources", sources)
     if (known or isinstance(sources, str)) and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
     if penalty is not None and not known:

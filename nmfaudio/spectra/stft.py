@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_count, check_rate
 from ..errors import NmfaudioError
 
 # The overlapping squared windows may dip to this share of their peak; below it, rounding errors become audible.
@@ -62,6 +63,8 @@ class STFT:
     def __post_init__(self) -> None:
         """Check that the sizes fit, and make the windows."""
         win_length = self.n_fft if self.win_length is None else self.win_length
+        for name, value in (("n_fft", self.n_fft), ("hop_length", self.hop_length), ("win_length", win_length)):
+            check_count(name, value)
         if not 1 <= self.hop_length <= win_length <= self.n_fft:
             raise NmfaudioError(
                 f"hop_length {self.hop_length}, win_length {win_length} and n_fft {self.n_fft} do not fit: "
@@ -106,6 +109,7 @@ class STFT:
         >>> [STFT.for_rate(sr).n_fft for sr in (8000, 11025, 16000, 22050, 44100, 48000)]
         [256, 352, 512, 704, 1408, 1536]
         """
+        check_rate(sr)
         exact, ratio = hop_s * sr, window_s / hop_s
         if not (exact >= 1 and ratio >= 1):
             raise NmfaudioError(f"no frames of {window_s} s every {hop_s} s at a sampling rate of {sr} Hz")

@@ -187,7 +187,7 @@ def test_no_sound_and_no_atoms_are_refused():
         with pytest.raises(NmfaudioError, match="atoms of 'a'"):
             Separator(sources)
     for options in ({"n_components": 0}, {"n_taps": 0}):
-        with pytest.raises(NmfaudioError, match="components of"):
+        with pytest.raises(NmfaudioError, match=f"{[*options][0]} 0: give a whole number"):
             Components(y, 8000, **options)
     assert Separator({"a": np.int64(2), "b": 1}, n_iter=1)(y, 8000)["a"].shape == y.shape
 
