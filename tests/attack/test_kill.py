@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from nmfaudio import audio
+from nmfaudio.dictionary import Dictionary
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 
@@ -21,6 +22,9 @@ COMMANDS = {
     "two processes": ["denoise", "-d", "speech-sparse", "-j", "2", "in", "--out-dir", "out"],
     "repair": ["repair", "in/0.flac", "out/0.flac"],
     "separate": ["separate", "in/0.flac", "--split", "-o", "out"],
+    "evaluate": "evaluate --clean in --noisy in -d speech-sparse -j 2 --csv out/scores.csv --overwrite".split(),
+    "source": "train source hiss in -o out/hiss.npz --atoms 4 --overwrite".split(),
+    "train": "train denoiser --speech in --noise in -o out/d.npz --checkpoint out/state.npz -j 2 --overwrite".split(),
 }
 SIGNALS = ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"]
 
@@ -48,7 +52,7 @@ def test_a_command_that_is_stopped_leaves_nothing_half_written(tmp_path, name, n
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(rng.uniform(0.2, 3))
+        time.sleep(rng.uniform(0.2, 6))
         (os.killpg if whole_group else os.kill)(process.pid, how)
         process.wait(timeout=60)
         deadline = time.monotonic() + 10
@@ -59,6 +63,15 @@ def test_a_command_that_is_stopped_leaves_nothing_half_written(tmp_path, name, n
             for path in (tmp_path / folder).glob("[!.]*"):
                 if path.suffix == ".flac":
                     assert audio.read(path)[0].shape[1] == 160_000
+                elif path.name == "state.npz":
+                    with np.load(path) as state:
+                        assert all(state[key].size for key in state.files)
+                elif path.suffix == ".npz":
+                    Dictionary.load(path)
+                elif path.suffix == ".md":
+                    assert path.read_text().startswith("# Dictionary")
+                elif path.suffix == ".csv":
+                    assert path.read_text().startswith("file,") and path.read_text().endswith("\n")
                 elif path.name != "groups.json":
                     raise AssertionError(f"{path} is no output")
             hidden = list((tmp_path / folder).glob(".*"))

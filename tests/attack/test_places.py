@@ -13,6 +13,7 @@ from nmfaudio import audio, denoise_file
 from nmfaudio.audio import ffmpeg
 from nmfaudio.cli.denoise import main
 from nmfaudio.cli.main import main as nmfaudio
+from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX files")
@@ -143,3 +144,64 @@ def test_pipes_and_residuals_in_a_folder_are_no_inputs(folder, capsys):
     assert sorted(path.name for path in (folder / "in" / "rest").rglob("[!.]*")) == ["a.wav"]
     assert audio.list_files("in")[0].name == "a.wav"
     assert all(path.name != "pipe.wav" for path in audio.list_files("in"))
+
+
+@posix
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("report in.wav same.html --overwrite", "is also the input in.wav"),
+        ("repair in.wav link.wav --overwrite", "link.wav: is the input itself: give --in-place"),
+        ("dictionaries export d.npz d.npz --overwrite", "is also the input d.npz"),
+        ("evaluate --clean clean --noisy clean --csv same.csv --overwrite", "same.csv: is also the input"),
+        ("repair in.wav no/out.wav", "no/out.wav: cannot be written (No such file or directory)"),
+        ("report in.wav no/out.html", "no/out.html: cannot be written (No such file or directory)"),
+        ("evaluate --clean clean --noisy clean --csv no/s.csv", "no/s.csv: cannot be written"),
+        ("separate in.wav --split -o in.wav/out", "cannot be written (Not a directory)"),
+        ("separate in.wav --split -o in.wav", "in.wav: is a file"),
+    ],
+)
+def test_places_of_other_commands_are_checked_before_the_work(folder, capsys, command, words):
+    Dictionary("sparse", {"speech": np.eye(257, 3), "noise": np.eye(257, 2)}).save("d.npz")
+    (folder / "clean").mkdir()
+    os.link("in.wav", "clean/a.wav")
+    for name in ("same.html", "link.wav", "same.csv"):
+        os.symlink("in.wav", name)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert nmfaudio(command.split()) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@posix
+@pytest.mark.parametrize(
+    "command",
+    [
+        "repair pipe.wav out.wav",
+        "separate pipe.wav --split -o out",
+        "report pipe.wav out.html",
+        "denoise in.wav out.wav --noise pipe.wav",
+        "denoise in.wav out.wav -d pipe.wav",
+        "train source hiss pipe.wav -o out.npz",
+        "dictionaries info pipe.wav",
+    ],
+)
+def test_pipes_as_inputs_are_refused_and_never_waited_for(folder, command):
+    os.mkfifo("pipe.wav")
+    start = [sys.executable, "-c", "import sys; from nmfaudio.cli.main import main; sys.exit(main())"]
+    done = subprocess.run([*start, *command.split()], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "pipe.wav" in done.stderr and done.stderr.count("\n") == 1
+    assert not [path for path in folder.iterdir() if path.name.startswith("out")]
+
+
+@posix
+def test_a_place_in_place_keeps_its_mode_and_its_name(folder, capsys):
+    os.chmod("in.wav", 0o600)
+    assert main(["in.wav", "in.wav", *FAST, "--overwrite"]) == 2
+    assert "give --in-place" in capsys.readouterr().err
+    assert main(["in.wav", "in.wav", *FAST, "--in-place"]) == 0
+    assert nmfaudio(["repair", "in.wav", "in.wav", "--in-place", "-q"]) == 0
+    assert os.stat("in.wav").st_mode & 0o777 == 0o600
+    assert [path.name for path in folder.iterdir()] == ["in.wav"]
