@@ -4,8 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .errors import AudioError
-
 
 def walk(
     top: str | os.PathLike[str],
@@ -69,21 +67,6 @@ def walk(
             else:
                 below.append(path)
         folders += reversed(below)
-
-
-def check_readable(top: str | os.PathLike[str]) -> None:
-    """Refuse a folder if it, or one below it, cannot be read.
-
-    Raises
-    ------
-    AudioError
-    """
-
-    def refuse(error: OSError) -> None:
-        raise AudioError(f"{error.filename}: cannot be read ({error.strerror})") from error
-
-    for _ in os.walk(top, onerror=refuse):
-        pass
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

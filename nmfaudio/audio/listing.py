@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import AudioError
-from ..folders import check_readable
+from ..folders import walk
 from .formats import SUFFIXES
 from .reading import locate
 
@@ -15,9 +15,9 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     Parameters
     ----------
     source : path
-        A folder, one sound file, or a list; relative paths in a list start at the list's folder,
-        empty lines and lines that begin with ``#`` are skipped. Each may be an address such as
-        ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
+        A folder, in which links are followed and hidden files left out; one sound file; or a list. Relative paths in
+        a list start at the list's folder, empty lines and lines that begin with ``#`` are skipped. Each may be an
+        address such as ``s3://bucket/voices``; see :func:`nmfaudio.audio.locate`.
 
     Returns
     -------
@@ -31,9 +31,9 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     """
     path = locate(source)
     if path.is_dir():
-        if isinstance(path, type(Path())):  # of this machine
-            check_readable(path)
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        local = isinstance(path, type(Path()))  # others have no links
+        found = walk(path, trouble=_refuse) if local else path.rglob("*")
+        files = sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
     elif path.suffix.lower() in SUFFIXES and path.is_file():
         files = [path]
     elif path.is_file():
@@ -51,3 +51,7 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     if not files:
         raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(SUFFIXES))}")
     return files
+
+
+def _refuse(path: Path, reason: str) -> None:
+    raise AudioError(f"{path}: {reason}")

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -265,3 +267,17 @@ def test_playlists_are_no_sound(tmp_path, name):
     (tmp_path / name).write_text(f"ffconcat version 1.0\nfile {tmp_path / 'other.wav'}\n")
     with pytest.raises(AudioError, match="not a sound file"):
         audio.read(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+def test_links_to_folders_are_followed_once(tmp_path):
+    for name in ("in/real/a.wav", "elsewhere/b.wav", "in/.hidden.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for link, place in [("again", "real"), ("back", "."), ("disk", "../elsewhere")]:
+        (tmp_path / "in" / link).symlink_to(place)
+    found = audio.list_files(tmp_path / "in")
+    assert [str(path.relative_to(tmp_path / "in")) for path in found] == ["disk/b.wav", "real/a.wav"]
+    (tmp_path / "in" / "up").symlink_to("..")
+    with pytest.raises(AudioError, match="up: leads to a folder that .*in is in"):
+        audio.list_files(tmp_path / "in")
