@@ -313,7 +313,7 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
         raise DictionaryError(f"{path}: no such file")
     names = ", ".join(shipped) or "none"
     like = difflib.get_close_matches(str(path), shipped, 1)
-    meant = f": did you mean {like[0]!r}?" if like else ""
+    meant = f" (did you mean {like[0]!r}?)" if like else ""
     raise DictionaryError(
         f"no dictionary named {str(path)!r}{meant}; shipped are: {names} (or give the path of an .npz file)"
     )

@@ -53,7 +53,7 @@ def replacing(
                 temporary = Path(folder, f"new{Path(path).suffix}")
                 temporary.touch()
                 yield temporary
-                with temporary.open("rb") as whole, open(path, "wb") as device:
+                with suppress(BrokenPipeError), temporary.open("rb") as whole, open(path, "wb") as device:
                     shutil.copyfileobj(whole, device)
             return
         target = Path(os.path.realpath(path))

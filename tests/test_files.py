@@ -180,3 +180,14 @@ def test_an_output_is_not_an_input_under_another_name(place):
                 check_output(output, overwrite=True, inputs=[source])
     assert not is_same(place, place.parent / "b.txt")
     assert is_same(place.parent / "b.txt", place.parent / ".." / place.parent.name / "b.txt")
+
+
+@posix
+def test_who_reads_a_pipe_may_have_enough(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: os.close(os.open(pipe, os.O_RDONLY)))
+    reader.start()
+    put(pipe, "new" * 100_000)
+    reader.join()
+    assert is_device(pipe)
