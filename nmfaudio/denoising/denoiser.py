@@ -25,6 +25,7 @@ _LEAST_PIECE, _LARGEST_PIECE = 256, 4096  # 4 and 66 s at the default hop; the l
 _PIECE_VALUES = 2**20
 _AT_ONCE = 1024  # frames that get their gain and become sound
 _MOST_CORES = 4  # that memory is spent on
+_BEGIN_S = 1.0  # whose mean is the offset to begin with
 _LEAST_BAND = 0.375  # of the modelled band, 3 kHz of 8: with less, speech is taken for noise
 
 
@@ -168,7 +169,8 @@ class Denoiser(Options):
             yield from map(as_block, blocks)
             return
         stft = self.stft(sr)
-        spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, stft.hop_length))
+        n_begin = round(_BEGIN_S * sr) if self._decomposition.future_frames else stft.hop_length  # as a stream has it
+        spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, n_begin))
         yield from overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples)
 
     def _cleaned(self, spectra: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
