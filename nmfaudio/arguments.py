@@ -1,6 +1,7 @@
 """Check arguments that are numbers."""
 
 import math
+import os
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -35,15 +36,53 @@ def check_count(name: str, value: Any) -> None:
         raise NmfaudioError(f"{name} {value!r}: give a whole number from 1 up")
 
 
-def check_blocks(blocks: Any) -> None:
-    """Refuse what cannot be blocks of a signal one after the other.
+def check_iterable(name: str, values: Any) -> None:
+    """Refuse what is not several things one after the other.
 
     Raises
     ------
     NmfaudioError
     """
-    if not isinstance(blocks, Iterable):
-        raise NmfaudioError(f"blocks {blocks!r}: give arrays one after the other, as a list or a generator")
+    if not isinstance(values, Iterable):
+        raise NmfaudioError(f"{name} {values!r}: give several, as a list")
+
+
+def check_path(path: Any) -> None:
+    """Refuse what cannot be the name of a file.
+
+    Raises
+    ------
+    NmfaudioError
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise NmfaudioError(f"{path!r}: give the name of a file, as a string or a path")
+
+
+def check_part(start_s: Any, stop_s: Any) -> None:
+    """Refuse times that are no numbers of seconds; None stands for an end of the recording.
+
+    Raises
+    ------
+    NmfaudioError
+    """
+    for name, value in (("start_s", start_s), ("stop_s", stop_s)):
+        if value is not None:
+            check_number(name, value)
+
+
+def check_ranges(name: str, ranges: Any) -> None:
+    """Refuse what is not a sequence of pairs of seconds, each from a time to a later one.
+
+    Raises
+    ------
+    NmfaudioError
+    """
+    try:
+        right = all(0 <= float(start_s) < float(stop_s) < math.inf for start_s, stop_s in ranges)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise NmfaudioError(f"{name} {ranges!r}: give pairs (start_s, stop_s) of seconds, as [(1.5, 1.52)]")
 
 
 def check_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, unit: str = "") -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import check_path
 from .errors import DictionaryError
 from .files import replacing
 from .spectra.front_end import FrontEnd
@@ -137,6 +138,7 @@ class Dictionary:
         DictionaryError
             If the path does not end in ``.npz`` or cannot be written, or if settings or record are not JSON.
         """
+        check_path(path)
         path = Path(path)
         if path.suffix != ".npz":
             raise DictionaryError(f"{path}: a dictionary's file name must end in .npz")

@@ -3,20 +3,26 @@
 import matplotlib
 import numpy as np
 import pytest
+import soundfile as sf
 from matplotlib import pyplot as plt
 from signals import real_recording
 
 from nmfaudio import (
     STFT,
     Denoiser,
+    Dictionary,
     FrontEnd,
     StreamingDenoiser,
+    audio,
     denoise,
+    denoise_file,
     display,
     metrics,
     noise_profile,
     repair,
+    repair_file,
     report,
+    separate_file,
     separation,
 )
 from nmfaudio.errors import AudioError, NmfaudioError
@@ -152,3 +158,38 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_line(call):
     with pytest.raises(NmfaudioError) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+FILE_MISTAKES = {
+    "no source": lambda: denoise_file(None, "o.wav"),
+    "no target": lambda: denoise_file("in.wav", None),
+    "bytes": lambda: denoise_file(b"in.wav", "o.wav"),
+    "a name that cannot be": lambda: denoise_file("in\0.wav", "o.wav"),
+    "a target that cannot be": lambda: denoise_file("in.wav", "o\0.wav"),
+    "start": lambda: denoise_file("in.wav", "o.wav", start_s="1"),
+    "stop": lambda: denoise_file("in.wav", "o.wav", stop_s=np.nan),
+    "noise": lambda: denoise_file("in.wav", "o.wav", noise=(1,)),
+    "noise of text": lambda: denoise_file("in.wav", "o.wav", noise=("0", "x")),
+    "damage": lambda: repair_file("in.wav", "o.wav", damage=3),
+    "gaps": lambda: repair_file("in.wav", "o.wav", gaps=(0.1, 0.2)),
+    "gaps backwards": lambda: repair_file("in.wav", "o.wav", gaps=[(0.2, 0.1)]),
+    "gaps before the beginning": lambda: repair_file("in.wav", "o.wav", gaps=[(-1, 0.1)]),
+    "holes": lambda: repair_file("in.wav", "o.wav", holes=3),
+    "a stem's folder": lambda: separate_file("in.wav", None),
+    "a part of a mixture": lambda: separate_file("in.wav", "o", "harmonic-percussive", start_s="1"),
+    "a page": lambda: report.report_file("in.wav", None),
+    "info": lambda: audio.info(None),
+    "a part": lambda: audio.read("in.wav", start_s="1"),
+    "a folder": lambda: audio.list_files(3),
+    "a dictionary's file": lambda: Dictionary.load("speech-fast").save(None),
+}
+
+
+@pytest.mark.parametrize("call", FILE_MISTAKES.values(), ids=FILE_MISTAKES)
+def test_arguments_of_file_functions_are_refused_in_one_line(tmp_path, monkeypatch, call):
+    monkeypatch.chdir(tmp_path)
+    sf.write("in.wav", SIGNAL, SR)
+    with pytest.raises(NmfaudioError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]

@@ -17,6 +17,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from ..arguments import check_part, check_path
 from ..errors import AudioError
 from ..files import is_device
 from . import ffmpeg
@@ -42,6 +43,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
     AudioError
         For an address, if universal-pathlib or the package for its kind of place is missing.
     """
+    check_path(path)
     if not (isinstance(path, str) and "://" in path):
         return path if hasattr(path, "open") else Path(path)  # type: ignore[return-value]
     try:
@@ -94,6 +96,7 @@ def blocks(
     AudioError
         If the file cannot be read to its end, or a sample is NaN, infinite or absurdly large (above 1e10).
     """
+    check_part(start_s, stop_s)
     with _opened(locate(path)) as source:
         header = source.header
         position = 0 if start_s is None else round(start_s * header.sr)

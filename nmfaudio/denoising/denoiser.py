@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_blocks, check_rate
+from ..arguments import check_iterable, check_rate
 from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
@@ -164,7 +164,7 @@ class Denoiser(Options):
             As for a whole signal; samples are counted from the beginning of their block.
         """
         check_rate(sr)
-        check_blocks(blocks)
+        check_iterable("blocks", blocks)
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return

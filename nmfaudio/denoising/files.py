@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
+from ..arguments import check_part, check_path, check_ranges
 from ..audio import ffmpeg
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
@@ -131,6 +132,8 @@ def denoise_file(
     ...     for path in folder.glob("*.wav"):
     ...         nmfaudio.denoise_file(path, path.with_suffix(".flac"), strength=0.8)
     """
+    if isinstance(noise, tuple):
+        check_ranges("noise", [noise])
     profile = noise_of_part(source, noise, dictionary) if isinstance(noise, tuple) else noise
     denoiser = Denoiser(
         dictionary,
@@ -220,6 +223,9 @@ def process_file(
         If a file cannot be read or written, has no sound, or exists already.
     """
     began = time.perf_counter()
+    for name in (source, target, target if residual is None else residual):
+        check_path(name)
+    check_part(start_s, stop_s)
     itself = is_same(source, target) and not is_device(target)
     if itself and not in_place:
         raise AudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
+from ..arguments import check_iterable, check_path, check_ranges
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
 from ..files import check_output, is_device, is_same
@@ -118,6 +119,11 @@ def repair_file(
     >>> def mend(tape):
     ...     return nmfaudio.repair_file(tape, "mended.wav", damage=["clicks"], gaps=[(1.5, 1.52)]).repairs
     """
+    for path in (source, target):
+        check_path(path)
+    for name, value in (("damage", damage or ()), ("holes", holes)):
+        check_iterable(name, value)
+    check_ranges("gaps", gaps)
     unknown = set(damage or ()) - set(DAMAGE)
     if unknown:
         raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")

@@ -9,6 +9,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_iterable
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -62,8 +63,7 @@ def fill_regions(
     (16000,)
     """
     y = as_signal(y)
-    if not isinstance(regions, Iterable):
-        raise NmfaudioError(f"regions {regions!r}: give a list of them")
+    check_iterable("regions", regions)
     regions = list(regions)
     check_regions(regions, y.shape[-1], sr)
     filled = [piece for piece, *_ in filled_blocks([(np.atleast_2d(y),)], sr, regions, random_state=random_state)]

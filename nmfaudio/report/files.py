@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from .. import audio
+from ..arguments import check_part, check_path
 from ..denoising.denoiser import Denoiser
 from ..errors import AudioError
 from ..files import check_output, replacing
@@ -43,6 +44,9 @@ def report_file(
     NmfaudioError
         If the file cannot be read, or has no sound there; if the page cannot be written, or exists already.
     """
+    for path in (source, target):
+        check_path(path)
+    check_part(start_s, stop_s)
     check_output(target, overwrite=overwrite, inputs=[source])
     header = audio.info(source)
     start_s = start_s or 0.0

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import audio
-from ..arguments import check_count
+from ..arguments import check_count, check_part, check_path
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..files import check_output, replacing
@@ -187,6 +187,9 @@ def separate_file(
     >>> def take_apart(song):
     ...     return nmfaudio.separate_file(song, "stems", {"piano": "piano.npz", "rest": 20}).stems
     """
+    for path in (source, out_dir):
+        check_path(path)
+    check_part(start_s, stop_s)
     out_dir = Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():
         raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_blocks, check_rate
+from ..arguments import check_iterable, check_rate
 from ..audio import as_signal
 from ..audio.signal import as_block
 from ..dictionary import Dictionary, DictionaryLike
@@ -150,7 +150,7 @@ class Separator:
             As for a whole mixture.
         """
         check_rate(sr)
-        check_blocks(blocks)
+        check_iterable("blocks", blocks)
         learnt: list[NDArray[np.floating]] = []  # atoms of the piece before
 
         def separated(y: NDArray[np.floating], first: int) -> NDArray[np.floating]:
