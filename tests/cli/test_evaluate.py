@@ -1,4 +1,5 @@
 import csv
+import os
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ import soundfile as sf
 
 from nmfaudio import evaluation, metrics
 from nmfaudio.cli.main import main
+from nmfaudio.compute.processes import isolated
 
 SR = 16000
 NAMES = ("a", "b", "deep/c")
@@ -149,3 +151,36 @@ def test_a_number_of_jobs_that_is_none_is_refused(folders, jobs, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(folders, "--jobs", jobs)
     assert "--jobs" in capsys.readouterr().err
+
+
+def test_long_recordings_are_scored_in_pieces(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("clean", "noisy", "enhanced"):
+        (tmp_path / name).mkdir()
+    n = 65 * SR
+    clean = 0.1 * rng.standard_normal(n) * (np.sin(2 * np.pi * 4 * np.arange(n) / SR) > 0)
+    clean[21 * SR : 39 * SR] = 0  # a piece in which there is next to nothing to score
+    noisy = clean + 0.05 * rng.standard_normal(n)
+    for name, y in (("clean", clean), ("noisy", noisy), ("enhanced", 0.5 * (clean + noisy))):
+        sf.write(tmp_path / name / "a.wav", y, SR, subtype="FLOAT")
+    assert run(tmp_path, "--enhanced", tmp_path / "enhanced") == 0
+    row = numbers(capsys.readouterr().out.splitlines()[2])
+    assert row[4] == pytest.approx(metrics.si_sdr(clean, noisy), abs=0.001)
+    pieces = [(clean[part], noisy[part]) for part in (slice(0, 20 * SR), slice(20 * SR, 40 * SR), slice(40 * SR, n))]
+    for column, measure in ((0, metrics.pesq), (2, metrics.estoi)):
+        wanted = np.average([measure(*piece, SR) for piece in pieces], weights=[20, 20, 25])
+        assert row[column] == pytest.approx(wanted, abs=0.001)
+
+
+def test_a_crash_of_pesq_loses_one_score(folders, capsys, monkeypatch):
+    calls = []
+
+    def crash_once(function, signals):
+        calls.append(1)
+        return isolated(os._exit, 1) if len(calls) == 1 else isolated(function, signals)
+
+    monkeypatch.setattr(evaluation, "isolated", crash_once)
+    assert run(folders) == 1
+    out, err = capsys.readouterr()
+    assert "a: PESQ: the package pesq crashed on this recording" in err
+    assert [line.split()[0] for line in out.splitlines()[2:]] == ["b", "deep/c", "mean", "gain"]

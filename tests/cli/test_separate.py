@@ -252,3 +252,29 @@ def test_python_separates_as_the_command_does(folder):
 def test_options_in_python_that_do_not_go_together(sources, options, message):
     with pytest.raises(NmfaudioError, match=message):
         separate(SOURCES[0], SR, sources, **options)
+
+
+@pytest.mark.needs_jit
+def test_a_part_is_separated(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "--split", "-q", "--start", "0.5", "--end", "1.5"]) == 0
+    part = sf.read("mix.wav")[0][SR // 2 : 3 * SR // 2]
+    np.testing.assert_allclose(sum(stems_of(folder / "out").values()), part, atol=1e-5)
+    assert main(["separate", "mix.wav", "-o", "no", "--split", "--start", "1", "--end", "1"]) == 2
+
+
+def test_unknown_sources_of_a_long_file_say_what_memory_they_need(folder, capsys, monkeypatch):
+    monkeypatch.setattr("nmfaudio.separation.files._memory", lambda: 1e6)
+    monkeypatch.setattr("nmfaudio.cli.separate._MUCH", 1e6)
+    assert main(["separate", "mix.wav", "-o", "out"]) == 2
+    said = capsys.readouterr().err
+    assert "mix.wav: needs about 0.0 GB of memory; less for a part (--start, --end)" in said
+    assert "take a part of it (--start and --end), or give dictionaries" in said
+    assert not (folder / "out").exists()
+
+
+def test_a_file_that_breaks_off_leaves_no_folder(folder):
+    sf.write("long.flac", np.tile(SOURCES.sum(axis=0), 30), SR)
+    data = (folder / "long.flac").read_bytes()
+    (folder / "broken.flac").write_bytes(data[: len(data) // 2] + bytes(9000) + data[len(data) // 2 :])
+    assert main(["separate", "broken.flac", "-o", "out", "--split", "-q"]) == 2
+    assert not (folder / "out").exists()

@@ -1,4 +1,5 @@
 import functools
+import itertools
 import json
 import tracemalloc
 
@@ -13,6 +14,7 @@ from nmfaudio.errors import NmfaudioError
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Components, Separator, harmonic_percussive, multichannel_wiener
 from nmfaudio.separation.guidance import presence
+from nmfaudio.separation.hpss import harmonic_percussive_blocks
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training.source import train_dictionary
 
@@ -246,3 +248,64 @@ def test_strokes_and_tones_are_split():
 def test_training_on_silence_is_refused():
     with pytest.raises(NmfaudioError, match="nothing to train on but silence"):
         train_dictionary("nothing", [np.zeros(1000, np.float32)], SR)
+
+
+def in_blocks(y, n=3001):
+    return (y[..., start : start + n] for start in range(0, y.shape[-1], n))
+
+
+def joined(blocks):
+    blocks = list(blocks)
+    return {name: np.concatenate([block[name] for block in blocks], axis=1) for name in blocks[0]}
+
+
+@pytest.mark.parametrize("n", [500, 10**6])
+def test_tones_and_strokes_are_split_in_blocks_as_in_one_piece(n):
+    y = np.stack([SOURCES.sum(axis=0), SOURCES[0]])
+    whole, blocks = harmonic_percussive(y, SR), joined(harmonic_percussive_blocks(in_blocks(y, n), SR))
+    for name, part in whole.items():
+        np.testing.assert_allclose(blocks[name], part, atol=1e-6)
+
+
+@pytest.mark.needs_jit
+def test_known_sources_of_a_long_mixture_are_separated_in_pieces(monkeypatch):
+    sources = np.stack([tones(LOW, 6.0, seed=1), hisses(6.0, seed=1)])
+    y = sources.sum(axis=0)
+    separator = Separator(known(), n_iter=20)
+    whole = separator(y, SR)
+    for name, stem in joined(separator.process_blocks(in_blocks(y[None]), SR)).items():
+        np.testing.assert_array_equal(stem[0], whole[name])
+    monkeypatch.setattr("nmfaudio.separation.separator._PIECE_VALUES", 4 * SR)  # 2 s for each of two sources
+    silent = {"hiss": {"silent": [(2.5, 3.5)]}}
+    pieces = separator(y, SR, silent)
+    np.testing.assert_allclose(sum(pieces.values()), y, atol=1e-5)
+    assert not pieces["hiss"][round(2.6 * SR) : round(3.4 * SR)].any()
+    assert gains(separator(y, SR), sources).min() > gains(whole, sources).min() - 1
+
+
+@pytest.mark.needs_jit
+def test_a_learnt_source_stays_the_same_from_piece_to_piece(monkeypatch):
+    sources = np.stack([tones(LOW, 6.0, seed=1), hisses(6.0, seed=1)])
+    separator = Separator({"tones": known()["tones"], "hiss": 2}, n_iter=30)
+    whole = separator(sources.sum(axis=0), SR)
+    monkeypatch.setattr("nmfaudio.separation.separator._PIECE_VALUES", 4 * SR)
+    pieces = separator(sources.sum(axis=0), SR)
+    assert (gains(pieces, sources) > gains(whole, sources) - 1).all()
+
+
+@pytest.mark.needs_jit
+def test_memory_of_pieces_does_not_grow_with_the_length(monkeypatch):
+    monkeypatch.setattr("nmfaudio.separation.separator._PIECE_VALUES", 4 * SR)
+    separator = Separator({"a": known()["tones"], "b": 2}, n_iter=2)
+    y = SOURCES.sum(axis=0)[None]
+    for process in (separator.process_blocks, harmonic_percussive_blocks):
+        peaks = []
+        for n in (8, 8, 32):  # the first is there to compile
+            tracemalloc.start()
+            try:
+                for _ in process(itertools.repeat(y, n), SR):
+                    pass
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        assert peaks[2] < 1.1 * peaks[1]
