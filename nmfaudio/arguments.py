@@ -54,7 +54,7 @@ def check_path(path: Any) -> None:
     ------
     NmfaudioError
     """
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+    if not (isinstance(path, (str, os.PathLike)) or hasattr(path, "open")) or "\0" in str(path):
         raise NmfaudioError(f"{path!r}: give the name of a file, as a string or a path")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from ..arguments import check_part, check_path
+from ..arguments import check_part
 from ..errors import AudioError
 from ..files import is_device
 from . import ffmpeg
@@ -43,7 +43,8 @@ def locate(path: str | os.PathLike[str]) -> Path:
     AudioError
         For an address, if universal-pathlib or the package for its kind of place is missing.
     """
-    check_path(path)
+    if not (isinstance(path, (str, os.PathLike)) or hasattr(path, "open")):
+        raise AudioError(f"{path!r}: give the name of a file or folder, as a string or a path")
     if not (isinstance(path, str) and "://" in path):
         return path if hasattr(path, "open") else Path(path)  # type: ignore[return-value]
     try:
