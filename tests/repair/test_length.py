@@ -86,6 +86,7 @@ def test_the_band_is_extended_in_blocks_as_in_one_piece_and_pieces_are_close(mon
     assert pieces.shape == whole.shape and snr(whole, pieces).min() > 20
 
 
+@pytest.mark.slow
 @pytest.mark.needs_jit
 @pytest.mark.parametrize(
     "options",
