@@ -1,4 +1,4 @@
-"""Clean noisy speech and take sound mixtures apart with sparse non-negative matrix factorisation.
+"""Clean noisy speech and separate sound mixtures with sparse non-negative matrix factorisation.
 
 Everything is loaded on first use, so importing the package costs next to nothing.
 

@@ -124,7 +124,7 @@ class Denoiser(Options):
         y : array_like, shape (samples,) or (channels, samples)
             Float, or integers that are scaled to full scale 1.
         sr : float
-            Sampling rate in Hz; any.
+            Sampling rate in Hz, 6000 or more for the shipped dictionaries.
 
         Returns
         -------
@@ -133,8 +133,8 @@ class Denoiser(Options):
 
         Raises
         ------
-        AudioError
-            If the signal has another shape, or holds NaN, infinity or values beyond 1e10.
+        NmfaudioError
+            If the signal has another shape, holds NaN, infinity or values beyond 1e10, or the rate is too low.
         """
         y = as_signal(y)
         if self.gain_rule.changes_nothing or not y.size:
@@ -160,7 +160,7 @@ class Denoiser(Options):
 
         Raises
         ------
-        AudioError
+        NmfaudioError
             As for a whole signal; samples are counted from the beginning of their block.
         """
         check_rate(sr)
@@ -242,7 +242,7 @@ def denoise(
     y : array_like, shape (samples,) or (channels, samples)
         Float, or integers that are scaled to full scale 1.
     sr : float
-        Sampling rate in Hz; any.
+        Sampling rate in Hz, 6000 or more for the shipped dictionaries.
     dictionary : str, path or Dictionary
         Name of a shipped dictionary, file, or a loaded one.
     noise : ndarray, path or Dictionary, optional
