@@ -14,12 +14,12 @@ SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
     "live": "take the noise out of speech from the microphone, live",
     "separate": "separate a mixture into stems",
-    "repair": "mend gaps, clicks, clipped peaks and lost bands",
+    "repair": "repair gaps, clicks, clipped peaks and lost bands",
     "dictionaries": "list, describe, verify and export dictionaries",
     "train": "make a dictionary from your own recordings",
     "report": "make a page to hear and see what denoising does to a recording",
     "evaluate": "score noisy speech before and after denoising",
-    "warmup": "compile ahead of the first use",
+    "warmup": "compile before the first use",
 }
 
 

@@ -17,7 +17,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
         dest="dictionary",
         action="store_const",
         const="speech-causal",
-        help="look at the past alone: -d speech-causal",
+        help="use past samples only: -d speech-causal",
     )
     add("--noise", type=noise, metavar="WHAT", help="the noise alone: a file, or START-END of INPUT")
     ways = ("linked", "independent")
@@ -48,8 +48,8 @@ def add_formats(add: Callable[..., Any]) -> None:
     """Add the format of what is written; see `format_options`."""
     add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, W64, ...")
     add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, OPUS, ...")
-    add("--bitrate", type=bit_rate, metavar="RATE", help="of MP3, AAC and the like: 128k (the input's own)")
-    add("--quality", type=quality, metavar="X", help="of MP3, Vorbis and Opus instead: 0 to 1, the best")
+    add("--bitrate", type=bit_rate, metavar="RATE", help="bit rate of MP3, AAC, ...: 128k (the input's)")
+    add("--quality", type=quality, metavar="X", help="quality of MP3, Vorbis, Opus: 0 to 1 (best)")
 
 
 def format_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 from .console import OK, progress_bar, say
 from .options import add_formats, format_options, hertz, number, span
 
-DESCRIPTION = """Mend what is damaged in a recording, from a model of all the rest of it.
-Without options it looks for clipped peaks and dropouts, which are certain; give
---clicks for clicks, which a creaky voice has too. Several options together are
-done in turn: samples, holes, band."""
-FINDERS = {"dropouts": "digital silence amid sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
+DESCRIPTION = """Repair the damaged parts of a recording, from a model of the rest. Without
+options, look for clipped peaks and dropouts. --clicks looks for clicks, and may
+take the pulses of a creaky voice for them. Several options are done in this
+order: samples, holes, band."""
+FINDERS = {"dropouts": "digital silence within sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,17 +19,19 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("repair", description=DESCRIPTION)
     parser.add_argument("input", type=Path, metavar="INPUT", help="sound file")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="sound file to write")
-    what = parser.add_argument_group("what to mend")
+    what = parser.add_argument_group("damage")
     for name, summary in FINDERS.items():
         what.add_argument(f"--{name}", dest="damage", action="append_const", const=name, help=f"look for {summary}")
-    what.add_argument("--gap", type=span, action="append", default=[], metavar="START-END", help="samples are lost")
+    what.add_argument(
+        "--gap", type=span, action="append", default=[], metavar="START-END", help="lost samples; repeatable"
+    )
     what.add_argument(
         "--hole",
         type=_hole,
         action="append",
         default=[],
         metavar="START-END@LOW-HIGH",
-        help="this part of the spectrogram is lost: times, and frequencies in Hz",
+        help="lost part of the spectrogram, in seconds and Hz; repeatable",
     )
     cutoff = number("a frequency in Hz", 1, 1e9)
     what.add_argument(
@@ -39,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         const=True,
         default=False,
         metavar="HZ",
-        help="speech has lost what is above HZ",
+        help="extend speech above HZ (half the sampling rate)",
     )
     what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band (%(default)s)")
     files = parser.add_argument_group("files")

@@ -13,11 +13,11 @@ from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
 
-With --source the stems are those of dictionaries (see `nmfaudio train source`),
-and --learn adds sources that are learnt from the mixture. --split gives a
-harmonic and a percussive part. Without any of these, components of the mixture
-are grouped into sources by their sound; DIR/groups.json lists them, and a
-changed copy of it can be given back with --groups."""
+--source gives a dictionary for each stem (see `nmfaudio train source`), and
+--learn adds sources that are learnt from the mixture. --split gives a harmonic
+and a percussive part. Without any of these, components of the mixture are
+grouped into sources by their sound; DIR/groups.json lists them. Change a copy
+of it, and give it to --groups, to group them differently."""
 
 _MUCH = 1e9  # bytes of memory to speak of
 
@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("separate", description=DESCRIPTION)
     parser.add_argument("input", type=Path, metavar="MIX", help="sound file")
     parser.add_argument("-o", "--out-dir", type=Path, required=True, metavar="DIR", help="folder for the stems")
-    known = parser.add_argument_group("sources that are known")
+    known = parser.add_argument_group("known sources")
     known.add_argument(
         "--source", action="append", default=[], metavar="[NAME=]DICT", help="a dictionary, by name or path; repeatable"
     )
@@ -41,12 +41,12 @@ def add_parser(subparsers: Any) -> None:
         help="L1 penalty of the activations (0.2); 1 for voices, 0 for few notes of instruments",
     )
     known.add_argument("--guidance", type=Path, metavar="FILE", help="JSON: where sources are silent or alone")
-    blind = parser.add_argument_group("sources that are not")
+    blind = parser.add_argument_group("unknown sources")
     blind.add_argument("--stems", type=count, metavar="N", help="number of sources (2)")
     blind.add_argument("--components", type=count, metavar="K", help="components to group (24)")
     blind.add_argument("--taps", type=count, metavar="T", help="frames of a component (1); about 8 for drums")
     blind.add_argument("--groups", type=Path, metavar="FILE", help="JSON: the components of each stem")
-    blind.add_argument("--split", action="store_true", help="into a harmonic and a percussive part")
+    blind.add_argument("--split", action="store_true", help="split into a harmonic and a percussive part")
     add = parser.add_argument_group("sound and files").add_argument
     add("--phase", choices=(*METHODS, "spatial"), help="default: spatial for two channels and more, else mixture")
     add("--seed", type=seed, default=0, help="seed of what is learnt (%(default)s)")
@@ -65,15 +65,15 @@ def run(args: argparse.Namespace) -> int:
     if args.split + known + bool(args.groups) > 1:
         raise NmfaudioError("--split, --groups and --source or --learn are different ways: choose one")
     if (args.split or known) and any(value is not None for value in (args.stems, args.components, args.taps)):
-        raise NmfaudioError("--stems, --components and --taps are about sources that are not known: leave them out")
+        raise NmfaudioError("--stems, --components and --taps are for unknown sources: leave them out")
     if args.groups and args.stems is not None:
         raise NmfaudioError("--groups lists the stems: leave out --stems")
     if args.split and args.phase:
         raise NmfaudioError("--split keeps the phase of the mixture: leave out --phase")
     if args.penalty is not None and not known:
-        raise NmfaudioError("--penalty is about sources with names: give them with --source or --learn")
+        raise NmfaudioError("--penalty is for named sources: give them with --source or --learn")
     if args.guidance and not known:
-        raise NmfaudioError("--guidance is about sources with names: give them with --source or --learn")
+        raise NmfaudioError("--guidance is for named sources: give them with --source or --learn")
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     if not (args.quiet or args.split or known):

@@ -20,10 +20,10 @@ def add_parser(subparsers: Any) -> None:
             "denoiser",
             help="a dictionary of speech and noise",
             description=f"Train a dictionary of speech and noise.\n{SOUND}\n"
-            "At the end it is compared with the shipped one on sound that was held out.",
+            "At the end it is compared with the shipped one on held-out sound.",
             epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask, on\n"
-            "mixtures made on the fly, and take hours. With --checkpoint a training that was\n"
-            "stopped goes on from there.",
+            "mixtures made during the training, and take hours. With --checkpoint an\n"
+            "interrupted training can be continued.",
         )
     )
     _add_adapt(
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
             "adapt",
             help="a shipped dictionary fitted to your noise or voice",
             description="Fit a dictionary to half a minute of a noise, a minute of a voice, or both.\n"
-            f"{SOUND}\nAt the end it is compared with what it was.",
+            f"{SOUND}\nAt the end it is compared with the dictionary that it was made from.",
         )
     )
     _add_source(
@@ -45,18 +45,18 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_denoiser(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--speech", required=True, metavar="DIR|LIST", help="speech, as clean as can be had")
+    add("--speech", required=True, metavar="DIR|LIST", help="the cleanest speech you have")
     add("--noise", required=True, metavar="DIR|LIST", help="noise without speech")
     _add_output(parser)
     add("--kind", choices=KINDS, default="sparse", help="kind of dictionary (%(default)s)")
-    add("--checkpoint", metavar="FILE", help="keep the state here, and go on from it")
+    add("--checkpoint", metavar="FILE", help="save the state here, and continue from it")
     _add_held_out(parser)
     sparse = parser.add_argument_group("kind sparse")
-    sparse.add_argument("--tune", action="store_true", help="choose atoms and penalty on held-out sound; OUT.png shows")
-    add = parser.add_argument_group("other kinds, which also watch the learning on what is held out").add_argument
+    sparse.add_argument("--tune", action="store_true", help="choose atoms and penalty on held-out sound; draw OUT.png")
+    add = parser.add_argument_group("other kinds, which also check their progress on held-out sound").add_argument
     add("--steps", type=count, nargs="+", metavar="N", help="batches of each stage (30000)")
     add("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
-    add("--start", metavar="DICTIONARY", help="go on from the stages of this dictionary")
+    add("--start", metavar="DICTIONARY", help="continue from the stages of this dictionary")
     add("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
 
 
@@ -64,7 +64,7 @@ def _add_adapt(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("dictionary", metavar="NAME", help="dictionary to start from, by name or path")
     add("--noise", metavar="DIR|LIST", help="your noise, without speech")
-    add("--speech", metavar="DIR|LIST", help="your voice, as clean as can be had")
+    add("--speech", metavar="DIR|LIST", help="your voice, as clean as possible")
     _add_output(parser)
     _add_held_out(parser)
 
@@ -86,8 +86,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
     add("--overwrite", action="store_true", help="replace OUT.npz and its card if they exist")
-    add("--note", default="", help="text for the record: corpora, licences")
-    add("--seed", type=seed, default=0, help="seed of all that is drawn (%(default)s)")
+    add("--note", default="", metavar="TEXT", help="text for the model card: corpora, licences")
+    add("--seed", type=seed, default=0, help="seed of random numbers (%(default)s)")
     add("-q", "--quiet", action="store_true", help="print errors and a bad verdict only")
     add_workers(parser)
 
