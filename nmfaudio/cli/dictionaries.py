@@ -17,7 +17,7 @@ def add_parser(subparsers: Any) -> None:
     actions.add_parser("list", help="names of the shipped dictionaries")
     info = actions.add_parser("info", help="print the model card of a dictionary")
     info.add_argument("dictionary", metavar="NAME|FILE")
-    verify = actions.add_parser("verify", help="check that a dictionary's file is whole")
+    verify = actions.add_parser("verify", help="check that a dictionary's file is complete and unchanged")
     verify.add_argument("dictionary", metavar="FILE")
     export = actions.add_parser("export", help="copy a shipped dictionary to a file")
     export.add_argument("dictionary", metavar="NAME")
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         print(model_card(Dictionary.load(args.dictionary)))
     elif args.action == "verify":
         dictionary = Dictionary.load(args.dictionary)
-        print(f"{args.dictionary}: a sound dictionary of kind {dictionary.kind}, sha256 {dictionary.sha256}")
+        print(f"{args.dictionary}: a valid dictionary of kind {dictionary.kind}, sha256 {dictionary.sha256}")
     else:
         print(_export(args.dictionary, args.output, args.overwrite))
     return OK

@@ -20,8 +20,8 @@ from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
 wide-band PESQ, ESTOI and SI-SDR at 16 kHz in one channel, for each file and in
-the mean. Files of the folders belong together if their names are equal up to
-the suffix. Needs the extra: pip install 'nmfaudio[eval]'"""
+the mean. Files of the two folders are paired by their names without suffix.
+Needs the extra: pip install 'nmfaudio[eval]'"""
 
 COLUMNS = {"PESQ": "pesq", "ESTOI": "estoi", "SI-SDR": "si_sdr_db"}
 """Name of each of `nmfaudio.metrics.MEASURES` in the CSV."""

@@ -23,9 +23,9 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("--list-devices", action="store_true", help="list microphones and loudspeakers")
     add("--input", type=_device, metavar="DEVICE", help="number or part of the name (the system's default)")
-    add("--output", type=_device, metavar="DEVICE", help="loudspeaker or headphones, likewise")
-    add("--channels", type=int, choices=(1, 2), default=1, help="of the input and the output (1)")
-    add("--rate", type=int, metavar="HZ", help="sampling rate (the output's own)")
+    add("--output", type=_device, metavar="DEVICE", help="loudspeaker or headphones, in the same way")
+    add("--channels", type=int, choices=(1, 2), default=1, help="channels of input and output (1)")
+    add("--rate", type=int, metavar="HZ", help="sampling rate (that of the output)")
     add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary (speech-causal)")
     add("--noise", metavar="FILE", help="the noise alone: a recording or a saved profile")
     add_strength(add)
@@ -91,10 +91,10 @@ class Passing:
         self.denoiser = denoiser
         self.n_gaps = 0
 
-    def __call__(self, heard: np.ndarray, played: np.ndarray, frames: int, time: Any, status: Any) -> None:
-        """Fill `played` for `heard`, both of shape (frames, channels)."""
+    def __call__(self, recorded: np.ndarray, played: np.ndarray, frames: int, time: Any, status: Any) -> None:
+        """Fill `played` for `recorded`, both of shape (frames, channels)."""
         self.n_gaps += bool(status)
-        played[:] = self.denoiser.process(np.nan_to_num(heard.T, posinf=0, neginf=0)).T
+        played[:] = self.denoiser.process(np.nan_to_num(recorded.T, posinf=0, neginf=0)).T
 
 
 def _sounddevice() -> Any:

@@ -78,7 +78,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     add("--atoms", type=count, default=80, metavar="K", help="number of atoms (%(default)s)")
     add("--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums (%(default)s)")
     penalty = number("a penalty from 0 to 100", 0, 100)
-    add("--penalty", type=penalty, default=0.2, metavar="P", help="of the activations; 1 for voices (%(default)s)")
+    add("--penalty", type=penalty, default=0.2, metavar="P", help="L1 penalty; 1 for voices (%(default)s)")
     add("--window", type=window, default=0.064, metavar="SECONDS", help="length of a frame (%(default)s)")
 
 

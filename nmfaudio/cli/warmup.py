@@ -13,8 +13,8 @@ def add_parser(subparsers: Any) -> None:
     subparsers.add_parser(
         "warmup",
         description="Compile what the shipped dictionaries need, for files and streams, and keep it\n"
-        "on disk: in the package's own folder, in the user's cache folder, or where the\n"
-        "variable NUMBA_CACHE_DIR says.",
+        "on disk: in the package's own folder, in the user's cache folder, or in\n"
+        "the folder named by the variable NUMBA_CACHE_DIR.",
     )
 
 
