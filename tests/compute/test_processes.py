@@ -55,9 +55,12 @@ def test_errors_of_the_work_come_through_and_work_that_kills_is_given_up():
 def address():
     """Scheduler with two workers."""
     distributed = pytest.importorskip("distributed")
+    from dask import config
+
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with distributed.LocalCluster(**options) as cluster:
-        yield cluster.scheduler_address
+    with config.set({"distributed.comm.timeouts.connect": "1s"}):  # a killed worker is called for so long
+        with distributed.LocalCluster(**options) as cluster:
+            yield cluster.scheduler_address
 
 
 def test_a_cluster_gives_the_same_atoms_though_a_worker_is_killed(address, tmp_path):
