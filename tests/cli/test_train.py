@@ -296,8 +296,8 @@ def test_what_does_not_go_together_is_refused(argv, message, tmp_path, monkeypat
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.usefixtures("without_pesq")
 def test_a_session_in_python_is_that_of_the_command(sounds, tmp_path, monkeypatch):
-    monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     lines = []
     options = {"dev_speech": sounds / "speech", "random_state": 1, "report": lines.append}
     trained = adapt_denoiser(SHIPPED, noise=sounds / "noise", **options)

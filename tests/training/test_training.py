@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from signals import voice_in_noise
 
-from nmfaudio import Denoiser, Dictionary, metrics
+from nmfaudio import Denoiser, Dictionary
 from nmfaudio.cli.main import main
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.metrics import si_sdr
@@ -13,9 +13,9 @@ from nmfaudio.training.unfolded.stage import Schedule
 
 
 @pytest.mark.needs_jit
+@pytest.mark.usefixtures("without_pesq")
 def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("nmfaudio.training.sparse.LEAST_CORPUS_S", 40.0)
-    monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise")]
     assert main(["train", "denoiser", *paths, "-o", str(out)]) == 0
@@ -31,13 +31,13 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
 
 
 @pytest.mark.needs_jit
+@pytest.mark.usefixtures("without_pesq")
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     context = Context(257, 8, 8000.0, means=((-3, -2), (-1, -1)), minima=((-9, 0),), floors=((-9, 0),))
     small = presets.Preset((context,), (presets.Size(6, 4, (0, 1)),))
     monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
     few = functools.partialmethod(Schedule.__init__, n_frames=64, pool_items=5, item_frames=40)
     monkeypatch.setattr(Schedule, "__init__", few)
-    monkeypatch.delitem(metrics.MEASURES, "PESQ")  # takes the longest
     monkeypatch.setattr("nmfaudio.training.unfolded.start._N_FRAMES", 300)
     monkeypatch.setattr("nmfaudio.training.unfolded.build.N_DEV_MIXTURES", 2)
     out = tmp_path / "own.npz"
