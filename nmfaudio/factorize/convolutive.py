@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
+from ..kernels.nmf.multiplicative import update_atoms
 from ..nmf.convolutive_updates import ConvolutiveUpdates
 from ._base import Factorizer, Run, check_count, dense
 
@@ -169,8 +170,6 @@ class ShiftedUpdates(ConvolutiveUpdates):
 
     def update_atoms(self) -> None:
         """One multiplicative update of the atoms, back to unit norm."""
-        from ..kernels.nmf.multiplicative import update_atoms
-
         n_bins, n_taps, n_atoms = self.atoms.shape
         Q, P = self.statistics()
         W, H = self.atoms.reshape(-1, n_atoms), self.H.reshape(n_atoms, -1)

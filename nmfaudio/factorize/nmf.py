@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import NmfaudioError
+from ..kernels.nmf.penalised import penalised_update
 from ..nmf.acceleration import RELAXATION, Accelerated, Extrapolated, Guarded
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.descent import descend
@@ -321,7 +322,5 @@ def _update(
     X: np.ndarray, p: np.ndarray, q: np.ndarray, penalty: Penalty, beta: float, relaxation: float = 0.0
 ) -> None:
     """A multiplicative update in place, see `penalised_update`."""
-    from ..kernels.nmf.penalised import penalised_update
-
     l1, l2 = (np.full((1, 1), weight, X.dtype) for weight in penalty)
     penalised_update(X, p, q, l1, l2, beta, relaxation)

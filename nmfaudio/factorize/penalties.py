@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 
 from ..errors import NmfaudioError
+from ..kernels.nmf.multiplicative import update_atoms
+from ..kernels.nmf.penalised import penalised_update
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.sparse_nmf import sparse_nmf
 from ..nmf.start import Init, initialise
@@ -155,8 +157,6 @@ class _PenalisedNMF(Factorizer):
         check_number("alpha", self.alpha, 0)
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        from ..kernels.nmf.multiplicative import update_atoms
-
         W, H = self._initial(X, rng)
         norms = np.linalg.norm(H, axis=1)
         norms[norms == 0] = 1
@@ -181,8 +181,6 @@ class _PenalisedNMF(Factorizer):
         return Run(W, np.ascontiguousarray(T.T), objective)
 
     def _update(self, W: np.ndarray, T: np.ndarray, data: Divergence) -> None:
-        from ..kernels.nmf.penalised import penalised_update
-
         p, q = data.parts_W(W, T)
         start, alpha = W.copy(), self._weight(self.alpha, self._degree)
         for _ in range(self._rounds):

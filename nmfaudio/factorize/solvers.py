@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..kernels.nmf import nnls
+from ..kernels.nmf.hals import coordinate_sweep
+
 Solver = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
 
 
@@ -86,8 +89,6 @@ def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, b
 
     What other components do to a block of them is one matrix product; within the block the loop is compiled.
     """
-    from ..kernels.nmf.hals import coordinate_sweep
-
     for start in range(0, len(G), block):
         part = slice(start, start + block)
         D = C[:, part] - X @ G[:, part]
@@ -97,16 +98,12 @@ def coordinate_descent(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray, b
 
 def active_set(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray) -> None:
     """The exact solution by an active-set method; ANLS of Kim and Park 2008."""
-    from ..kernels.nmf.nnls import active_set
-
-    active_set(G.astype(np.float64), C - C.dtype.type(l1), X)
+    nnls.active_set(G.astype(np.float64), C - C.dtype.type(l1), X)
 
 
 def block_pivoting(G: np.ndarray, C: np.ndarray, l1: float, X: np.ndarray) -> None:
     """The exact solution by block principal pivoting; ANLS of Kim and Park 2011."""
-    from ..kernels.nmf.nnls import block_pivoting
-
-    block_pivoting(G.astype(np.float64), C - C.dtype.type(l1), X)
+    nnls.block_pivoting(G.astype(np.float64), C - C.dtype.type(l1), X)
 
 
 def projected_norm(gradient: np.ndarray, X: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn.base import ClusterMixin
 
 from ..errors import NmfaudioError
+from ..kernels.nmf.symmetric import sweep_dense, sweep_sparse
 from ..nmf.beta_divergence import divergence
 from ..nmf.start import successive_projection
 from ._base import Factorizer, Run, check_choice
@@ -97,8 +98,6 @@ class SymmetricNMF(ClusterMixin, Factorizer):
         return X
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
-        from ..kernels.nmf.symmetric import sweep_dense, sweep_sparse
-
         if self.init == "separable":
             W = separable_start(X, self.n_components)
         else:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..kernels.nmf.extrapolation import extrapolate
+
 RELAXATION = 0.5  # measured on spectrograms: with 0.3 to 0.6 a target is reached after about the same iterations
 
 
@@ -88,8 +90,6 @@ class Accelerated(Guarded):
 
     def _extrapolate(self, X: np.ndarray, Y: np.ndarray, momentum: float) -> None:
         """Move X on from Y, and let Y be what X was, both in place."""
-        from ..kernels.nmf.extrapolation import extrapolate
-
         extrapolate(X, Y, momentum)
 
 

@@ -11,6 +11,10 @@ import numpy as np
 
 from ..compute.threads import Workspace, in_parallel, parts, shares, sum_over
 from ..errors import NmfaudioError
+from ..kernels.nmf.divergence import beta_divergence
+from ..kernels.nmf.kl_descent import sweep_dense, sweep_sparse
+from ..kernels.nmf.multiplicative import divergence_and_ratios, ratios
+from ..kernels.nmf.sampled import sampled_product
 from .carried import Carried, denominator, due
 
 if TYPE_CHECKING:
@@ -143,8 +147,6 @@ class Divergence:
 
     def descend_W(self, W: np.ndarray, T: np.ndarray, l1: float = 0.0, l2: float = 0.0) -> None:
         """One sweep of coordinate descent through W for beta = 1, with penalties ``l1 sum(W) + l2 sum(W ** 2) / 2``."""
-        from ..kernels.nmf.kl_descent import sweep_dense, sweep_sparse
-
         H = np.ascontiguousarray(T.T)
         if self.sparse:
             sweep_sparse(self.X.data, self.X.indices, self.X.indptr, H, W, l1, l2, self.eps)
@@ -162,15 +164,11 @@ class Divergence:
         return self.X[rows], L, R, None if self.weights is None else self.weights[rows]
 
     def _ratios(self, rows: slice, W: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from ..kernels.nmf.multiplicative import ratios
-
         X, L, R, weights = self._rows(rows, W, T)
         ratios(X, L, R, self.beta, self.eps, weights)
         return L, R
 
     def _value(self, W: np.ndarray, T: np.ndarray, rows: slice) -> tuple[float]:
-        from ..kernels.nmf.divergence import beta_divergence
-
         X, L, R, weights = self._rows(rows, W, T)
         return (beta_divergence(X, L, self.beta, self.eps, R, weights),)
 
@@ -193,8 +191,6 @@ class Divergence:
     def _alternate(
         self, W: np.ndarray, T: np.ndarray, update: Update, free: slice, due_W: bool, due_T: bool, rows: slice
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        from ..kernels.nmf.multiplicative import divergence_and_ratios
-
         X, L, R, weights = self._rows(rows, W, T)
         value = divergence_and_ratios(X, L, R, self.beta, self.eps, weights)
         w = W[rows]
@@ -214,8 +210,6 @@ class Divergence:
         return Carried(np.empty_like(X), total, axis=1)
 
     def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
-        from ..kernels.nmf.divergence import beta_divergence
-
         at_entries = beta_divergence(self.X.data[None], L[None], 1, self.eps, np.empty_like(L)[None])
         total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
         return at_entries + total - float(L.sum(dtype=float))
@@ -226,8 +220,6 @@ class Divergence:
         return csr_matrix((self.X.data / (L + self.eps), self.X.indices, self.X.indptr), self.X.shape)
 
     def _sampled_model(self, W: np.ndarray, T: np.ndarray) -> np.ndarray:
-        from ..kernels.nmf.sampled import sampled_product
-
         L = np.empty_like(self.X.data)
         sampled_product(W, T, self.X.indptr, self.X.indices, L)
         return L

@@ -9,6 +9,7 @@ from ..errors import NmfaudioError
 from .acceleration import Guarded
 from .beta_divergence import beta_of
 from .descent import descend
+from .multiplicative_updates import MultiplicativeUpdates
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +112,6 @@ def sparse_nmf(
     >>> bool(np.abs(result.W @ result.H - V).max() < 0.05 * V.max())
     True
     """
-    from .multiplicative_updates import MultiplicativeUpdates
-
     data, certainty = _checked_data(V, weights)
     n_bins, n_frames = data.shape
     dtype, beta = data.dtype, beta_of(beta_loss)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import NmfaudioError
+from ..kernels.nmf.nnls import block_pivoting
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -178,8 +179,6 @@ def _kmeans(X: np.ndarray | csr_matrix, n_components: int, rng: np.random.Random
 
 def _from_samples(X: np.ndarray | csr_matrix, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Samples as H and their least-squares fit as W, both lifted a little: multiplicative updates cannot leave zero."""
-    from ..kernels.nmf.nnls import block_pivoting
-
     H = _rows(X, chosen)
     C = np.ascontiguousarray(X @ H.T)
     W = np.zeros_like(C)

@@ -20,7 +20,9 @@ from ..audio import as_signal
 from ..compute.processes import Map
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..kernels.nmf.multiplicative import update_atoms
 from ..nmf.atom_order import atom_order
+from ..nmf.multiplicative_updates import MultiplicativeUpdates
 from ..nmf.sparse_nmf import random_atoms
 from ..spectra.front_end import FrontEnd
 from .checkpoint import Checkpoint
@@ -337,8 +339,6 @@ def block_sums(name: str, W: np.ndarray, n_fixed: int, penalty: float, n_iter: i
     NmfaudioError
         If the block holds NaN, infinity or negative values, or has another number of bins than the atoms.
     """
-    from ..nmf.multiplicative_updates import MultiplicativeUpdates
-
     V = _sounding(name, block)
     if V.shape[1] == 0:
         return BlockSums(0, 0.0, np.zeros_like(W[:, n_fixed:]), np.zeros_like(W[0, n_fixed:]))
@@ -368,8 +368,6 @@ class _State:
 
     def update(self, Q: np.ndarray, h: np.ndarray, penalty: float, memory: float) -> None:
         """Minimise the majoriser over all batches so far, ``h w - A log w + penalty h w^2 / 2`` for each atom w."""
-        from ..kernels.nmf.multiplicative import update_atoms
-
         floor = np.float32(np.finfo(np.float32).tiny ** 0.5)
         self.A = memory * self.A + self.atoms * Q
         self.h = memory * self.h + h
