@@ -149,7 +149,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "out", "--groups", "slash.json"], "'a/b' cannot be the name of a stem's file"),
         (["-o", "out", "--split", "--learn", "a=3"], "choose one"),
         (["-o", "out", "--split", "--phase", "misi"], "leave out --phase"),
-        (["-o", "out", "--learn", "a=3", "--stems", "3"], "--stems, --components and --taps are about"),
+        (["-o", "out", "--learn", "a=3", "--stems", "3"], "--stems, --components and --taps are for unknown sources"),
         (["-o", "out", "--guidance", "broken.json"], "give them with --source or --learn"),
         (["-o", "out", "--learn", "a=3", "--guidance", "broken.json"], "broken.json: not JSON"),
         (["-o", "out", "--learn", "a=3", "--guidance", "list.json"], "list.json: must hold a JSON object"),
