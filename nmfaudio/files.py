@@ -11,11 +11,12 @@ from pathlib import Path
 
 from .errors import NmfaudioError
 
+PathLike = str | os.PathLike[str]
+"""Name of a file."""
+
 
 @contextmanager
-def replacing(
-    path: str | os.PathLike[str], *, overwrite: bool = True, kind: type[NmfaudioError] = NmfaudioError
-) -> Iterator[Path]:
+def replacing(path: PathLike, *, overwrite: bool = True, kind: type[NmfaudioError] = NmfaudioError) -> Iterator[Path]:
     """Give a path to write to, and put the file in its place at the end; if anything fails nothing is left behind.
 
     The new file lies beside its place, has a name that nobody can guess, and is on the disk before it is renamed.
@@ -68,10 +69,10 @@ def replacing(
 
 
 def check_output(
-    path: str | os.PathLike[str],
+    path: PathLike,
     *,
     overwrite: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[PathLike] = (),
     kind: type[NmfaudioError] = NmfaudioError,
 ) -> None:
     """Refuse a place that could not be written, before the work that leads to the file.
@@ -110,7 +111,7 @@ def check_output(
         raise kind(f"{path}: cannot be written ({error.strerror or error}): choose another place") from None
 
 
-def is_device(path: str | os.PathLike[str]) -> bool:
+def is_device(path: PathLike) -> bool:
     """Tell whether a path is a device, pipe or socket: something to write into, not to replace."""
     try:
         mode = os.stat(path).st_mode
@@ -119,7 +120,7 @@ def is_device(path: str | os.PathLike[str]) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def is_same(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
+def is_same(a: PathLike, b: PathLike) -> bool:
     """Tell whether two paths name one file, by links or in another spelling, or will when it is written."""
     try:
         return os.path.samefile(a, b)

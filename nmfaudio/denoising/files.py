@@ -18,11 +18,9 @@ from ..arguments import check_part, check_path, check_ranges
 from ..audio import ffmpeg
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
-from ..files import check_output, is_device, is_same
+from ..files import PathLike, check_output, is_device, is_same
 from .denoiser import Denoiser
 from .noise_profile import LONGEST_S, noise_profile
-
-PathLike = str | os.PathLike[str]
 
 _BLOCK_S = 2.0
 

@@ -17,14 +17,12 @@ from .. import audio
 from ..arguments import check_iterable, check_path, check_ranges
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
-from ..files import check_output, is_device, is_same
+from ..files import PathLike, check_output, is_device, is_same
 from ..spectra.blocks import Frames
 from .bandwidth import Band
 from .detection import DAMAGE, find_damage
 from .lost_samples import restored_blocks
 from .spectral_holes import check_regions, filled_blocks
-
-PathLike = str | os.PathLike[str]
 
 CERTAIN = ("dropouts", "clipped")
 """Kinds of damage that are looked for unless others are named: nothing else sounds like them."""

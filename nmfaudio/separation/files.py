@@ -19,13 +19,11 @@ from .. import audio
 from ..arguments import check_count, check_part, check_path
 from ..audio import as_signal
 from ..errors import NmfaudioError
-from ..files import check_output, replacing
+from ..files import PathLike, check_output, replacing
 from .components import Components, memory_needed
 from .guidance import Guidance
 from .hpss import harmonic_percussive, harmonic_percussive_blocks
 from .separator import Separator, Source
-
-PathLike = str | os.PathLike[str]
 
 Stems = dict[str, NDArray[np.floating]]
 Groups = Mapping[str, Sequence[int]]

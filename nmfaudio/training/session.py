@@ -20,7 +20,7 @@ from ..denoising.unfolded.decomposition import stages_of
 from ..dictionary import Dictionary, DictionaryLike, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
-from ..files import check_output, is_device, is_same, replacing
+from ..files import PathLike, check_output, is_device, is_same, replacing
 from ..spectra.front_end import FrontEnd
 from . import comparison
 from . import tune as tuning
@@ -35,7 +35,6 @@ from .unfolded.loss import Objective
 from .unfolded.presets import PRESETS
 from .unfolded.stage import Schedule
 
-PathLike = str | os.PathLike[str]
 Corpora = dict[str, Corpus]
 Report = Callable[[str], None]
 
