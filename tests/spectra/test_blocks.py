@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nmfaudio.audio.signal import resample, resample_blocks
-from nmfaudio.spectra.blocks import faded, mended
+from nmfaudio.spectra.blocks import faded, mended, windows
 
 Y = np.random.default_rng(0).standard_normal((2, 1000))
 
@@ -61,3 +61,18 @@ def test_only_pieces_with_something_lost_are_mended_and_never_cut_in_it(n):
 def test_blocks_are_resampled_as_the_whole(sr_in, sr_out):
     blocks = list(resample_blocks(in_blocks(Y), sr_in, sr_out))
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), resample(Y, sr_in, sr_out))
+
+
+@pytest.mark.parametrize("lengths", [[1], [40], [3, 1, 9, 2, 25], [7] * 6])
+@pytest.mark.parametrize(("past", "future", "step", "size"), [(0, 0, 1, 1), (5, 3, 1, 1), (8, 4, 4, 4), (2, 9, 1, 12)])
+def test_each_frame_is_in_one_window_with_all_its_context(lengths, past, future, step, size):
+    n = sum(lengths)
+    chunks = ((part,) for part in np.split(np.arange(n), np.cumsum(lengths)[:-1]))
+    done = 0
+    for (frames,), now in windows(chunks, past, future, step, lambda chunk: size):
+        start, stop = frames[now][0], frames[now][-1] + 1
+        assert start == done and start % step == 0
+        assert frames[0] <= max(0, start - past) and frames[-1] >= min(n, stop + future) - 1
+        assert (np.diff(frames) == 1).all()
+        done = stop
+    assert done == n
