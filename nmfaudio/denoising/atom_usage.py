@@ -8,7 +8,7 @@ import numpy as np
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
 from .unfolded.decomposition import UnfoldedDecomposition
-from .unfolded.updates import activations, contributions
+from .unfolded.updates import Rows, activations, contributions
 
 _FRAMES = 512
 _TINY = np.float32(1e-20)
@@ -83,19 +83,21 @@ def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, 
         before = copy(decomposition)
         before.stages = decomposition.stages[:-1]
         mask = before(V)
+    stage = stage.below(len(V))
     stack, tracked = stage.context.stack_rows(V, mask)
-    weights, n_bins = stage.weights, V.shape[0]
+    weights, n_rows = stage.weights, len(V)
     atoms = {"speech": weights.speech, "noise": weights.noise}
     gains = {"speech": weights.speech_gains, "noise": weights.noise_gains}
     found = {source: _silent(W, V.shape[1]) for source, W in atoms.items()}
     for start in range(0, V.shape[1], _FRAMES):
         frames = slice(start, start + _FRAMES)
-        h, a, _ = activations(weights, stage.order, stack[frames], tracked[frames])
+        rows = Rows.of(stage.context, np.full(len(stack[frames]), stage.context.n_high))
+        h, a, _ = activations(weights, stage.order, stack[frames], tracked[frames], rows)
         S, N = contributions(weights, h, a, tracked[frames])
         R = V[:, frames].T / (S + N)
         for source, usage in found.items():
             usage.parts[:, frames] = (h * (R @ atoms[source])).T
-            spectra = tracked[frames, :, :n_bins] * gains[source]
+            spectra = tracked[frames, :, :n_rows] * gains[source]
             usage.adaptive[frames] = np.einsum("nj,njf,nf->n", a, spectra, R, optimize=True)
     return found
 

@@ -182,7 +182,8 @@ class Denoiser(Options):
         masked = _slices(ahead(self._masked, pieces), _AT_ONCE)
         sharp = ((Y, P, sharpened(mask, self.mask_power)) for Y, P, mask in masked)
         for (Y, P, mask), now in windows(sharp, band.past, band.future):
-            gains = [self.gain_rule(band(*pair)[:, now]) for pair in zip(P, mask, strict=True)]
+            masks = [self.dictionary.front_end.over_bins(m, P.shape[1]) for m in mask]
+            gains = [self.gain_rule(band(*pair)[:, now]) for pair in zip(P, masks, strict=True)]
             yield Y[..., now] * np.stack(gains)
 
     def _spectrograms(self, power: np.ndarray) -> np.ndarray:

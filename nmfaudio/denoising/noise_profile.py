@@ -63,7 +63,7 @@ def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech"
     (257, 8)
     >>> cleaned = nmfaudio.denoise(hiss, 16000, noise=profile)
     """
-    front_end = Dictionary.load(dictionary).front_end
+    front_end = Dictionary.load(dictionary).front_end.bins_alone()
     stft = front_end.stft(sr)
     check_rate(sr)
     y = np.atleast_2d(as_signal(y))[:, : int(LONGEST_S * sr)].astype(np.float32, copy=False)
@@ -103,6 +103,6 @@ def profile_for(dictionary: Dictionary, noise: DictionaryLike) -> Dictionary:
     profile = Dictionary.load(noise)
     if profile.kind != "profile":
         raise DictionaryError(f"noise {profile.name!r}: a dictionary of kind {profile.kind!r}, not a noise profile")
-    if profile.front_end != dictionary.front_end:
+    if profile.front_end != dictionary.front_end.bins_alone():
         raise DictionaryError(f"noise {profile.name!r}: learnt for dictionaries of another front end; learn it anew")
     return profile

@@ -20,19 +20,21 @@ def profile_fit(V: np.ndarray, mask: np.ndarray, W: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    V : ndarray, shape (F, N)
+    V : ndarray, shape (at least F, N)
         Compressed magnitude.
     mask : ndarray, shape (F, N)
         Share of speech.
-    W : ndarray, shape (F, K)
-        Atoms of the profile; a row of zeros is a bin that the profile does not cover.
+    W : ndarray, shape (F or fewer, K)
+        Atoms of the profile; it does not cover rows of zeros, nor those that it lacks.
 
     Returns
     -------
     ndarray, shape (F, N)
         Share of speech.
     """
-    V = V / np.maximum(V.mean(axis=0), np.finfo(np.float32).tiny)
+    if len(W) < len(mask):
+        return np.concatenate([profile_fit(V, mask[: len(W)], W), mask[len(W) :]])
+    V = V[: len(W)] / np.maximum(V[: len(W)].mean(axis=0), np.finfo(np.float32).tiny)
     S = V * mask
     N = V - S
     S_sum, N_sum = (np.maximum(X.sum(axis=0), _TINY) for X in (S, N))

@@ -80,9 +80,11 @@ class StreamingDenoiser(Options):
         self._stft, self._analysis = (StreamingSTFT(stft, n_channels) for _ in range(2))
         self._low_end = LowEnd(sr, n_channels, self._hop)
         n_gains = 1 if channels == "linked" else n_channels
-        stages = stages_of(self.dictionary)
+        n_rows = len(self.dictionary.front_end.rows(np.zeros(stft.n_bins, np.float32)))
+        stages = [stage.below(min(n_rows, stage.context.height)) for stage in stages_of(self.dictionary)]
         profile = None if self.noise is None else self.noise.arrays["noise"]
-        band, n_modelled = FullBandMask.around(future=False), self.dictionary.front_end.n_bins
+        n_modelled = stft.n_bins if n_rows > self.dictionary.front_end.n_bins else self.dictionary.front_end.n_bins
+        band = FullBandMask.around(future=False)
         self._streams = [
             (DecompositionStream(stages, profile), FullBandMaskStream(band, stft.n_bins, n_modelled))
             for _ in range(n_gains)
@@ -177,5 +179,7 @@ class StreamingDenoiser(Options):
 
     def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, FullBandMaskStream]) -> np.ndarray:
         decomposition, band = stream
-        mask = decomposition.push(self.dictionary.front_end.compressed(power))
+        front_end = self.dictionary.front_end
+        mask = decomposition.push(front_end.compressed(power))
+        mask = front_end.over_bins(mask[:, None], len(power))[:, 0]
         return self.gain_rule(band.push(power, sharpened(mask, self.mask_power)))

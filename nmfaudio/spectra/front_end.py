@@ -1,6 +1,7 @@
 """Front end: the one place that turns a signal into the non-negative spectrogram V."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,11 @@ class FrontEnd:
         Number of frequency bins F, from 0 Hz up.
     exponent : float
         Compression: ``V = abs(stft) ** exponent``.
+    n_high : int
+        Number of bands above the bins, of equal width on a logarithmic axis. A band of V is the compressed root of the
+        mean power of its bins. Bands that the rate of a recording cuts are not rows of its V.
+    high_hz : float
+        Upper edge of the highest band.
 
     Raises
     ------
@@ -44,15 +50,22 @@ class FrontEnd:
     window: str = "sqrt_hann"
     n_bins: int = 257
     exponent: float = 0.7
+    n_high: int = 0
+    high_hz: float = 20_000.0
 
     def __post_init__(self) -> None:
         """Refuse what no front end can be."""
-        for name, most in (("sr", 1_000_000), ("window_s", 10), ("hop_s", 10), ("n_bins", 2**16), ("exponent", 10)):
+        most_of = {"sr": 1e6, "window_s": 10, "hop_s": 10, "n_bins": 2**16, "exponent": 10, "high_hz": 1e6}
+        for name, most in most_of.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
-                raise DictionaryError(f"front end: {name} must be a positive number up to {most}, not {value!r}")
+                raise DictionaryError(f"front end: {name} must be a positive number up to {most:g}, not {value!r}")
         if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
             raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
+        if isinstance(self.n_high, bool) or not isinstance(self.n_high, int) or not 0 <= self.n_high <= 1000:
+            raise DictionaryError(f"front end: n_high must be an integer from 0 to 1000, not {self.n_high!r}")
+        if self.n_high and self.high_hz * self.window_s <= self.n_bins:
+            raise DictionaryError(f"front end: high_hz {self.high_hz:g} lies within the bins; n_high must be 0")
         if not isinstance(self.window, str):
             raise DictionaryError(f"front end: window must be a name, not {self.window!r}")
 
@@ -72,29 +85,99 @@ class FrontEnd:
 
         Returns
         -------
-        ndarray, shape (..., n_bins, N)
-            float32 for a float32 signal; zero above the band of the recording.
+        ndarray, shape (..., F, N)
+            float32 for a float32 signal: all bins, zero above the band of the recording, and the bands that it has.
         """
-        V = magnitudes(self.stft(sr).analysis(y), self.n_bins, self.exponent)
-        missing = self.n_bins - V.shape[-2]
-        return np.pad(V, (*[(0, 0)] * (V.ndim - 2), (0, missing), (0, 0))) if missing else V
+        V = self.compressed(np.moveaxis(np.abs(self.stft(sr).analysis(y)) ** 2, -2, 0))
+        return np.ascontiguousarray(np.moveaxis(V, 0, -2))
 
-    def compressed(self, power: np.ndarray) -> np.ndarray:
+    def compressed(self, power: np.ndarray, n_high: int | None = None) -> np.ndarray:
         """Return the compressed magnitude of a power spectrum.
 
         Parameters
         ----------
-        power : ndarray, shape (F, ...)
-            Squared magnitudes, frequency first.
+        power : ndarray, shape (B, ...)
+            Squared magnitudes of all bins of the transform, frequency first.
+        n_high : int, optional
+            Number of bands; by default those that the transform has.
 
         Returns
         -------
-        ndarray, shape (n_bins, ...)
-            Zero above the band of the recording.
+        ndarray, shape (F, ...)
+            All bins, zero above the band of the recording, and the bands that it has.
         """
-        V = power[: self.n_bins] ** np.float32(self.exponent / 2)
-        missing = self.n_bins - len(V)
-        return np.pad(V, ((0, missing), *[(0, 0)] * (V.ndim - 1))) if missing else V
+        V: np.ndarray = self.rows(power, n_high) ** power.dtype.type(self.exponent / 2)
+        return V
+
+    def rows(self, power: np.ndarray, n_high: int | None = None) -> np.ndarray:
+        """Return the power of the rows of V: of each bin, and the mean of each band.
+
+        Parameters
+        ----------
+        power : ndarray, shape (B, ...)
+            Power of all bins of the transform.
+        n_high : int, optional
+            Number of bands; by default those that the transform has.
+
+        Returns
+        -------
+        ndarray, shape (n_bins + n_high, ...)
+        """
+        n_high = self.n_high_below((len(power) - 1) / self.window_s) if n_high is None else n_high
+        out = np.zeros((self.n_bins + n_high, *power.shape[1:]), power.dtype)
+        out[: self.n_bins][: len(power)] = power[: self.n_bins]
+        for band, start, stop in zip(out[self.n_bins :], self.high_edges, self.high_edges[1:], strict=False):
+            power[start:stop].mean(axis=0, out=band)
+        return out
+
+    def bins_alone(self) -> "FrontEnd":
+        """Return the front end without the bands, for what all rates share."""
+        return replace(self, sr=round(2 * (self.n_bins - 1) / self.window_s), n_high=0, high_hz=FrontEnd.high_hz)
+
+    @property
+    def high_edges(self) -> np.ndarray:
+        """First bin of each band, and the bin after the last one, shape (n_high + 1,), int64."""
+        return _high_edges(self.n_bins, self.n_high, self.high_hz * self.window_s)
+
+    def n_high_below(self, hz: float) -> int:
+        """Return the number of bands that end below a frequency."""
+        return int(np.sum(self.high_edges[1:] <= hz * self.window_s + 1)) if self.n_high else 0
+
+    def over_bins(self, mask: np.ndarray, n_bins: int) -> np.ndarray:
+        """Lay the mask of the bands over the bins of the transform, linearly between the middles of the bands.
+
+        Parameters
+        ----------
+        mask : ndarray, shape (F, N)
+            Mask of the rows of V.
+        n_bins : int
+            Number of bins of the transform, B.
+
+        Returns
+        -------
+        ndarray, shape (B, N)
+            The mask as it is if V has no bands.
+        """
+        n_high = len(mask) - self.n_bins
+        if n_high <= 0:
+            return mask
+        above = _interpolation(self.n_bins, tuple(self.high_edges[: n_high + 1].tolist()), n_bins) @ mask[self.n_bins :]
+        return np.concatenate([mask[: self.n_bins], above])
+
+
+@lru_cache
+def _high_edges(n_bins: int, n_high: int, top: float) -> np.ndarray:
+    edges = np.rint(np.geomspace(n_bins, top, n_high + 1)).astype(np.int64)
+    return np.maximum.accumulate(np.maximum(edges, n_bins + np.arange(n_high + 1)))  # no band is empty
+
+
+@lru_cache(16)
+def _interpolation(n_bins: int, edges: tuple[int, ...], n_all: int) -> np.ndarray:
+    """Matrix from bands to the bins above `n_bins`, shape (n_all - n_bins, bands)."""
+    middles = (np.array(edges[:-1]) + np.array(edges[1:]) - 1) / 2
+    return np.stack(
+        [np.interp(np.arange(n_bins, n_all), middles, unit) for unit in np.eye(len(middles))], axis=1
+    ).astype(np.float32)
 
 
 def magnitudes(Y: np.ndarray, n_bins: int, exponent: float) -> np.ndarray:

@@ -21,14 +21,13 @@ from ..dictionary import Dictionary, DictionaryLike, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, is_device, is_same, replacing
-from ..spectra.front_end import FrontEnd
 from . import comparison
 from . import tune as tuning
 from .adapt import adapt
 from .comparison import Comparison, mixtures
 from .data.corpus import Corpus
 from .source import train_dictionary
-from .sparse import LEAST_CORPUS_S, build_sparse
+from .sparse import FRONT_END, LEAST_CORPUS_S, build_sparse
 from .unfolded.build import build_unfolded, mixers
 from .unfolded.gradient import coarse_matmul
 from .unfolded.loss import Objective
@@ -150,7 +149,7 @@ def train_denoiser(
     session.check(
         overwrite, [speech, noise, dev_speech, dev_noise, first, start], (".png",) if tune else (), checkpoint
     )
-    front_end = FrontEnd(exponent=0.6)
+    front_end = FRONT_END if kind == "sparse" else PRESETS[kind].front_end
     state = None if checkpoint is None else Path(checkpoint)
     corpora = session.corpora({"speech": speech, "noise": noise}, front_end.sr)
     trained, held_out = session.split(corpora, {"speech": dev_speech, "noise": dev_noise}, front_end.sr)
@@ -165,7 +164,7 @@ def train_denoiser(
             if not path:  # watch one half, and compare on the other
                 held_out[name], watched[name] = held_out[name].split(0.5, np.inf, random_state)
         corpora_in_use = trained["speech"], trained["noise"], watched["speech"], watched["noise"]
-        dictionary = _unfolded(kind, corpora_in_use, front_end, steps, first, start, bf16, state, random_state, report)
+        dictionary = _unfolded(kind, corpora_in_use, steps, first, start, bf16, state, random_state, report)
     dictionary = session.written(dictionary, trained)
     watched_too = ", on which the learning was watched too" if kind != "sparse" and dev_speech else ""
     return session.judged(dictionary, held_out, {}, watched_too)
@@ -309,7 +308,6 @@ def train_source(
 def _unfolded(
     kind: str,
     corpora: tuple[Corpus, Corpus, Corpus, Corpus],
-    front_end: FrontEnd,
     steps: Sequence[int] | None,
     first: DictionaryLike | None,
     start: DictionaryLike | None,
@@ -326,7 +324,7 @@ def _unfolded(
     if len(steps) not in (1, n_stages) or min(steps) < 1:
         raise NmfaudioError(f"steps {' '.join(map(str, steps))}: give one positive number, or one for each stage")
     schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps)]
-    mixer, dev_mixer = mixers(*corpora, front_end, random_state)
+    mixer, dev_mixer = mixers(*corpora, preset.front_end, random_state)
 
     def show(stage: int, entry: dict[str, float]) -> None:
         report(
@@ -339,10 +337,10 @@ def _unfolded(
             mixer,
             dev_mixer,
             preset,
-            front_end=front_end,
+            front_end=preset.front_end,
             schedules=schedules,
             objective=Objective(),
-            first_stages=stages_of(Dictionary.load(first))[:1] if first else [],
+            first_stages=stages_of(Dictionary.load(first))[: n_stages - 1] if first else [],
             start=stages_of(Dictionary.load(start)) if start else [],
             random_state=random_state,
             checkpoint=checkpoint,

@@ -3,33 +3,34 @@
 import numpy as np
 
 
-def rows_of(tracked, n_rows, n_bins):
+def rows_of(tracked, n_rows, height, n_full):
     """Tracked atoms repeated down the stack, shape (N, J, n_rows)."""
-    n_bands = tracked.shape[2] - n_bins
-    source = [d if d < n_bins else n_bins + (d - n_bins) % n_bands for d in range(n_rows)]
+    n_bands = tracked.shape[2] - height
+    source = [d % height if d < n_full else height + (d - n_full) % n_bands for d in range(n_rows)]
     return tracked[:, :, source]
 
 
-def explain(V, model, tracked, gains, a, weights, n_bins, eps):
+def explain(V, model, tracked, gains, a, weights, height, n_full, eps):
     """R, Q and the update terms of the tracked atoms."""
-    A = gains * rows_of(tracked, V.shape[1], n_bins)
+    A = gains * rows_of(tracked, V.shape[1], height, n_full)
     R = model + np.einsum("nj,njd->nd", a, A) + eps
     Q = weights * V / R
     return R, Q, np.einsum("nd,njd->nj", Q, A), np.einsum("d,njd->nj", weights, A)
 
 
-def update(weights, layer, stack, tracked, h, a, eps):
+def update(weights, layer, stack, tracked, n_full, h, a, eps, present=1):
+    """The activations after one update; `present` (N, D) is 1 for the rows that a frame has, otherwise 0."""
     W, c, penalty, relaxation, gains, tracked_penalty, against = weights.layers[layer]
-    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.speech), eps)
-    ratio = (Q @ W) / (c @ W + penalty + (0 if against is None else Q @ against))
+    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.speech), n_full, eps)
+    ratio = (Q @ W) / ((present * c) @ W + penalty + (0 if against is None else Q @ against))
     return h * ratio**relaxation, a * num / (den + tracked_penalty)
 
 
-def estimates(weights, order, stack, tracked, eps):
+def estimates(weights, order, stack, tracked, n_full, eps, present=1):
     h = np.tile(weights.start, (len(stack), 1))
     a = np.tile(weights.tracked_start, (len(stack), 1))
     for layer in order:
-        h, a = update(weights, layer, stack, tracked, h, a, eps)
+        h, a = update(weights, layer, stack, tracked, n_full, h, a, eps, present)
     atoms = tracked[:, :, : len(weights.speech)]
     S = h @ weights.speech.T + np.einsum("nj,jf,njf->nf", a, weights.speech_gains, atoms)
     N = h @ weights.noise.T + np.einsum("nj,jf,njf->nf", a, weights.noise_gains, atoms)
@@ -52,6 +53,9 @@ def stack(context, V, mask=None):
     stacks, tracked = [], []
     for t in range(n):
         row = [V[:, t]]
+        if mask is not None:
+            row += [over(V * mask, t, span).mean(1) for span in context.speech_frames]
+            row += [over(V * (1 - mask), t, span).mean(1) for span in context.noise_frames]
         row += [B @ over(V, t, span).mean(1) for span in context.means]
         row += [(B @ smoothed(t, span)).min(1) for span in context.minima]
         atoms = [smoothed(t, span).min(1) for span in context.floors]

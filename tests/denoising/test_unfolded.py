@@ -1,14 +1,23 @@
 import numpy as np
 import pytest
 import reference_unfolded as reference
-from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, as_double, random_dictionary, random_frames, random_weights
+from unfolded_helpers import (
+    CAUSAL,
+    LOOKING_AHEAD,
+    N_BINS,
+    N_HIGH,
+    as_double,
+    random_dictionary,
+    random_frames,
+    random_weights,
+)
 
 from nmfaudio.denoising.unfolded.context import Context, band_matrix
 from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
 from nmfaudio.denoising.unfolded.stage import Stage
-from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream
-from nmfaudio.denoising.unfolded.updates import activations, estimates
+from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream, StageStream
+from nmfaudio.denoising.unfolded.updates import Rows, activations, estimates
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.kernels.unfolded.limits import EPS
@@ -21,9 +30,13 @@ ORDER = [0, 0, 1]
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_updates_and_estimates_are_those_of_the_formulas(context):
     weights, (stack, tracked) = random_weights(context), random_frames(context)
-    h, a, traces = activations(weights, ORDER, stack, tracked)
+    n_high = np.arange(len(stack)) % (context.n_high + 1)
+    rows = Rows.of(context, n_high)
+    present = rows.present[rows.group]
+    stack *= present
+    h, a, traces = activations(weights, ORDER, stack, tracked, rows)
     S, N = estimates(weights, h, a, tracked)
-    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, stack, tracked, float(EPS))
+    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, stack, tracked, context.n_full, float(EPS), present)
     assert S.dtype == np.float32 and len(traces) == len(ORDER)
     np.testing.assert_allclose(S, S_ref, rtol=2e-4)
     np.testing.assert_allclose(N, N_ref, rtol=2e-4)
@@ -39,17 +52,17 @@ def test_an_update_lowers_the_weighted_divergence_it_descends_from():
     losses = []
     h, a = np.tile(weights.start, (len(V), 1)), np.tile(weights.tracked_start, (len(V), 1))
     for _ in range(15):
-        A = layer.gains * reference.rows_of(tracked, V.shape[1], N_BINS)
+        A = layer.gains * reference.rows_of(tracked, V.shape[1], N_BINS, N_BINS)
         L = h @ layer.atoms.T + np.einsum("nj,njd->nd", a, A) + float(EPS)
         losses.append(np.sum(layer.weights * (V * np.log(V / L) - V + L)))
-        h, a = reference.update(weights, 0, V, tracked, h, a, float(EPS))
+        h, a = reference.update(weights, 0, V, tracked, N_BINS, h, a, float(EPS))
     assert np.all(np.diff(losses) <= 1e-9 * losses[0])
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_stack_holds_the_neighbourhood_that_the_context_names(context):
     rng = np.random.default_rng(0)
-    V = (rng.random((N_BINS, 30)) + 0.01).astype(np.float32)
+    V = (rng.random((context.height, 30)) + 0.01).astype(np.float32)
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
     got, want = context.stack_rows(V, mask), reference.stack(context, V, mask)
     for x, y in zip(got, want, strict=True):
@@ -58,20 +71,20 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_the_layout_covers_stack_and_tracked_atoms_without_gaps(context):
-    height = {"bins": N_BINS, "bands": context.n_bands, "atoms": 1}
+    height = {"rows": context.height, "bands": len(context.bands), "atoms": 1}
     ends = {True: 0, False: 0}
     for part in context.layout:
         assert part.rows.start == ends[part.kind == "atoms"]
         assert part.rows.stop - part.rows.start == len(part.spans) * height[part.kind]
         ends[part.kind == "atoms"] = part.rows.stop
-    stack, tracked = context.stack_rows(np.ones((N_BINS, 3), np.float32), np.ones((N_BINS, 3), np.float32))
+    stack, tracked = context.stack_rows(*np.ones((2, context.height, 3), np.float32))
     assert (stack.shape[1], tracked.shape[1]) == (ends[False], ends[True])
 
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_stack_of_a_frame_depends_on_its_neighbourhood_alone(context):
     rng = np.random.default_rng(0)
-    V = rng.random((N_BINS, 40)).astype(np.float32)
+    V = rng.random((context.height, 40)).astype(np.float32)
     mask = rng.random(V.shape).astype(np.float32) if context.needs_mask else None
     t = 20
     near = slice(t - context.past, t + context.future + 1)
@@ -116,7 +129,7 @@ def test_bands_are_averages_and_none_is_empty():
 
 def test_the_mask_does_not_depend_on_how_many_frames_are_done_at_once(monkeypatch):
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
-    V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
+    V = np.random.default_rng(0).random((N_BINS + N_HIGH, 50)).astype(np.float32)
     whole = decomposition(V)
     monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 7)
     np.testing.assert_allclose(decomposition(V), whole, rtol=1e-4)
@@ -125,7 +138,7 @@ def test_the_mask_does_not_depend_on_how_many_frames_are_done_at_once(monkeypatc
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_the_mask_does_not_depend_on_the_number_of_cores(n_threads, monkeypatch):
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
-    V = np.random.default_rng(0).random((N_BINS, 50)).astype(np.float32)
+    V = np.random.default_rng(0).random((N_BINS + N_HIGH, 50)).astype(np.float32)
     whole = decomposition(V)
     monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 16)
     monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition.n_cores", lambda: n_threads)
@@ -135,7 +148,7 @@ def test_the_mask_does_not_depend_on_the_number_of_cores(n_threads, monkeypatch)
 def test_mask_of_some_frames_is_that_of_the_whole():
     for contexts in (LOOKING_AHEAD, CAUSAL):
         decomposition = UnfoldedDecomposition(random_dictionary(contexts))
-        V = np.random.default_rng(0).random((N_BINS, 60)).astype(np.float32)
+        V = np.random.default_rng(0).random((N_BINS + N_HIGH, 60)).astype(np.float32)
         for frames in (slice(0, 7), slice(25, 31), slice(55, 60)):
             near = slice(max(0, frames.start - decomposition.past_frames), frames.stop + decomposition.future_frames)
             own = slice(frames.start - near.start, frames.stop - near.start)
@@ -145,16 +158,48 @@ def test_mask_of_some_frames_is_that_of_the_whole():
 def test_running_a_stage_gives_the_numbers_that_training_sees():
     order = [0, 0, 2, 1]
     for context in (*LOOKING_AHEAD, *CAUSAL):
-        weights, V = random_weights(context, n_layers=3), np.random.default_rng(0).random((N_BINS, 20), np.float32)
+        weights, V = (
+            random_weights(context, n_layers=3),
+            np.random.default_rng(0).random((context.height, 20), np.float32),
+        )
         mask = V / 2 if context.needs_mask else None
         stack, tracked = context.stack_rows(V, mask)
-        h, a, _ = activations(weights, order, stack, tracked)
+        h, a, _ = activations(weights, order, stack, tracked, Rows.of(context, np.full(20, context.n_high)))
         S, N = estimates(weights, h, a, tracked)
         np.testing.assert_allclose(Stage(weights, order, context)(V, mask), (S / (S + N)).T, rtol=5e-5)
 
 
+@pytest.mark.parametrize("n_high", [0, 2, 5])
+@pytest.mark.parametrize("contexts", [LOOKING_AHEAD, CAUSAL])
+def test_bands_that_a_recording_lacks_are_missing_and_not_zero(contexts, n_high):
+    """Cut rows give what rows of weight zero give, in one piece, in training and in a stream."""
+    context, V = contexts[2], np.random.default_rng(0).random((N_BINS + n_high, 20), np.float32)
+    weights, mask = random_weights(context), V / 2
+    cut = Stage(weights, ORDER, context).below(len(V))
+    got = cut(V, mask)
+    rows, _ = context.kept(context.below(len(V)))
+    layers = []
+    for layer in weights.layers:
+        c = np.zeros_like(layer.weights)
+        c[rows] = layer.weights[rows]
+        layers.append(layer._replace(weights=c))
+    stack, tracked = context.stack_rows(V, mask)
+    assert stack[:, np.setdiff1d(np.arange(context.n_rows), rows)].max(initial=0) == 0
+    np.testing.assert_allclose(stack[:, rows].mean(axis=1), 1, rtol=1e-5)  # of the rows that there are
+    unweighted = weights._replace(layers=tuple(layers))
+    S, N = reference.estimates(as_double(unweighted), ORDER, stack, tracked, context.n_full, float(EPS))
+    np.testing.assert_allclose(got, (S / (S + N)).T[: len(V)], rtol=2e-4)
+    h, a, _ = activations(weights, ORDER, stack, tracked, Rows.of(context, np.full(20, n_high)))
+    S, N = estimates(weights, h, a, tracked)
+    np.testing.assert_allclose(got, (S / (S + N)).T[: len(V)], rtol=2e-4)
+    if not context.future:
+        stream = StageStream(cut)
+        pushed = [stream.push(v, m) for v, m in zip(V.T, mask.T, strict=True)]
+        np.testing.assert_allclose(np.stack(pushed, axis=1), got, rtol=2e-4)
+
+
 def test_silent_frames_give_a_finite_mask():
-    V = np.zeros((N_BINS, 20), np.float32)
+    V = np.zeros((N_BINS + N_HIGH, 20), np.float32)
     V[:, 10] = 1
     assert np.isfinite(UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))(V)).all()
 
@@ -162,7 +207,7 @@ def test_silent_frames_give_a_finite_mask():
 def test_stream_of_frames_gives_the_numbers_of_the_whole():
     dictionary = random_dictionary(CAUSAL)
     decomposition = UnfoldedDecomposition(dictionary)
-    V = np.random.default_rng(0).random((N_BINS, 40)).astype(np.float32)
+    V = np.random.default_rng(0).random((N_BINS + N_HIGH, 40)).astype(np.float32)
     mask = decomposition(V)
     stream = DecompositionStream(decomposition.stages)
     for _ in range(2):  # the second time after a reset
@@ -171,10 +216,10 @@ def test_stream_of_frames_gives_the_numbers_of_the_whole():
 
 
 @pytest.mark.parametrize("level", [1e-15, 1, 1e15])
-@pytest.mark.parametrize("stage", [0, 1])
+@pytest.mark.parametrize("stage", [0, 1, 2])
 def test_context_of_one_frame_is_that_of_the_whole(stage, level):
     context, rng = CAUSAL[stage], np.random.default_rng(0)
-    V = np.float32(level) * rng.random((N_BINS, 30)).astype(np.float32)
+    V = np.float32(level) * rng.random((context.height, 30)).astype(np.float32)
     V[:, :3] = V[2, 5:8] = 0
     mask = rng.integers(0, 3, V.shape).astype(np.float32) / 2 if stage else None
     whole = context.stack_rows(V, mask)
@@ -195,7 +240,7 @@ def test_stream_refuses_a_dictionary_that_looks_ahead():
 def test_dictionary_file_keeps_stages_and_contexts(tmp_path):
     dictionary = random_dictionary(CAUSAL)
     dictionary.save(tmp_path / "d.npz")
-    V = np.random.default_rng(0).random((N_BINS, 12)).astype(np.float32)
+    V = np.random.default_rng(0).random((N_BINS + N_HIGH, 12)).astype(np.float32)
     loaded = UnfoldedDecomposition(Dictionary.load(tmp_path / "d.npz"))
     np.testing.assert_array_equal(UnfoldedDecomposition(dictionary)(V), loaded(V))
     assert isinstance(loaded.stages[0], Stage) and loaded.stages[1].context == CAUSAL[1]

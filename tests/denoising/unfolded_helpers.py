@@ -9,7 +9,7 @@ from nmfaudio.denoising.unfolded.weights import Weights, named_arrays
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.spectra.front_end import FrontEnd
 
-N_BINS = 9
+N_BINS, N_HIGH = 9, 5
 LOOKING_AHEAD = (
     Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0), (0, 5)), floors=((-5, 5),)),
     Context(
@@ -20,6 +20,19 @@ LOOKING_AHEAD = (
         noise_means=((-6, -1), (2, 2)),
         noise_spectra=((-4, 4),),
         periodic=True,
+        estimates=True,
+    ),
+    Context(
+        N_BINS,
+        4,
+        250.0,
+        N_HIGH,
+        means=((-5, -1),),
+        speech_means=((-3, -2),),
+        noise_means=((1, 4),),
+        speech_frames=((-1, -1), (1, 1)),
+        noise_frames=((1, 1),),
+        noise_spectra=((-2, 2), (-4, 4)),
         estimates=True,
     ),
 )
@@ -34,12 +47,25 @@ CAUSAL = (
         noise_spectra=((-4, 0),),
         estimates=True,
     ),
+    Context(
+        N_BINS,
+        4,
+        250.0,
+        N_HIGH,
+        means=((-5, -1),),
+        speech_means=((-3, -2),),
+        noise_means=((-4, -1),),
+        speech_frames=((-1, -1), (-2, -2)),
+        noise_frames=((-1, -1),),
+        noise_spectra=((-2, 0),),
+        estimates=True,
+    ),
 )
 
 
 def random_weights(context, n_atoms=5, n_layers=2, seed=0):
     rng = np.random.default_rng(seed)
-    D, J, F = context.n_rows, context.n_tracked, context.n_bins
+    D, J, F = context.n_rows, context.n_tracked, context.height
     shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
     shapes |= {"speech_gains": (J, F), "noise_gains": (J, F), "power": (F,)}
     for i in range(n_layers):
@@ -57,13 +83,13 @@ def as_double(weights):
 def random_frames(context, n=9, seed=0, dtype=np.float32):
     """Stack and tracked atoms of n frames, as rows."""
     rng = np.random.default_rng(seed)
-    shapes = (n, context.n_rows), (n, context.n_tracked, context.n_bins + context.n_bands)
+    shapes = (n, context.n_rows), (n, context.n_tracked, context.height + len(context.bands))
     return tuple(rng.random(shape).astype(dtype) for shape in shapes)
 
 
 def random_dictionary(contexts, front_end=None, n_atoms=5):
-    """A dictionary that separates nothing but runs through every path; by default for 500 Hz in 9 bins."""
-    front_end = front_end or FrontEnd(sr=500, window_s=0.032, hop_s=0.016, n_bins=N_BINS, exponent=0.6)
+    """A dictionary that separates nothing but runs through every path; by default 9 bins up to 250 Hz, 5 bands above."""
+    front_end = front_end or FrontEnd(1200, 0.032, 0.016, n_bins=N_BINS, exponent=0.6, n_high=N_HIGH, high_hz=550)
     arrays = named_arrays([random_weights(c, n_atoms, 3, seed=i) for i, c in enumerate(contexts)])
     stages = [{"order": [0, 2, 1], "context": asdict(c)} for c in contexts]
     return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})

@@ -29,10 +29,11 @@ def minima_over(X, widths):
 
 
 def update(
-    W, h, v, tracked, gains, a, weights, n_bins, eps, penalty, relaxation, tracked_penalty, least, most, against=None
+    W, h, v, tracked, gains, a, weights, height, n_full, eps, penalty, relaxation, tracked_penalty, least, most,
+    against=None,
 ):  # fmt: skip
     """New activations of one frame; `most` bounds the factor's natural logarithm."""
-    A = gains * rows_of(tracked[None], len(v), n_bins)[0]
+    A = gains * rows_of(tracked[None], len(v), height, n_full)[0]
     q = weights * v / (W @ h + a @ A + eps)
     opposed = 0 if against is None else against.T @ q
     ratio = np.maximum(W.T @ q / (W.T @ weights + penalty + opposed), least)

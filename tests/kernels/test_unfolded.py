@@ -98,12 +98,13 @@ def test_spans_of_the_past_are_those_of_whole_recordings():
     np.testing.assert_array_equal(least, [X[:, 10 + a : 11 + b].min(axis=1) for a, b in spans])
 
 
-def problem(n_frames, n_tracked=3, n_atoms=6, n_bins=5, n_bands=3, n_parts=2, seed=0):
+def problem(n_frames, n_tracked=3, n_atoms=6, height=5, n_bands=3, n_parts=2, n_full=1, seed=0):
+    """Arrays of an update, and the number of rows of the spectrogram; the stack has `n_full` parts in full."""
     rng = np.random.default_rng(seed)
-    D = n_bins + n_parts * n_bands
+    D = n_full * height + n_parts * n_bands
     shapes = {
         "W": (D, n_atoms), "h": (n_atoms, n_frames), "v": (D, n_frames), "a": (n_tracked, n_frames),
-        "tracked": (n_tracked, n_bins + n_bands, n_frames), "gains": (n_tracked, D), "weights": (D,),
+        "tracked": (n_tracked, height + n_bands, n_frames), "gains": (n_tracked, D), "weights": (D,),
         "penalty": (n_atoms,), "relaxation": (n_atoms,), "tracked_penalty": (n_tracked,),
     }  # fmt: skip
     p = {name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()}
@@ -111,18 +112,20 @@ def problem(n_frames, n_tracked=3, n_atoms=6, n_bins=5, n_bands=3, n_parts=2, se
     p["v"][:, 0] = 0  # silence
     p["v"][:, -1] *= np.float32(1e20)
     weighted = p["weights"] * p["gains"]
-    bands = weighted[:, n_bins:].reshape(n_tracked, n_parts, n_bands).sum(axis=1)
-    p["folded"] = np.concatenate([weighted[:, :n_bins], bands], axis=1)
+    p["n_full"] = n_full * height
+    full = weighted[:, : p["n_full"]].reshape(n_tracked, n_full, height).sum(axis=1)
+    bands = weighted[:, p["n_full"] :].reshape(n_tracked, n_parts, n_bands).sum(axis=1)
+    p["folded"] = np.concatenate([full, bands], axis=1)
     p["denominator"] = p["weights"] @ p["W"] + p["penalty"]
-    return p, n_bins
+    return p, height
 
 
-def wanted(p, n_bins, eps, t, against=None):
+def wanted(p, height, eps, t, against=None):
     names = ("W", "h", "v", "tracked", "gains", "a", "weights", "penalty", "relaxation", "tracked_penalty")
     q = {name: p[name].astype(float) for name in names}
     return reference.update(
-        q["W"], q["h"][:, t], q["v"][:, t], q["tracked"][:, :, t], q["gains"], q["a"][:, t], q["weights"], n_bins, eps,
-        q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), float(MOST), against,
+        q["W"], q["h"][:, t], q["v"][:, t], q["tracked"][:, :, t], q["gains"], q["a"][:, t], q["weights"], height,
+        p["n_full"], eps, q["penalty"], q["relaxation"], q["tracked_penalty"], float(LEAST), float(MOST), against,
     )  # fmt: skip
 
 
@@ -131,6 +134,7 @@ def layers_of(p, against=None):
     alone = {name: p[name][None] for name in ("weights", "gains", "folded", "relaxation", "tracked_penalty")}
     return Layers(
         order=np.zeros(1, np.int64),
+        n_full=p["n_full"],
         atoms=halved(p["W"])[None],
         denominator=(p["weights"] @ p["W"] + p["penalty"])[None],
         against=np.empty((0, *p["W"].shape), np.float32) if against is None else halved(against)[None],
@@ -139,15 +143,16 @@ def layers_of(p, against=None):
     )
 
 
+@pytest.mark.parametrize("n_full", [1, 3])
 @pytest.mark.parametrize("n_tracked", [1, 2, 3, 4])
-def test_an_update_of_a_block_is_that_of_the_formulas(n_tracked):
-    p, n_bins = problem(4, n_tracked)
+def test_an_update_of_a_block_is_that_of_the_formulas(n_tracked, n_full):
+    p, height = problem(4, n_tracked, n_full=n_full)
     H, a, R, num, den = p["h"].copy(), p["a"].copy(), p["W"] @ p["h"], *(np.empty_like(p["a"]) for _ in range(2))
-    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, a, n_bins, num, den)
+    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, a, height, num, den)
     relaxed_update(H, p["W"].T @ R, p["denominator"], p["relaxation"])
     a *= num / (den + p["tracked_penalty"][:, None])
     for t in range(4):
-        want_h, want_a = wanted(p, n_bins, float(EPS), t)
+        want_h, want_a = wanted(p, height, float(EPS), t)
         np.testing.assert_allclose(H[:, t], want_h, rtol=2e-5)
         np.testing.assert_allclose(a[:, t], want_a, rtol=2e-5)
 
@@ -159,7 +164,7 @@ def exact_in_halves(X):
 @pytest.mark.parametrize("n_tracked, n_parts, opposed", [(1, 2, False), (3, 10, False), (4, 10, True)])
 @pytest.mark.parametrize("in_halves", [False, True])
 def test_an_update_of_a_frame_is_that_of_the_formulas(in_halves, n_tracked, n_parts, opposed):
-    p, n_bins = problem(4, n_tracked, n_parts=n_parts)
+    p, height = problem(4, n_tracked, n_parts=n_parts, n_full=n_tracked)
     against = np.random.default_rng(1).random(p["W"].shape, np.float32) if opposed else None
     if in_halves:
         p["W"] = exact_in_halves(p["W"])
@@ -167,12 +172,12 @@ def test_an_update_of_a_frame_is_that_of_the_formulas(in_halves, n_tracked, n_pa
     layers = layers_of(p, against)
     assert layers.atoms.dtype == (np.uint16 if in_halves else np.float32)
     for t in range(4):
-        want_h, want_a = wanted(p, n_bins, float(EPS), t, against)
+        want_h, want_a = wanted(p, height, float(EPS), t, against)
         for modelled in (False, True):  # before the call
             h, a = p["h"][:, t].copy(), p["a"][:, t].copy()
             model = p["W"] @ h if modelled else np.zeros(len(p["W"]), np.float32)
             v, tracked = p["v"][:, t].copy(), p["tracked"][:, :, t].copy()
-            update_frame(layers, 0, not modelled, v, tracked, n_bins, model, h, a)
+            update_frame(layers, 0, not modelled, v, tracked, height, model, h, a)
             np.testing.assert_allclose(h, want_h, rtol=2e-5)
             np.testing.assert_allclose(a, want_a, rtol=2e-5)
 
@@ -211,10 +216,10 @@ def test_odds_of_a_frame_rise_with_the_ratio_of_the_time_before(level):
 
 
 def test_a_nan_in_a_frame_stays_in_it():
-    p, n_bins = problem(3)
+    p, height = problem(3)
     p["v"][2, 1] = np.nan
     R, num, den = p["W"] @ p["h"], *(np.empty_like(p["a"]) for _ in range(2))
-    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, p["a"], n_bins, num, den)
+    ratio_block(p["v"], R, p["tracked"], layers_of(p), 0, p["a"], height, num, den)
     P = p["W"].T @ R
     H = np.ones_like(p["h"])
     relaxed_update(H, P, p["denominator"], p["relaxation"])

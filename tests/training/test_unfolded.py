@@ -6,6 +6,7 @@ from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, ra
 from nmfaudio import NmfaudioError
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.stage import Stage
+from nmfaudio.denoising.unfolded.updates import Rows
 from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
@@ -23,20 +24,22 @@ from nmfaudio.training.unfolded.start import initial_weights
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
 
 
-@pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
+@pytest.mark.parametrize("context", LOOKING_AHEAD)
 def test_gradient_is_the_slope_of_the_loss(context):
     rng = np.random.default_rng(1)
-    spectra = rng.random((2, 9, N_BINS))
+    spectra, n_high = rng.random((2, 9, context.height)), np.arange(9) % (context.n_high + 1)
     arrays = as_double(random_weights(context)).arrays()
-    batch, objective = Example(*random_frames(context, dtype=np.float64), *spectra), Objective()
-    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), [0, 0, 1], batch, objective)
+    rows = Rows.of(context, n_high)
+    stack, tracked = random_frames(context, dtype=np.float64)
+    batch, objective = Example(stack * rows.present[rows.group], tracked, *spectra, n_high), Objective()
+    _, gradient = loss_and_gradient(Weights.from_arrays(arrays), [0, 0, 1], batch, context, objective)
     for name, array in arrays.items():
         direction = rng.standard_normal(array.shape)
         step = 1e-6 * direction
         losses = []
         for sign in (1, -1):
             moved = Weights.from_arrays({**arrays, name: array + sign * step})
-            losses.append(loss_and_gradient(moved, [0, 0, 1], batch, objective)[0])
+            losses.append(loss_and_gradient(moved, [0, 0, 1], batch, context, objective)[0])
         slope = (losses[0] - losses[1]) / 2e-6
         assert slope == pytest.approx(np.sum(gradient.arrays()[name] * direction), rel=1e-4, abs=1e-9), name
 
@@ -59,7 +62,7 @@ def random_example(number, n=6):
     # speech wherever the first row of the stack is high: something that can be learnt
     stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
     tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
-    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
+    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5), np.zeros(n, np.float32))
 
 
 def test_pool_begun_later_holds_what_it_would_have_held():
@@ -82,13 +85,15 @@ def train(schedule=SCHEDULE, checkpoint=None, report=lambda entry: None):
     if checkpoint is not None:
         checkpoint = Checkpoint(checkpoint, {"n_components": len(weights.start)})
     options = {"schedule": schedule, "objective": Objective(), "checkpoint": checkpoint, "report": report}
-    return dev, train_stage(weights, [0, 1], random_example, dev, **options)
+    return dev, train_stage(weights, [0, 1], CONTEXT, random_example, dev, **options)
 
 
 def test_training_lowers_the_loss_on_what_it_does_not_see():
     dev, (best, curve) = train()
-    before = mean_loss(random_weights(CONTEXT), [0, 1], dev, Objective())
-    assert mean_loss(best, [0, 1], dev, Objective()) == pytest.approx(min(entry["dev"] for entry in curve), rel=1e-5)
+    before = mean_loss(random_weights(CONTEXT), [0, 1], dev, CONTEXT, Objective())
+    assert mean_loss(best, [0, 1], dev, CONTEXT, Objective()) == pytest.approx(
+        min(entry["dev"] for entry in curve), rel=1e-5
+    )
     assert curve[-1]["dev"] < before
     assert all((array >= 0).all() for array in best.arrays().values())
 
@@ -145,7 +150,7 @@ def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch
     corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
     mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
     context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
-    larger = initial_weights(context, mixer, 0.6, presets.Size(3, 2, (0, 1)), random_state=5)
+    larger = initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size(3, 2, (0, 1)), random_state=5)
     trained = build.build_unfolded(
         mixer,
         mixer,

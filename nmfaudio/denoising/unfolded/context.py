@@ -7,7 +7,7 @@ start of training.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +20,7 @@ from .pitch import periodic_parts
 Span = tuple[int, int]
 _NOW = ((0, 0),)
 _SMOOTHED = ("minima", "floors")
+_HIGH_AT_ONCE = 4  # bands of the spectrogram in one band of the neighbourhood
 
 
 class Part(NamedTuple):
@@ -28,8 +29,8 @@ class Part(NamedTuple):
     Attributes
     ----------
     name : str
-    kind : {"bins", "bands", "atoms"}
-        Rows of the stack for each bin or for each band, or tracked atoms.
+    kind : {"rows", "bands", "atoms"}
+        Rows of the stack for each row of the spectrogram or for each band, or tracked atoms.
     spans : tuple of (int, int)
         First and last frame, relative to the current one, of each piece of the part; none if the context lacks it.
     rows : slice
@@ -73,21 +74,31 @@ def band_matrix(n_bands: int, n_bins: int, max_hz: float) -> np.ndarray:
     return (B / B.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def of_height(mask: np.ndarray, height: int) -> np.ndarray:
+    """Continue a mask (F, ...) above its last row with the mean of its top quarter, where consonants show."""
+    if len(mask) >= height:
+        return mask[:height]
+    top = mask[-(len(mask) // 4) :].mean(axis=0, keepdims=True)
+    return np.concatenate([mask, np.repeat(top, height - len(mask), axis=0)])
+
+
 @dataclass(frozen=True)
 class Context:
     """Parts of a frame's neighbourhood that enter a stage; all spans are in frames relative to the current one.
 
-    A first stage has the noisy spectrogram alone: averages of it, and its minima as noise floor. A second stage also
-    has the mask of the first, and so speech and noise separately.
+    A first stage has the noisy spectrogram alone: averages of it, and its minima as noise floor. A later stage also
+    has the mask of the one before, and so speech and noise separately.
 
     Parameters
     ----------
     n_bins : int
-        Number of bins of the frame itself, F.
+        Number of bins of the frame itself.
     n_bands : int
-        Number of mel bands that each part of the neighbourhood is averaged into, B.
+        Number of mel bands that the bins are averaged into in each part of the neighbourhood.
     max_hz : float
         Frequency of the last bin.
+    n_high : int
+        Number of bands that the spectrogram has above its bins; see :class:`nmfaudio.FrontEnd`.
     means : tuple of (int, int)
         Averages over the frames ``t + first .. t + last``; a single frame where both are equal.
     minima : tuple of (int, int)
@@ -96,6 +107,8 @@ class Context:
         correction, which training learns).
     speech_means, noise_means : tuple of (int, int)
         Averages of the speech and of the noise that the stage before estimates.
+    speech_frames, noise_frames : tuple of (int, int)
+        The same at full resolution.
     floors : tuple of (int, int)
         Minima at full resolution, as tracked atoms.
     noise_spectra : tuple of (int, int)
@@ -112,10 +125,13 @@ class Context:
     n_bins: int
     n_bands: int
     max_hz: float
+    n_high: int = 0
     means: tuple[Span, ...] = ()
     minima: tuple[Span, ...] = ()
     speech_means: tuple[Span, ...] = ()
     noise_means: tuple[Span, ...] = ()
+    speech_frames: tuple[Span, ...] = ()
+    noise_frames: tuple[Span, ...] = ()
     floors: tuple[Span, ...] = ()
     noise_spectra: tuple[Span, ...] = ()
     periodic: bool = False
@@ -134,7 +150,9 @@ class Context:
         pitch = ((-1, 1),) if self.periodic else ()
         estimate = _NOW if self.estimates else ()
         parts = [
-            ("bins", "bins", _NOW),
+            ("frame", "rows", _NOW),
+            ("speech_frames", "rows", self.speech_frames),
+            ("noise_frames", "rows", self.noise_frames),
             ("means", "bands", self.means),
             ("minima", "bands", self.minima),
             ("speech_means", "bands", self.speech_means),
@@ -146,7 +164,7 @@ class Context:
             ("speech_estimate", "atoms", estimate),
             ("noise_estimate", "atoms", estimate),
         ]
-        height = {"bins": self.n_bins, "bands": self.n_bands, "atoms": 1}
+        height = {"rows": self.height, "bands": len(self.bands), "atoms": 1}
         layout, ends = [], {"stack": 0, "atoms": 0}
         for name, kind, spans in parts:
             array = "atoms" if kind == "atoms" else "stack"
@@ -157,8 +175,24 @@ class Context:
 
     @cached_property
     def bands(self) -> np.ndarray:
-        """Matrix from bins to bands, shape (B, F)."""
-        return band_matrix(self.n_bands, self.n_bins, self.max_hz)
+        """Matrix from rows of the spectrogram to bands, shape (B, F)."""
+        low = band_matrix(self.n_bands, self.n_bins, self.max_hz)
+        groups = np.arange(self.n_high) // _HIGH_AT_ONCE
+        high = (groups == np.arange(-(-self.n_high // _HIGH_AT_ONCE))[:, None]).astype(np.float32)
+        bands = np.zeros((len(low) + len(high), self.height), np.float32)
+        bands[: len(low), : self.n_bins] = low
+        bands[len(low) :, self.n_bins :] = high / np.maximum(high.sum(axis=1, keepdims=True), 1)
+        return bands
+
+    @property
+    def height(self) -> int:
+        """Number F of rows of the spectrogram: bins and the bands above them."""
+        return self.n_bins + self.n_high
+
+    @property
+    def n_full(self) -> int:
+        """Number of rows of the stack at full resolution, the first ones."""
+        return max(part.rows.stop for part in self.layout if part.kind == "rows")
 
     @property
     def n_rows(self) -> int:
@@ -173,7 +207,8 @@ class Context:
     @property
     def needs_mask(self) -> bool:
         """True for the context of a second stage, which takes the mask of the stage before."""
-        return bool(self.speech_means or self.noise_means or self.noise_spectra or self.estimates)
+        of_mask = (self.speech_means, self.noise_means, self.speech_frames, self.noise_frames, self.noise_spectra)
+        return self.estimates or any(of_mask)
 
     @property
     def past(self) -> int:
@@ -204,12 +239,38 @@ class Context:
         Returns
         -------
         stack : ndarray, shape (T, D)
-            Each row is divided by its mean, so that the level of the recording does not matter.
+            Each row is divided by its mean, so that the level of the recording does not matter. Zero in rows that V
+            lacks.
         tracked : ndarray, shape (T, J, F + B)
-            Tracked atoms of each frame, in bins and in bands, on the scale of the stack.
+            Tracked atoms of each frame, in rows and in bands, on the scale of the stack.
         """
-        stack, tracked = Neighbourhood(self, V, mask).stack_columns(0, V.shape[1])
-        return np.ascontiguousarray(stack.T[frames]), np.ascontiguousarray(tracked.transpose(2, 0, 1)[frames])
+        context = self.below(len(V))
+        stack, tracked = Neighbourhood(context, V, mask).stack_columns(0, V.shape[1])
+        stack, tracked = stack.T[frames], tracked.transpose(2, 0, 1)[frames]
+        if context is self:
+            return np.ascontiguousarray(stack), np.ascontiguousarray(tracked)
+        rows, atom_rows = self.kept(context)
+        whole = np.zeros((len(stack), self.n_rows), stack.dtype)
+        whole_tracked = np.zeros((len(stack), self.n_tracked, self.height + len(self.bands)), stack.dtype)
+        whole[:, rows] = stack
+        whole_tracked[:, :, atom_rows] = tracked
+        return whole, whole_tracked
+
+    def below(self, height: int) -> "Context":
+        """Return the same context for spectrograms that lack the highest bands."""
+        return self if height == self.height else replace(self, n_high=height - self.n_bins)
+
+    def kept(self, lower: "Context") -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of the stack, and of the tracked atoms, that a context of lower height has too."""
+        rows = {"rows": np.arange(lower.height), "bands": np.arange(len(lower.bands))}
+        height = {"rows": self.height, "bands": len(self.bands)}
+        stack = [
+            part.rows.start + i * height[part.kind] + rows[part.kind]
+            for part in self.layout
+            if part.kind != "atoms"
+            for i in range(len(part.spans))
+        ]
+        return np.concatenate(stack), np.concatenate([rows["rows"], self.height + rows["bands"]])
 
 
 class Neighbourhood:
@@ -224,7 +285,7 @@ class Neighbourhood:
 
     def __init__(self, context: Context, V: np.ndarray, mask: np.ndarray | None = None) -> None:
         c, V_bands = context, context.bands @ V
-        parts: dict[str, _Source] = {"bins": _Frames(V), "means": _Means(V_bands, c.means)}
+        parts: dict[str, _Source] = {"frame": _Frames(V), "means": _Means(V_bands, c.means)}
         if c.minima or c.floors:
             padded = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
             smooth = np.empty_like(padded)
@@ -238,7 +299,10 @@ class Neighbourhood:
             parts["speech_means"] = _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means)
             parts["noise_means"] = _Means(noise_bands, c.noise_means)
             parts["noise_spectra"] = _Spectra(_Means(noise, c.noise_spectra), _Means(share, c.noise_spectra))
-            parts |= {"speech_estimate": _Frames(V - noise), "noise_estimate": _Frames(noise)}
+            speech = V - noise
+            parts["speech_frames"] = _Means(speech, c.speech_frames)
+            parts["noise_frames"] = _Means(noise, c.noise_frames)
+            parts |= {"speech_estimate": _Frames(speech), "noise_estimate": _Frames(noise)}
         if c.periodic:
             periodic, harmonic = periodic_parts(V, c.max_hz, mask)
             parts |= {"periodic": _Frames(c.bands @ periodic), "harmonic": _Frames(harmonic)}
@@ -246,11 +310,11 @@ class Neighbourhood:
         self._parts = [(part, parts[part.name]) for part in c.layout if part.spans]
 
     def stack_columns(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Stack (D, T) and tracked atoms (J, F + B, T) of the frames from start to stop, frames as columns."""
+        """Return the stack (D, T) and tracked atoms (J, F + B, T) of the frames from start to stop, as columns."""
         c, n_frames, dtype = self.context, stop - start, self._dtype
         stack = np.empty((c.n_rows, n_frames), dtype)
-        tracked = np.empty((c.n_tracked, c.n_bins + c.n_bands, n_frames), dtype)
-        spectra = tracked[:, : c.n_bins]
+        tracked = np.empty((c.n_tracked, c.height + len(c.bands), n_frames), dtype)
+        spectra = tracked[:, : c.height]
         for part, source in self._parts:
             if part.kind == "atoms":
                 source.write(start, spectra[part.rows])
@@ -259,8 +323,8 @@ class Neighbourhood:
         scale = 1 / np.maximum(stack.mean(axis=0), LEAST_MEAN)
         stack *= scale
         for atom in tracked:
-            atom[: c.n_bins] *= scale
-            np.dot(c.bands, atom[: c.n_bins], out=atom[c.n_bins :])
+            atom[: c.height] *= scale
+            np.dot(c.bands, atom[: c.height], out=atom[c.height :])
         return stack, tracked
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
 from ...errors import DictionaryError
+from ...spectra.front_end import FrontEnd
 from ..profile_fit import profile_fit
 from .context import Context
 from .stage import Stage
@@ -32,6 +33,7 @@ class UnfoldedDecomposition:
     def __init__(self, dictionary: Dictionary, profile: np.ndarray | None = None) -> None:
         self.stages = stages_of(dictionary)
         self.profile = profile
+        self._lower: dict[int, list[Stage]] = {}  # there are few rates
         self.past_frames = sum(stage.context.past for stage in self.stages)
         self.future_frames = sum(stage.context.future for stage in self.stages)
 
@@ -48,19 +50,27 @@ class UnfoldedDecomposition:
         Returns
         -------
         ndarray, shape (F, T of `frames`)
+            Rows that no stage has are left out.
         """
         start, stop, _ = frames.indices(V.shape[1])
+        stages = self.stages_below(len(V))
         n_threads = min(n_cores(), -(-(stop - start) // Stage.block_frames))
         edges = np.linspace(start, stop, n_threads + 1).astype(int)
-        masks = in_parallel(lambda part: self._mask(V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
+        masks = in_parallel(lambda part: self._mask(stages, V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
         return np.concatenate(masks, axis=1)
 
-    def _mask(self, V: np.ndarray, start: int, stop: int) -> np.ndarray:
+    def stages_below(self, height: int) -> list[Stage]:
+        """Return the stages for spectrograms of `height` rows, which may lack the highest bands."""
+        if height not in self._lower:
+            self._lower[height] = [stage.below(min(height, stage.context.height)) for stage in self.stages]
+        return self._lower[height]
+
+    def _mask(self, stages: list[Stage], V: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Mask of the frames from start to stop; each stage also treats the context that later stages need."""
         mask, known = None, 0  # the mask of the frames from `known` on
-        for i, stage in enumerate(self.stages):
-            past = sum(later.context.past for later in self.stages[i + 1 :])
-            future = sum(later.context.future for later in self.stages[i + 1 :])
+        for i, stage in enumerate(stages):
+            past = sum(later.context.past for later in stages[i + 1 :])
+            future = sum(later.context.future for later in stages[i + 1 :])
             first, last = max(0, start - past), min(V.shape[1], stop + future)
             mask = stage(V[:, known:], mask, slice(first - known, last - known))
             if self.profile is not None:
@@ -82,7 +92,7 @@ def stages_of(dictionary: Dictionary) -> list[Stage]:
     try:
         for i, settings in enumerate(dictionary.settings["stages"]):
             weights, context = read_weights(dictionary.arrays, i), Context.from_json(settings["context"])
-            _check_stage(weights, settings["order"], context, dictionary.front_end.n_bins)
+            _check_stage(weights, settings["order"], context, dictionary.front_end)
             stages.append(Stage(weights, settings["order"], context))
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DictionaryError):
@@ -95,11 +105,14 @@ def stages_of(dictionary: Dictionary) -> list[Stage]:
     return stages
 
 
-def _check_stage(weights: Weights, order: list[int], context: Context, n_bins: int) -> None:
+def _check_stage(weights: Weights, order: list[int], context: Context, front_end: FrontEnd) -> None:
     """Refuse a stage whose settings nobody can mean, or whose arrays do not fit them."""
     spans = [span for part in context.layout for span in part.spans]
+    n_bins, n_high, height = front_end.n_bins, context.n_high, context.height
     if context.n_bins != n_bins or not 1 <= context.n_bands <= n_bins or not 1 <= context.smooth <= 1000:
         raise ValueError(f"{context.n_bins} bins, {context.n_bands} bands, smoothed over {context.smooth} frames")
+    if n_high not in (0, front_end.n_high):
+        raise ValueError(f"{n_high} bands above the bins, not {front_end.n_high}")
     if not 0 < context.max_hz <= 1e6 or not all(-10_000 <= first <= last <= 10_000 for first, last in spans):
         raise ValueError(f"spans {spans} up to {context.max_hz} Hz")
     if not 1 <= len(order) <= 100 or not all(0 <= i < len(weights.layers) for i in order):
@@ -107,8 +120,8 @@ def _check_stage(weights: Weights, order: list[int], context: Context, n_bins: i
     D, J, K = context.n_rows, context.n_tracked, weights.start.shape[0]
     layer = {"atoms": (D, K), "weights": (D,), "penalty": (K,), "relaxation": (K,), "gains": (J, D)}
     layer |= {"tracked_penalty": (J,), "against": (D, K)}
-    last = {"start": (K,), "tracked_start": (J,), "speech": (n_bins, K), "noise": (n_bins, K)}
-    last |= {"speech_gains": (J, n_bins), "noise_gains": (J, n_bins), "power": (n_bins,)}
+    last = {"start": (K,), "tracked_start": (J,), "speech": (height, K), "noise": (height, K)}
+    last |= {"speech_gains": (J, height), "noise_gains": (J, height), "power": (height,)}
     for arrays, shapes in [*((layer_, layer) for layer_ in weights.layers), (weights, last)]:
         for name, shape in shapes.items():
             array = getattr(arrays, name)

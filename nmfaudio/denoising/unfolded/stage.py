@@ -8,7 +8,7 @@ import numpy as np
 from ...kernels.unfolded.bfloat16 import halved
 from ...kernels.unfolded.block import estimates_block, ratio_block, relaxed_update
 from ..gain import power_mask
-from .context import Context, Neighbourhood
+from .context import Context, Neighbourhood, of_height
 from .weights import Layers, Sources, Start, Weights
 
 
@@ -33,6 +33,26 @@ class Stage:
 
     def __init__(self, weights: Weights, order: Sequence[int], context: Context) -> None:
         self.weights, self.order, self.context = weights, list(order), context
+
+    def below(self, height: int) -> "Stage":
+        """Return the stage for spectrograms that lack the highest bands: their rows are left out, as of weight 0."""
+        context = self.context.below(height)
+        if context is self.context:
+            return self
+        rows, _ = self.context.kept(context)
+        w = self.weights
+        layers = tuple(
+            layer._replace(
+                atoms=layer.atoms[rows],
+                weights=layer.weights[rows],
+                gains=layer.gains[:, rows],
+                against=None if layer.against is None else layer.against[rows],
+            )
+            for layer in w.layers
+        )
+        gains = {"speech_gains": w.speech_gains[:, :height], "noise_gains": w.noise_gains[:, :height]}
+        sources = {"speech": w.speech[:height], "noise": w.noise[:height], "power": w.power[:height]}
+        return Stage(w._replace(layers=layers, **gains, **sources), self.order, context)
 
     @cached_property
     def layers(self) -> Layers:
@@ -67,10 +87,10 @@ class Stage:
 
         Parameters
         ----------
-        V : ndarray, shape (F, T), float32
-            Compressed magnitude.
-        mask : ndarray, shape (F, T), optional
-            Share of speech by the stage before; only a first stage goes without.
+        V : ndarray, shape (at least F, T), float32
+            Compressed magnitude; rows that only later stages have are left out.
+        mask : ndarray, shape (F or fewer, T), optional
+            Share of speech by the stage before; only a first stage goes without. See :func:`.context.of_height`.
         frames : slice
             Frames that the mask is wanted for; all by default.
 
@@ -80,9 +100,11 @@ class Stage:
         """
         start, stop, _ = frames.indices(V.shape[1])
         first = max(0, start - self.context.past)
-        near = slice(first, stop + self.context.future)
-        around = Neighbourhood(self.context, V[:, near], None if mask is None else mask[:, near])
-        out = np.empty((len(V), stop - start), V.dtype)
+        height, near = self.context.height, slice(first, stop + self.context.future)
+        around = Neighbourhood(
+            self.context, V[:height, near], None if mask is None else of_height(mask[:, near], height)
+        )
+        out = np.empty((height, stop - start), V.dtype)
         for begin in range(start, stop, self.block_frames):
             end = min(begin + self.block_frames, stop)
             block = around.stack_columns(begin - first, end - first)
@@ -91,14 +113,14 @@ class Stage:
 
     def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimate speech and noise from a stack (D, T) and tracked atoms (J, F + B, T)."""
-        layers, n_bins, n_frames = self.layers, self.context.n_bins, stack.shape[1]
+        layers, height, n_frames = self.layers, self.context.height, stack.shape[1]
         H, a, model = (np.repeat(x[:, None], n_frames, axis=1) for x in self.start)
         p, numerator, denominator = np.empty_like(H), np.empty_like(a), np.empty_like(a)
         for number, i in enumerate(layers.order):
             W, m = layers.atoms[i], layers.against_of[i]
             if number > 0:
                 np.dot(W, H, out=model)
-            ratio_block(stack, model, tracked, layers, i, a, n_bins, numerator, denominator)
+            ratio_block(stack, model, tracked, layers, i, a, height, numerator, denominator)
             ratio = model
             np.dot(W.T, ratio, out=p)
             if m >= 0:
@@ -106,6 +128,6 @@ class Stage:
             relaxed_update(H, p, layers.denominator[i], layers.relaxation[i])
             a *= numerator / (denominator + layers.tracked_penalty[i][:, None])
         both = self.sources.atoms @ H
-        speech, noise = both[:n_bins], both[n_bins:]
+        speech, noise = both[:height], both[height:]
         estimates_block(speech, noise, tracked, a, self.sources)
         return speech, noise

@@ -7,7 +7,7 @@ from ...kernels.unfolded.frame import decompose_frame
 from ...kernels.unfolded.frame_context import History, Layout, stack_frame
 from ..gain import power_mask
 from ..profile_fit import profile_fit
-from .context import Context
+from .context import Context, of_height
 from .stage import Stage
 
 
@@ -21,8 +21,8 @@ class ContextStream:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        n, F, B = 2 * (context.past + 1), context.n_bins, context.n_bands  # each frame is stored twice
-        of_mask = (F, F, B, B) if context.needs_mask else (0, 0, 0, 0)
+        n, F, B = 2 * (context.past + 1), context.height, len(context.bands)  # each frame is stored twice
+        of_mask = (F, F, B, F, B) if context.needs_mask else (0, 0, 0, 0, 0)
         self._history = History(*(np.zeros((n, size), np.float32) for size in (F, B, F, B, *of_mask)))
         parts = {
             part.name: np.array([(*span, part.rows.start) for span in part.spans], np.int64).reshape(-1, 3)
@@ -81,9 +81,10 @@ class StageStream:
         self.stage, self.context = stage, ContextStream(stage.context)
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the mask, shape (F,), of the next frame; see :meth:`ContextStream.push`."""
-        stage, (stack, tracked) = self.stage, self.context.push(v, mask)
-        speech, noise = np.empty_like(v), np.empty_like(v)
+        """Return the mask, shape (F,), of the next frame; see :meth:`.stage.Stage.__call__`."""
+        stage, height = self.stage, self.stage.context.height
+        stack, tracked = self.context.push(v[:height], None if mask is None else of_height(mask, height))
+        speech, noise = np.empty((2, height), np.float32)
         decompose_frame(stack, tracked, stage.halved_layers, stage.start, stage.halved_sources, speech, noise)
         return power_mask(speech, noise)
 

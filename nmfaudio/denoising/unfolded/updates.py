@@ -31,9 +31,39 @@ import numpy as np
 
 from ...kernels.unfolded.gradient import ratio_forward
 from ...kernels.unfolded.limits import LEAST, MOST, TINY
+from .context import Context
 from .weights import Weights
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Rows(NamedTuple):
+    """Kinds of the rows of the stack, and those that each frame has: others count nothing in (3).
+
+    In :mod:`.stage` missing rows are cut, which is the same.
+
+    Attributes
+    ----------
+    n_full : int
+        Number of rows at full resolution, see :attr:`nmfaudio.denoising.unfolded.context.Context.n_full`.
+    present : ndarray, shape (G, D)
+        1 for each row that frames of a group have, otherwise 0.
+    group : ndarray, shape (T,), int64
+        Group of each frame.
+    """
+
+    n_full: int
+    present: np.ndarray
+    group: np.ndarray
+
+    @classmethod
+    def of(cls, context: Context, n_high: np.ndarray) -> "Rows":
+        """Group frames by the number of high bands that they have, shape (T,)."""
+        numbers, group = np.unique(n_high.astype(np.int64), return_inverse=True)
+        present = np.zeros((len(numbers), context.n_rows), np.float32)
+        for row, number in zip(present, numbers, strict=True):
+            row[context.kept(context.below(context.n_bins + int(number)))[0]] = 1
+        return cls(context.n_full, present, group)
 
 
 class Trace(NamedTuple):
@@ -69,6 +99,7 @@ def update(
     layer: int,
     stack: np.ndarray,
     tracked: np.ndarray,
+    rows: Rows,
     h: np.ndarray,
     a: np.ndarray,
     matmul: Matmul = np.matmul,
@@ -79,12 +110,12 @@ def update(
     q = np.empty_like(r)
     tracked_numerator, tracked_denominator = np.empty_like(a), np.empty_like(a)
     ratio_forward(
-        stack, r, q, tracked, gains, a, c, len(weights.speech), tracked_numerator, tracked_denominator
+        stack, r, q, tracked, gains, a, c, len(weights.speech), rows.n_full, tracked_numerator, tracked_denominator
     )  # (1), (2)
     tracked_denominator += tracked_penalty + LEAST  # a silent frame has silent tracked atoms
-    denominator = c @ W + penalty + LEAST
+    denominator = ((rows.present * c) @ W + penalty + LEAST)[rows.group]
     if against is not None:
-        denominator = denominator + matmul(q, against)
+        denominator += matmul(q, against)
     quotient = np.maximum(matmul(q, W) / denominator, LEAST)
     factor = np.exp(np.clip(relaxation * np.log(quotient), -MOST, MOST))
     trace = Trace(layer, h, a, r, q, quotient, denominator, factor, tracked_numerator, tracked_denominator)
@@ -96,6 +127,7 @@ def activations(
     order: Sequence[int],
     stack: np.ndarray,
     tracked: np.ndarray,
+    rows: Rows,
     matmul: Matmul = np.matmul,
 ) -> tuple[np.ndarray, np.ndarray, list[Trace]]:
     """Compute the activations after all updates: equations (1) to (4).
@@ -109,6 +141,7 @@ def activations(
         From :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
     tracked : ndarray, shape (T, J, F + B)
         From the same.
+    rows : Rows
     matmul : callable
         Product of two matrices; training may use a faster, coarser one.
 
@@ -122,7 +155,7 @@ def activations(
     h, a = np.tile(weights.start, (len(stack), 1)), np.tile(weights.tracked_start, (len(stack), 1))
     traces = []
     for layer in order:
-        h, a, trace = update(weights, layer, stack, tracked, h, a, matmul)
+        h, a, trace = update(weights, layer, stack, tracked, rows, h, a, matmul)
         traces.append(trace)
     return h, a, traces
 

@@ -1,6 +1,7 @@
 """Arrays of unfolded NMF, their names and shapes: in a dictionary and in training, and as the compiled loops take them.
 
-Letters of the shapes: D rows of a stacked frame, K atoms, J tracked atoms, F bins, B bands, L layers, U updates.
+Letters of the shapes: D rows of a stacked frame, K atoms, J tracked atoms, F rows of the spectrogram, B bands, L
+layers, U updates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,8 @@ class Layers(NamedTuple):
     ----------
     order : ndarray, shape (U,), int64
         Layer of each update.
+    n_full : int
+        Number of rows of the stack at full resolution; those below are bands.
     atoms : ndarray, shape (L, D, K)
     weights : ndarray, shape (L, D)
     gains : ndarray, shape (L, J, D)
@@ -135,6 +138,7 @@ class Layers(NamedTuple):
     """
 
     order: np.ndarray
+    n_full: int
     atoms: np.ndarray
     weights: np.ndarray
     gains: np.ndarray
@@ -156,15 +160,20 @@ class Layers(NamedTuple):
             stacked, *(layer[:-1] for layer in weights.layers)
         )  # fmt: skip
         weighted = c[:, None] * gains
-        bands = weighted[..., context.n_bins :].reshape(*gains.shape[:2], -1, context.n_bands).sum(axis=2)
+        full, bands = weighted[..., : context.n_full], weighted[..., context.n_full :]
+        sums = [
+            part.reshape(*gains.shape[:2], -1, size).sum(axis=2)
+            for part, size in ((full, context.height), (bands, len(context.bands)))
+        ]
         has = [i for i, layer in enumerate(weights.layers) if layer.against is not None]
         against = [layer.against for layer in weights.layers if layer.against is not None]
         return cls(
             order=np.array(order, np.int64),
+            n_full=context.n_full,
             atoms=atoms,
             weights=c,
             gains=gains,
-            folded=np.concatenate([weighted[..., : context.n_bins], bands], axis=2),
+            folded=np.concatenate(sums, axis=2),
             denominator=np.stack([c_i @ W for c_i, W in zip(c, atoms, strict=True)]) + penalty + LEAST,
             relaxation=relaxation,
             tracked_penalty=tracked_penalty + LEAST,

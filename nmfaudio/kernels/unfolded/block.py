@@ -2,8 +2,9 @@
 
 Frames are columns, as in V, so that the inner loops run over frames. :mod:`nmfaudio.kernels.unfolded.frame` does the
 same for one frame, :mod:`nmfaudio.kernels.unfolded.gradient` for training. The equations (1) to (6) are those of
-:mod:`nmfaudio.denoising.unfolded.updates`. A stacked frame has its ``F`` bins and below them parts of ``B`` bands each;
-the tracked atoms are stored once in bins and once in bands, and the bands repeat down the stack.
+:mod:`nmfaudio.denoising.unfolded.updates`. A stacked frame has parts of ``F`` rows of the spectrogram each and below
+them parts of ``B`` bands each; the tracked atoms are stored once in rows and once in bands, which repeat down the
+stack.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ _ONE = np.float32(1)
 
 
 @jit
-def ratio_block(stack, model_then_ratio, tracked, layers, i, a, n_bins, numerator, denominator):
+def ratio_block(stack, model_then_ratio, tracked, layers, i, a, height, numerator, denominator):
     """Turn the model of a block into the ratio q of equations (1) and (2).
 
     Parameters
@@ -32,14 +33,14 @@ def ratio_block(stack, model_then_ratio, tracked, layers, i, a, n_bins, numerato
         Layer to use.
     a : ndarray, shape (J, T)
         Activations of the tracked atoms.
-    n_bins : int
-        Number of bins, F.
+    height : int
+        Number of rows of the spectrogram, F.
     numerator, denominator : ndarray, shape (J, T)
         Outputs: ``(G * A)' q`` and ``(G * A)' c`` of equation (4).
     """
     weights, gains, folded = layers.weights[i], layers.gains[i], layers.folded[i]
     n_tracked, n_sources, n_frames = tracked.shape
-    n_bands = n_sources - n_bins
+    n_bands = n_sources - height
     n_padded = max(3, -(-n_tracked // 3) * 3)  # three at a time, the last with the quotient: few passes
     last = n_padded - 3
     scaled, sums = np.zeros((n_padded, n_frames), stack.dtype), np.empty((n_padded, n_frames), stack.dtype)
@@ -52,7 +53,11 @@ def ratio_block(stack, model_then_ratio, tracked, layers, i, a, n_bins, numerato
             for t in range(n_frames):
                 scaled_atom[t] = activation[t] * atom[t]
         sums[:] = 0
-        for d in range(b, b + 1 if b < n_bins else len(stack), n_bands):
+        if b < height:
+            first, stop, step = b, layers.n_full, height
+        else:
+            first, stop, step = layers.n_full + b - height, len(stack), n_bands
+        for d in range(first, stop, step):
             v, r, c = stack[d], model_then_ratio[d], weights[d]
             for j in range(n_tracked):
                 gain[j] = gains[j, d]

@@ -34,21 +34,21 @@ def decompose_frame(stack, tracked, layers, start, sources, speech, noise):
     speech, noise : ndarray, shape (F,)
         Outputs.
     """
-    n_bins = len(speech)
+    height = len(speech)
     h, a, model = start.h.copy(), start.a.copy(), start.model.copy()
     for n in range(len(layers.order)):
         if n > 0:
             model[:] = 0
-        update_frame(layers, layers.order[n], n > 0, stack, tracked, n_bins, model, h, a)
-    both = np.empty(2 * n_bins, stack.dtype)
+        update_frame(layers, layers.order[n], n > 0, stack, tracked, height, model, h, a)
+    both = np.empty(2 * height, stack.dtype)
     products(sources.atoms, h, both)
-    speech[:] = both[:n_bins]
-    noise[:] = both[n_bins:]
+    speech[:] = both[:height]
+    noise[:] = both[height:]
     estimates_frame(speech, noise, tracked, a, sources)
 
 
 @jit
-def update_frame(layers, i, to_model, stack, tracked, n_bins, model_then_ratio, h, a):
+def update_frame(layers, i, to_model, stack, tracked, height, model_then_ratio, h, a):
     """Update the activations of one frame: equations (1) to (4).
 
     Parameters
@@ -60,8 +60,8 @@ def update_frame(layers, i, to_model, stack, tracked, n_bins, model_then_ratio, 
         If true, add ``W h`` to the model.
     stack : ndarray, shape (D,)
     tracked : ndarray, shape (J, F + B)
-    n_bins : int
-        Number of bins, F.
+    height : int
+        Number of rows of the spectrogram, F.
     model_then_ratio : ndarray, shape (D,)
         On entry zero or ``W h``, on return the ratio q.
     h : ndarray, shape (K,)
@@ -73,17 +73,18 @@ def update_frame(layers, i, to_model, stack, tracked, n_bins, model_then_ratio, 
         layers.atoms[i], layers.weights[i], layers.gains[i], layers.folded[i], layers.relaxation[i]
     )  # fmt: skip
     n_rows, n_atoms = W.shape
-    n_bands = tracked.shape[1] - n_bins
+    n_full = layers.n_full
     for d in range(n_rows):
         model_then_ratio[d] += EPS
     for j in range(len(tracked)):
-        start, stop = 0, n_bins
+        start = 0
         while start < n_rows:
-            atom = tracked[j, :n_bins] if start == 0 else tracked[j, n_bins:]
+            atom = tracked[j, :height] if start < n_full else tracked[j, height:]
+            stop = start + len(atom)
             gain, model = gains[j, start:stop], model_then_ratio[start:stop]
             for d in range(stop - start):
                 model[d] += a[j] * gain[d] * atom[d]
-            start, stop = stop, stop + n_bands
+            start = stop
     numerator, denominator = np.zeros(n_atoms, h.dtype), layers.denominator[i].copy()
     rows, q, dots = np.zeros(_ROWS * n_atoms, h.dtype), np.empty(_ROWS, h.dtype), np.zeros(_ROWS, h.dtype)
     flat = W.reshape(-1)
@@ -107,13 +108,14 @@ def update_frame(layers, i, to_model, stack, tracked, n_bins, model_then_ratio, 
     for k in range(n_atoms):
         h[k] = relaxed(h[k], numerator[k], _ONE / denominator[k], relaxation[k])
     for j in range(len(tracked)):
-        start, stop, num, den = 0, n_bins, _ZERO, layers.tracked_penalty[i, j]
+        start, num, den = 0, _ZERO, layers.tracked_penalty[i, j]
         while start < n_rows:
-            atom = tracked[j, :n_bins] if start == 0 else tracked[j, n_bins:]
+            atom = tracked[j, :height] if start < n_full else tracked[j, height:]
+            stop = start + len(atom)
             gain, ratio = gains[j, start:stop], model_then_ratio[start:stop]
             for d in range(stop - start):
                 num += ratio[d] * gain[d] * atom[d]
-            start, stop = stop, stop + n_bands
+            start = stop
         for b in range(tracked.shape[1]):
             den += folded[j, b] * tracked[j, b]
         a[j] *= num / den

@@ -25,6 +25,7 @@ class History(NamedTuple):
     noise: np.ndarray
     noise_share: np.ndarray
     noise_bands: np.ndarray
+    speech: np.ndarray
     speech_bands: np.ndarray
 
 
@@ -36,6 +37,8 @@ class Layout(NamedTuple):
     :class:`nmfaudio.denoising.unfolded.context.Part`.
     """
 
+    speech_frames: np.ndarray
+    noise_frames: np.ndarray
     means: np.ndarray
     minima: np.ndarray
     speech_means: np.ndarray
@@ -70,21 +73,21 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
     tracked : ndarray, shape (J, F + B)
         Output.
     """
-    n_bins, n_bands, now = len(v), len(bands), at + len(history.noisy) // 2
+    height, n_bands, now = len(v), len(bands), at + len(history.noisy) // 2
     v_bands, in_bands = np.empty(n_bands, v.dtype), np.empty(n_bands, v.dtype)
     average(bands, edges, v, v_bands)
     _keep(history.noisy, at, v)
     _keep(history.noisy_bands, at, v_bands)
-    smoothed = np.empty((1, n_bins), v.dtype)
+    smoothed = np.empty((1, height), v.dtype)
     means_of_past(history.noisy, now, smooth_span, smoothed)
     average(bands, edges, smoothed[0], in_bands)
     _keep(history.smooth, at, smoothed[0])
     _keep(history.smooth_bands, at, in_bands)
 
-    atoms = np.empty((len(tracked), n_bins), v.dtype)
-    stack[:n_bins] = v
-    means_of_past(history.noisy_bands, now, layout.means, _bands(stack, layout.means, n_bands))
-    minima_of_past(history.smooth_bands, now, layout.minima, _bands(stack, layout.minima, n_bands))
+    atoms = np.empty((len(tracked), height), v.dtype)
+    stack[:height] = v
+    means_of_past(history.noisy_bands, now, layout.means, _part(stack, layout.means, n_bands))
+    minima_of_past(history.smooth_bands, now, layout.minima, _part(stack, layout.minima, n_bands))
     minima_of_past(history.smooth, now, layout.floors, _atoms(atoms, layout.floors))
     if mask is not None:
         share = _ONE - mask
@@ -93,23 +96,27 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
         _keep(history.noise, at, v_noise)
         _keep(history.noise_share, at, share)
         _keep(history.noise_bands, at, in_bands)
+        v_speech = v - v_noise
+        _keep(history.speech, at, v_speech)
         _keep(history.speech_bands, at, np.maximum(v_bands - in_bands, _ZERO))
-        means_of_past(history.speech_bands, now, layout.speech_means, _bands(stack, layout.speech_means, n_bands))
-        means_of_past(history.noise_bands, now, layout.noise_means, _bands(stack, layout.noise_means, n_bands))
+        means_of_past(history.speech, now, layout.speech_frames, _part(stack, layout.speech_frames, height))
+        means_of_past(history.noise, now, layout.noise_frames, _part(stack, layout.noise_frames, height))
+        means_of_past(history.speech_bands, now, layout.speech_means, _part(stack, layout.speech_means, n_bands))
+        means_of_past(history.noise_bands, now, layout.noise_means, _part(stack, layout.noise_means, n_bands))
         spectra = _atoms(atoms, layout.noise_spectra)
         shares = np.empty_like(spectra)
         means_of_past(history.noise, now, layout.noise_spectra, spectra)
         means_of_past(history.noise_share, now, layout.noise_spectra, shares)
         spectra /= shares + LEAST_SHARE
-        _atoms(atoms, layout.speech_estimate)[:] = v * mask
+        _atoms(atoms, layout.speech_estimate)[:] = v_speech
         _atoms(atoms, layout.noise_estimate)[:] = v_noise
 
     scale = _ONE / max(stack.sum() / v.dtype.type(len(stack)), LEAST_MEAN)
     stack *= scale
     for j in range(len(atoms)):
         atoms[j] *= scale
-        tracked[j, :n_bins] = atoms[j]
-        average(bands, edges, atoms[j], tracked[j, n_bins:])
+        tracked[j, :height] = atoms[j]
+        average(bands, edges, atoms[j], tracked[j, height:])
 
 
 @jit
@@ -123,10 +130,10 @@ def average(bands, edges, x, out):
 
 
 @jit
-def _bands(stack, part, n_bands):
-    """Return the rows of a part, shape (S, B), as a view."""
+def _part(stack, part, size):
+    """Return the rows of a part, shape (S, size), as a view."""
     start = part[0, 2] if len(part) else 0
-    return stack[start : start + len(part) * n_bands].reshape(len(part), n_bands)
+    return stack[start : start + len(part) * size].reshape(len(part), size)
 
 
 @jit

@@ -1,9 +1,10 @@
 """Loops of an unfolded update in training, forward and backward; matrix products stand between them.
 
-Frames are rows, so that one frame is contiguous. A stacked frame has its ``F`` bins and below them parts of ``B``
-bands each. The tracked atoms are stored once in bins and once in bands, shape (T, J, F + B), and the bands repeat down
-the stack; loops run over slices, which the compiler turns into vector code. The equations (1) to (4) are those of
-:mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` does the same without a gradient.
+Frames are rows, so that one frame is contiguous. A stacked frame has parts of ``F`` rows of the spectrogram each and
+below them parts of ``B`` bands each. The tracked atoms are stored once in rows and once in bands, shape (T, J, F + B),
+which repeat down the stack; loops run over slices, which the compiler turns into vector code. The equations (1) to (4)
+are those of :mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` does the same without a
+gradient.
 """
 
 from .._jit import jit
@@ -11,7 +12,7 @@ from .limits import EPS
 
 
 @jit
-def ratio_forward(stack, model, ratio, tracked, gains, a, weights, n_bins, numerator, denominator):
+def ratio_forward(stack, model, ratio, tracked, gains, a, weights, height, n_full, numerator, denominator):
     """Compute the model r and the ratio q of equations (1) and (2), and the two sums of equation (4).
 
     Parameters
@@ -29,33 +30,36 @@ def ratio_forward(stack, model, ratio, tracked, gains, a, weights, n_bins, numer
         Activations of the tracked atoms.
     weights : ndarray, shape (D,)
         c.
-    n_bins : int
-        Number of bins, F.
+    height : int
+        Number of rows of the spectrogram, F.
+    n_full : int
+        Number of rows of the stack at full resolution, the first ones.
     numerator, denominator : ndarray, shape (T, J)
         Outputs: ``(G * A)' q`` and ``(G * A)' c``.
     """
     n_frames, n_rows = stack.shape
     n_tracked = tracked.shape[1]
-    n_bands = tracked.shape[2] - n_bins
+    n_bands = tracked.shape[2] - height
     for t in range(n_frames):
-        start, size = 0, n_bins
+        start = 0
         for j in range(n_tracked):
             numerator[t, j] = 0
             denominator[t, j] = 0
         while start < n_rows:
+            size = height if start < n_full else n_bands
             stop = start + size
             v, r, q, c = stack[t, start:stop], model[t, start:stop], ratio[t, start:stop], weights[start:stop]
             for d in range(size):
                 r[d] += EPS
             for j in range(n_tracked):
-                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                atom = tracked[t, j, :height] if start < n_full else tracked[t, j, height:]
                 g, scale = gains[j, start:stop], a[t, j]
                 for d in range(size):
                     r[d] += scale * g[d] * atom[d]
             for d in range(size):
                 q[d] = c[d] * v[d] / r[d]
             for j in range(n_tracked):
-                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                atom = tracked[t, j, :height] if start < n_full else tracked[t, j, height:]
                 g = gains[j, start:stop]
                 num = numerator[t, j]
                 den = denominator[t, j]
@@ -65,16 +69,18 @@ def ratio_forward(stack, model, ratio, tracked, gains, a, weights, n_bins, numer
                     den += c[d] * x
                 numerator[t, j] = num
                 denominator[t, j] = den
-            start, size = stop, n_bands
+            start = stop
 
 
 @jit
-def ratio_backward(stack, model, ratio, tracked, gains, a, weights, n_bins, dnum, dden, dratio, dgains, dweights, da):
+def ratio_backward(
+    stack, model, ratio, tracked, gains, a, weights, height, n_full, dnum, dden, dratio, dgains, dweights, da
+):
     """Differentiate equations (1) and (2), and the two sums of equation (4).
 
     Parameters
     ----------
-    stack, model, ratio, tracked, gains, a, weights, n_bins
+    stack, model, ratio, tracked, gains, a, weights, height, n_full
         As :func:`ratio_forward` left them.
     dnum, dden : ndarray, shape (T, J)
         Gradients of its last two outputs.
@@ -87,17 +93,18 @@ def ratio_backward(stack, model, ratio, tracked, gains, a, weights, n_bins, dnum
     """
     n_frames, n_rows = stack.shape
     n_tracked = tracked.shape[1]
-    n_bands = tracked.shape[2] - n_bins
+    n_bands = tracked.shape[2] - height
     for t in range(n_frames):
-        start, size = 0, n_bins
+        start = 0
         for j in range(n_tracked):
             da[t, j] = 0
         while start < n_rows:
+            size = height if start < n_full else n_bands
             stop = start + size
             v, r, q, c = stack[t, start:stop], model[t, start:stop], ratio[t, start:stop], weights[start:stop]
             dq, dc = dratio[t, start:stop], dweights[start:stop]
             for j in range(n_tracked):
-                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                atom = tracked[t, j, :height] if start < n_full else tracked[t, j, height:]
                 g, dn, dd = gains[j, start:stop], dnum[t, j], dden[t, j]
                 for d in range(size):
                     dq[d] += dn * g[d] * atom[d]
@@ -108,7 +115,7 @@ def ratio_backward(stack, model, ratio, tracked, gains, a, weights, n_bins, dnum
             for d in range(size):
                 dq[d] *= -q[d] / r[d]
             for j in range(n_tracked):
-                atom = tracked[t, j, :n_bins] if start == 0 else tracked[t, j, n_bins:]
+                atom = tracked[t, j, :height] if start < n_full else tracked[t, j, height:]
                 g, dg, dn, dd, scale = gains[j, start:stop], dgains[j, start:stop], dnum[t, j], dden[t, j], a[t, j]
                 total = da[t, j]
                 for d in range(size):
@@ -116,4 +123,4 @@ def ratio_backward(stack, model, ratio, tracked, gains, a, weights, n_bins, dnum
                 da[t, j] = total
                 for d in range(size):
                     dg[d] += (dn * q[d] + dd * c[d] + scale * dq[d]) * atom[d]
-            start, size = stop, n_bands
+            start = stop

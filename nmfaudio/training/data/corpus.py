@@ -1,5 +1,6 @@
 """Random access to folders or lists of sound files that may be larger than memory."""
 
+import csv
 from collections import OrderedDict
 from collections.abc import Iterator
 from copy import copy
@@ -59,6 +60,9 @@ class Corpus:
     files : list of Path
     starts_s, durations_s : ndarray
         Part of each file that belongs to the corpus, in seconds.
+    bandwidths_hz : ndarray
+        Frequency that the content of each file reaches: half of its rate, or less if a table beside it says so, a CSV
+        file with columns ``file`` and ``bandwidth_hz`` in its folder or the one above.
 
     Raises
     ------
@@ -70,11 +74,12 @@ class Corpus:
         self.source, self.sr = str(source), sr
         files = audio.list_files(source)
         some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
-        durations_s = np.array([duration_s for part in each(_durations_s, some) for duration_s in part])
+        durations_s, rates = np.array([header for part in each(_headers, some) for header in part]).T
         if not durations_s.sum() > 0:
             raise AudioError(f"{source}: the sound files are empty")
         self._cache_mb = cache_mb
         self._lock = Lock()
+        self.bandwidths_hz = np.minimum(rates / 2, _stated_bandwidths_hz(files))
         self._hold(files, np.zeros(len(files)), durations_s)
 
     def _hold(self, files: list[Path], starts_s: np.ndarray, durations_s: np.ndarray) -> None:
@@ -123,12 +128,37 @@ class Corpus:
             held[order[:n_out]] = True
             for part, chosen in ((rest, ~held), (out, held)):
                 files = [path for path, is_in in zip(self.files, chosen, strict=True) if is_in]
+                part.bandwidths_hz = self.bandwidths_hz[chosen]
                 part._hold(files, self.starts_s[chosen], self.durations_s[chosen])
         else:
             kept_s = self.durations_s * (1 - wanted_s / self.durations_s.sum())
             rest._hold(self.files, self.starts_s, kept_s)
             out._hold(self.files, self.starts_s + kept_s, self.durations_s - kept_s)
         return rest, out
+
+    def at(self, sr: int) -> "Corpus":
+        """Return the same files at another sampling rate."""
+        other = copy(self)
+        other.sr = sr
+        other._hold(self.files, self.starts_s, self.durations_s)
+        return other
+
+    def wider_than(self, hz: float) -> "Corpus":
+        """Return the files whose content reaches beyond a frequency.
+
+        Raises
+        ------
+        AudioError
+            If there is none.
+        """
+        wide = self.bandwidths_hz > hz
+        if not wide.any():
+            raise AudioError(f"{self.source}: no file has content above {hz:g} Hz, which a full-band dictionary needs")
+        other = copy(self)
+        other.bandwidths_hz = self.bandwidths_hz[wide]
+        files = [path for path, is_in in zip(self.files, wide, strict=True) if is_in]
+        other._hold(files, self.starts_s[wide], self.durations_s[wide])
+        return other
 
     def draw_group(self, rng: np.random.Generator) -> list[int]:
         """Draw a group at random; return the indices of its files."""
@@ -172,5 +202,19 @@ class Corpus:
         return y
 
 
-def _durations_s(files: list[Path]) -> list[float]:
-    return [audio.info(path).duration_s for path in files]
+def _headers(files: list[Path]) -> list[tuple[float, int]]:
+    """Duration in seconds and rate in Hz of each file."""
+    headers = [audio.info(path) for path in files]
+    return [(header.duration_s, header.sr) for header in headers]
+
+
+def _stated_bandwidths_hz(files: list[Path]) -> np.ndarray:
+    tables: dict[Path, dict[str, float]] = {}
+    for folder in {path.parent for path in files}:
+        tables[folder] = {}
+        for table in [*sorted(folder.parent.glob("*.csv")), *sorted(folder.glob("*.csv"))]:
+            with open(table, newline="", encoding="utf-8") as lines:
+                rows = csv.DictReader(lines)
+                if {"file", "bandwidth_hz"} <= set(rows.fieldnames or ()):
+                    tables[folder] |= {row["file"]: float(row["bandwidth_hz"]) for row in rows}
+    return np.array([tables[path.parent].get(path.name, np.inf) for path in files])

@@ -16,6 +16,8 @@ class Example:
     ----------
     stack, tracked : ndarray, shape (T, D), (T, J, F + B)
         Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
+    n_high : ndarray, shape (T,)
+        Number of bands above the bins that the mixture of each frame has.
     mixture, target : ndarray, shape (T, F)
         Compressed magnitudes of the mixture, and those that the masked mixture should have; see
         :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
@@ -25,6 +27,7 @@ class Example:
     tracked: np.ndarray
     mixture: np.ndarray
     target: np.ndarray
+    n_high: np.ndarray
 
 
 class Pool:

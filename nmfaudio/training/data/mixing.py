@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
+from ...spectra.front_end import FrontEnd
 from ...spectra.stft import STFT
 from .augment import (
     active_rms,
@@ -32,11 +34,21 @@ class Mixture:
 
     Attributes
     ----------
-    mixture, speech : ndarray, shape (F, T), complex64
+    mixture, speech : ndarray, shape (B, T), complex64
+    top_hz : float
+        Frequency that the content of both, of speech and of noise, reaches.
     """
 
     mixture: np.ndarray
     speech: np.ndarray
+    top_hz: float
+
+
+class Track(NamedTuple):
+    """Spectrum (B, T) of speech or noise, and the frequency that its content reaches."""
+
+    spectrum: np.ndarray
+    top_hz: float
 
 
 @dataclass(frozen=True)
@@ -153,8 +165,9 @@ class Mixer:
         rng = np.random.default_rng([self.random_state, index])
         variation = rng.choice(np.array(list(self._variations)), p=list(self._variations.values()))
         kind = rng.random()
-        S = np.zeros(self._shape, np.complex64) if kind < 0.06 else self._latest(rng, index, "speech", variation)
-        N = self._noise(rng, index, variation)
+        silence = Track(np.zeros(self._shape, np.complex64), np.inf)
+        S, speech_hz = silence if kind < 0.06 else self._latest(rng, index, "speech", variation)
+        N, noise_hz = self._noise(rng, index, variation)
         if S.any():
             snr_db = rng.uniform(-8, 5 if kind < 0.3 else 20) if kind < 0.96 else rng.uniform(30, 60)
             N = N * np.float32(10 ** (-snr_db / 20))
@@ -163,29 +176,32 @@ class Mixer:
         if rng.random() < variation.low_passes:
             channel = channel * low_pass(rng, self.stft.n_bins, self.sr)
         S = S * channel[:, None]
-        return Mixture(S + N * channel[:, None], S)
+        return Mixture(S + N * channel[:, None], S, min(speech_hz, noise_hz, self.sr / 2))
 
     @property
     def _shape(self) -> tuple[int, int]:
         return self.stft.n_bins, self.stft.n_frames(self.n)
 
-    def _latest(self, rng: np.random.Generator, index: int, kind: str, variation: Variation) -> np.ndarray:
+    def _latest(self, rng: np.random.Generator, index: int, kind: str, variation: Variation) -> Track:
         number = index // _MIXTURES_PER_TRACK + int(rng.integers(_LATEST))
         return self._tracks(kind, variation, number)
 
-    def _track(self, kind: str, variation: Variation, number: int) -> np.ndarray:
-        """Make the spectrum of a track of speech at an active level of 1, or of a noise of root mean square 1."""
+    def _track(self, kind: str, variation: Variation, number: int) -> Track:
+        """Make a track of speech at an active level of 1, or of noise of root mean square 1."""
         rng = np.random.default_rng([self.random_state, number, kind == "noise"])
-        y = self._speech_track(rng, variation) if kind == "speech" else self._noise_track(rng, variation)
+        y, top_hz = self._speech_track(rng, variation) if kind == "speech" else self._noise_track(rng, variation)
         level = active_rms(y, self.sr) if kind == "speech" else float(np.sqrt(np.mean(y**2)))
         track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
-        return another_voice(rng, track) if kind == "speech" and rng.random() < variation.voices else track
+        if kind == "speech" and rng.random() < variation.voices:
+            track = another_voice(rng, track)
+        return Track(track, top_hz)
 
-    def _noise(self, rng: np.random.Generator, index: int, variation: Variation) -> np.ndarray:
+    def _noise(self, rng: np.random.Generator, index: int, variation: Variation) -> Track:
         """Mix one to three noises, each with an equaliser of its own, to a root mean square of 1."""
-        N = np.zeros(self._shape, np.complex64)
+        N, top_hz = np.zeros(self._shape, np.complex64), np.inf
         for _ in range(rng.choice([1, 2, 3], p=variation.n_noises)):
-            track = self._latest(rng, index, "noise", variation)
+            track, track_hz = self._latest(rng, index, "noise", variation)
+            top_hz = min(top_hz, track_hz)
             if rng.random() < variation.warps:
                 track = warp(rng, track)
             else:
@@ -193,17 +209,19 @@ class Mixer:
             colour = equaliser(rng, self.stft.n_bins, rng.uniform(0, variation.noise_db))
             N += track * colour[:, None] * np.float32(10 ** (rng.uniform(-10, 0) / 20))
         power = np.mean(np.abs(N) ** 2) / np.sum(self.stft.analysis_window**2)
-        return N / np.float32(max(np.sqrt(power), 1e-9))
+        return Track(N / np.float32(max(np.sqrt(power), 1e-9)), top_hz)
 
-    def _speech_track(self, rng: np.random.Generator, variation: Variation) -> np.ndarray:
+    def _speech_track(self, rng: np.random.Generator, variation: Variation) -> tuple[np.ndarray, float]:
         track = np.zeros(self.n, np.float32)
         files = self.speech.draw_group(rng)
         speed = rng.uniform(0.83, 1.19) if rng.random() < variation.speeds else 1.0
         mid_speech = rng.random() < 0.6  # recordings begin anywhere
         at = 0 if mid_speech else int(rng.exponential(0.3) * self.sr)
-        level = 0.0
+        level, top_hz = 0.0, np.inf
         while at < self.n:
-            y = vary_speed(self.speech.piece(int(rng.choice(files)), rng, (self.n - at) / self.sr + 1), speed)
+            index = int(rng.choice(files))
+            y = vary_speed(self.speech.piece(index, rng, (self.n - at) / self.sr + 1), speed)
+            top_hz = min(top_hz, float(self.speech.bandwidths_hz[index]) * speed)
             if at == 0 and mid_speech:
                 y = y[int(rng.integers(len(y) // 2 + 1)) :]
             rms = active_rms(y, self.sr)
@@ -213,35 +231,86 @@ class Mixer:
             track[at : at + len(y)] = y
             level += rms
             at += len(y) + int(rng.exponential(0.5) * self.sr)
-        return reverberate(rng, track, self.sr) if level > 0 and rng.random() < variation.rooms else track
+        if level > 0 and rng.random() < variation.rooms:
+            track = reverberate(rng, track, self.sr)
+        return track, top_hz
 
-    def _noise_track(self, rng: np.random.Generator, variation: Variation) -> np.ndarray:
+    def _noise_track(self, rng: np.random.Generator, variation: Variation) -> tuple[np.ndarray, float]:
         kind = rng.random()
         if kind < variation.synthetic:
-            n = synthetic_noise(rng, self.n, self.sr)
+            n, top_hz = synthetic_noise(rng, self.n, self.sr), np.inf
         elif kind < variation.synthetic + variation.babble:
-            n = self._babble(rng)
+            n, top_hz = self._babble(rng)
         else:
-            n = self._recorded_noise(rng, variation)
-        return n * swell(rng, self.n, self.sr) if rng.random() < variation.swells else n
+            n, top_hz = self._recorded_noise(rng, variation)
+        return n * swell(rng, self.n, self.sr) if rng.random() < variation.swells else n, top_hz
 
-    def _recorded_noise(self, rng: np.random.Generator, variation: Variation) -> np.ndarray:
+    def _recorded_noise(self, rng: np.random.Generator, variation: Variation) -> tuple[np.ndarray, float]:
         speed = 2 ** rng.uniform(-0.6, 0.6) if rng.random() < variation.speeds else 1.0
         seconds = self.n / self.sr * speed + 0.1
-        y = vary_speed(self.noise.piece(int(rng.choice(self.noise.draw_group(rng))), rng, seconds), speed)
+        index = int(rng.choice(self.noise.draw_group(rng)))
+        y, top_hz = vary_speed(self.noise.piece(index, rng, seconds), speed), self.noise.bandwidths_hz[index] * speed
         if rng.random() < variation.reordered:
             y = y[::-1]
         if rng.random() < variation.reordered * 4 / 3:
-            return shuffle_grains(rng, y, self.n, self.sr)
+            return shuffle_grains(rng, y, self.n, self.sr), top_hz
         y = loop(y, self.n)
-        return reverberate(rng, y, self.sr) if rng.random() < variation.reordered else y
+        return reverberate(rng, y, self.sr) if rng.random() < variation.reordered else y, top_hz
 
-    def _babble(self, rng: np.random.Generator) -> np.ndarray:
-        track = np.zeros(self.n, np.float32)
+    def _babble(self, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        track, top_hz = np.zeros(self.n, np.float32), np.inf
         for _ in range(rng.integers(4, 12)):
-            y = self.speech.piece(int(rng.choice(self.speech.draw_group(rng))), rng, self.n / self.sr)
+            index = int(rng.choice(self.speech.draw_group(rng)))
+            y = self.speech.piece(index, rng, self.n / self.sr)
+            top_hz = min(top_hz, float(self.speech.bandwidths_hz[index]))
             y = y[:: rng.choice([1, -1])]
             rms = max(active_rms(y, self.sr), 1e-6)
             y = np.resize(y, self.n) * np.float32(10 ** (rng.normal(0, 4) / 20) / rms)
             track += np.roll(y, int(rng.integers(self.n)))
-        return reverberate(rng, track, self.sr)
+        return reverberate(rng, track, self.sr), top_hz
+
+
+@dataclass(frozen=True)
+class FullBandMixer:
+    """Mixtures for a full-band dictionary: in turn of all sounds at a low rate, and of full-band ones at a high rate.
+
+    Speech at a low rate, of which there is most, teaches the rows that it has.
+
+    Parameters
+    ----------
+    low, high : Mixer
+    """
+
+    low: Mixer
+    high: Mixer
+
+    @property
+    def random_state(self) -> int:
+        """Seed of the mixtures."""
+        return self.low.random_state
+
+    def __call__(self, index: int) -> Mixture:
+        """Make mixture number `index`."""
+        return (self.high if index % 2 else self.low)(index // 2)
+
+
+AnyMixer = Mixer | FullBandMixer
+
+
+def mixer_of(
+    speech: Corpus,
+    noise: Corpus,
+    front_end: FrontEnd,
+    random_state: int,
+    variations: Mapping[Variation, float] = MOSTLY_NATURAL,
+) -> AnyMixer:
+    """Return the mixer for a front end; with bands above the bins it takes both rates."""
+    if not front_end.n_high:
+        return Mixer(speech, noise, front_end.stft(speech.sr), random_state, variations=variations)
+    sr, top_hz = front_end.bins_alone().sr, front_end.high_edges[4] / front_end.window_s
+    low = Mixer(speech.at(sr), noise.at(sr), front_end.stft(sr), random_state, variations=variations)
+    wide = speech.wider_than(top_hz), noise.wider_than(top_hz)
+    plain = {variation: share for variation, share in variations.items() if not variation.warps}  # warps move the top
+    total = sum(plain.values())
+    plain = {variation: share / total for variation, share in plain.items()}
+    return FullBandMixer(low, Mixer(*wide, front_end.stft(speech.sr), random_state, variations=plain))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...denoising.unfolded.context import Context
+from ...denoising.unfolded.context import Context, of_height
 from ...denoising.unfolded.decomposition import stages_of
 from ...denoising.unfolded.stage import Stage
 from ...denoising.unfolded.updates import Matmul
@@ -18,7 +18,7 @@ from ...spectra.front_end import FrontEnd
 from ..checkpoint import Checkpoint
 from ..data.corpus import Corpus
 from ..data.frame_pool import Example
-from ..data.mixing import ADDED, Mixer, Mixture
+from ..data.mixing import ADDED, AnyMixer, Mixture, mixer_of
 from .loss import Objective
 from .presets import Preset
 from .stage import Curve, Schedule, train_stage
@@ -29,8 +29,8 @@ _BEGINNING, _BEGINNINGS = 96, 0.3  # frames, 1.5 s; share of the mixtures whose 
 
 
 def build_unfolded(
-    mixer: Mixer,
-    dev_mixer: Mixer,
+    mixer: AnyMixer,
+    dev_mixer: AnyMixer,
     preset: Preset,
     *,
     front_end: FrontEnd,
@@ -47,7 +47,7 @@ def build_unfolded(
 
     Parameters
     ----------
-    mixer, dev_mixer : Mixer
+    mixer, dev_mixer : AnyMixer
         Mixtures to learn from, and to watch the learning on.
     preset : Preset
     front_end : FrontEnd
@@ -80,12 +80,12 @@ def build_unfolded(
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
-        weights = initial_weights(context, mixer, front_end.exponent, size, random_state)
+        weights = initial_weights(context, mixer, front_end, size, random_state)
         if i < len(start):
             weights = _going_on(weights, start[i].weights)
         stage, curve = _trained(
             Stage(weights, size.order, context),
-            Examples(mixer, tuple(stages), context, front_end.exponent, objective, schedules[i].item_frames),
+            Examples(mixer, tuple(stages), context, front_end, objective, schedules[i].item_frames),
             dev_mixer,
             N_DEV_MIXTURES,
             schedules[i],
@@ -106,14 +106,20 @@ def build_unfolded(
 
 
 def retrain_unfolded(
-    dictionary: Dictionary, mixer: Mixer, dev_mixer: Mixer, *, schedule: Schedule, n_dev: int, random_state: int = 0
+    dictionary: Dictionary,
+    mixer: AnyMixer,
+    dev_mixer: AnyMixer,
+    *,
+    schedule: Schedule,
+    n_dev: int,
+    random_state: int = 0,
 ) -> Dictionary:
     """Train the last stage of an unfolded dictionary on, from its present state.
 
     Parameters
     ----------
     dictionary : Dictionary
-    mixer, dev_mixer : Mixer
+    mixer, dev_mixer : AnyMixer
         Mixtures to learn from, and to choose the best state by.
     schedule : Schedule
     n_dev : int
@@ -126,8 +132,8 @@ def retrain_unfolded(
     Dictionary
     """
     *before, stage = stages_of(dictionary)
-    exponent = dictionary.front_end.exponent
-    examples = Examples(mixer, tuple(before), stage.context, exponent, Objective(), schedule.item_frames)
+    front_end = dictionary.front_end
+    examples = Examples(mixer, tuple(before), stage.context, front_end, Objective(), schedule.item_frames)
     trained, _ = _trained(stage, examples, dev_mixer, n_dev, schedule, random_state=random_state)
     renewed = named_arrays([*(known.weights for known in before), trained.weights])
     return replace(dictionary, arrays={**dictionary.arrays, **renewed})
@@ -135,11 +141,10 @@ def retrain_unfolded(
 
 def mixers(
     speech: Corpus, noise: Corpus, dev_speech: Corpus, dev_noise: Corpus, front_end: FrontEnd, random_state: int
-) -> tuple[Mixer, Mixer]:
+) -> tuple[AnyMixer, AnyMixer]:
     """Make the mixers to learn from, and to watch the learning on."""
-    stft = front_end.stft(front_end.sr)
-    dev_mixer = Mixer(dev_speech, dev_noise, stft, random_state=2**31, variations={ADDED: 1.0})
-    return Mixer(speech, noise, stft, random_state), dev_mixer
+    dev_mixer = mixer_of(dev_speech, dev_noise, front_end, random_state=2**31, variations={ADDED: 1.0})
+    return mixer_of(speech, noise, front_end, random_state), dev_mixer
 
 
 @dataclass(frozen=True)
@@ -148,22 +153,21 @@ class Examples:
 
     Parameters
     ----------
-    mixer : Mixer
+    mixer : AnyMixer
     before : tuple of Stage
         Stages whose mask the stage takes.
     context : Context
         Of the stage.
-    exponent : float
-        Compression of its input.
+    front_end : FrontEnd
     objective : Objective
     n_frames : int
         Frames of a mixture to use.
     """
 
-    mixer: Mixer
+    mixer: AnyMixer
     before: tuple[Stage, ...]
     context: Context
-    exponent: float
+    front_end: FrontEnd
     objective: Objective
     n_frames: int
 
@@ -181,11 +185,16 @@ class Examples:
 
     def of(self, mix: Mixture, frames: slice | np.ndarray = slice(None)) -> Example:
         """Make an example of some frames of a mixture."""
-        V = np.abs(mix.mixture) ** np.float32(self.exponent)
+        V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
         mask = None
         for stage in self.before:
-            mask = stage(V, mask)
-        return Example(*self.context.stack_rows(V, mask, frames), *self.objective.spectra(mix, frames))
+            mask = stage.below(min(len(V), stage.context.height))(V, mask)
+        height = self.context.height
+        V = V[:height]
+        stack, tracked = self.context.stack_rows(V, None if mask is None else of_height(mask, len(V)), frames)
+        mixture, target = (rows[:, :height] for rows in self.objective.spectra(mix, self.front_end, frames))
+        n_high = np.full(len(stack), len(V) - self.context.n_bins, np.float32)
+        return Example(stack, tracked, mixture, target, n_high)
 
     def joined(self, mixes: Sequence[Mixture]) -> Example:
         """Make one example of all frames of some mixtures."""
@@ -196,7 +205,7 @@ class Examples:
 def _trained(
     stage: Stage,
     examples: Examples,
-    dev_mixer: Mixer,
+    dev_mixer: AnyMixer,
     n_dev: int,
     schedule: Schedule,
     *,
@@ -216,6 +225,7 @@ def _trained(
     weights, curve = train_stage(
         stage.weights,
         stage.order,
+        stage.context,
         examples,
         examples.joined([dev_mixer(number) for number in range(n_dev)]),
         schedule=schedule,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...denoising.unfolded.updates import Matmul, Trace, activations, contributions
+from ...denoising.unfolded.context import Context
+from ...denoising.unfolded.updates import Matmul, Rows, Trace, activations, contributions
 from ...denoising.unfolded.weights import Layer, Weights
 from ...errors import NmfaudioError
 from ...kernels.unfolded.gradient import ratio_backward
@@ -40,7 +41,12 @@ def coarse_matmul() -> Matmul:
 
 
 def loss_and_gradient(
-    weights: Weights, order: Sequence[int], batch: Example, objective: Objective, matmul: Matmul = np.matmul
+    weights: Weights,
+    order: Sequence[int],
+    batch: Example,
+    context: Context,
+    objective: Objective,
+    matmul: Matmul = np.matmul,
 ) -> tuple[float, Weights]:
     """Compute the loss of a batch and its gradient.
 
@@ -50,6 +56,8 @@ def loss_and_gradient(
     order : sequence of int
         Layer of each update.
     batch : Example
+    context : Context
+        That the batch was stacked by.
     objective : Objective
     matmul : callable
         Product of two matrices.
@@ -60,12 +68,13 @@ def loss_and_gradient(
     gradient : Weights
         By each of the weights.
     """
-    h, a, traces = activations(weights, order, batch.stack, batch.tracked, matmul)
+    rows = Rows.of(context, batch.n_high)
+    h, a, traces = activations(weights, order, batch.stack, batch.tracked, rows, matmul)
     gradient = weights.map(np.zeros_like)
     loss, dh, da = _through_mask(weights, h, a, batch, objective, gradient)
     for trace in reversed(traces):
         layer, dlayer = weights.layers[trace.layer], gradient.layers[trace.layer]
-        dh, da = _through_update(layer, trace, batch, dh, da, len(weights.speech), dlayer, matmul)
+        dh, da = _through_update(layer, trace, batch, rows, dh, da, len(weights.speech), dlayer, matmul)
     gradient.start[:] = dh.sum(axis=0)
     gradient.tracked_start[:] = da.sum(axis=0)
     return loss, gradient
@@ -101,9 +110,10 @@ def _through_update(
     layer: Layer,
     trace: Trace,
     batch: Example,
+    rows: Rows,
     dh: np.ndarray,
     da: np.ndarray,
-    n_bins: int,
+    height: int,
     gradient: Layer,
     matmul: Matmul,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -117,23 +127,23 @@ def _through_update(
     dquotient = dfactor * layer.relaxation / trace.quotient
     dnum = dquotient / trace.denominator
     dden_of_frames = -dnum * trace.quotient
-    dden = dden_of_frames.sum(axis=0)
+    dden = np.stack([dden_of_frames[rows.group == group].sum(axis=0) for group in range(len(rows.present))])
     tracked_quotient = trace.tracked_numerator / trace.tracked_denominator
     dnum_a = da * trace.a / trace.tracked_denominator  # (4)
     dden_a = -dnum_a * tracked_quotient
-    gradient.penalty[:] += dden
+    gradient.penalty[:] += dden.sum(axis=0)
     gradient.tracked_penalty[:] += dden_a.sum(axis=0)
-    gradient.weights[:] += layer.atoms @ dden
+    gradient.weights[:] += np.sum(rows.present * (dden @ layer.atoms.T), axis=0)
     gradient.atoms[:] += matmul(trace.q.T, dnum)
-    gradient.atoms[:] += np.outer(layer.weights, dden)
+    gradient.atoms[:] += (rows.present * layer.weights).T @ dden
     dr = matmul(dnum, layer.atoms.T)  # by q, until (2) turns it into that by r
     if layer.against is not None and gradient.against is not None:
         gradient.against[:] += matmul(trace.q.T, dden_of_frames)
         dr += matmul(dden_of_frames, layer.against.T)
     da_model = np.empty_like(da)
     ratio_backward(
-        batch.stack, trace.r, trace.q, batch.tracked, layer.gains, trace.a, layer.weights, n_bins, dnum_a, dden_a, dr,
-        gradient.gains, gradient.weights, da_model,
+        batch.stack, trace.r, trace.q, batch.tracked, layer.gains, trace.a, layer.weights, height, rows.n_full,
+        dnum_a, dden_a, dr, gradient.gains, gradient.weights, da_model,
     )  # (2), (1)  # fmt: skip
     gradient.atoms[:] += matmul(dr.T, trace.h)
     return dh * trace.factor + matmul(dr, layer.atoms), da * tracked_quotient + da_model

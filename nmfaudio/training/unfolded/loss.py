@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...spectra.front_end import FrontEnd
 from ..data.mixing import Mixture
 
 _NEIGHBOURHOOD = (9, 25)  # bins, frames: 0.3 kHz and 0.4 s
@@ -40,36 +41,47 @@ class Objective:
     floor: float = 1e-3
     levelling: float = 0.5
 
-    def bin_weights(self, n_bins: int) -> np.ndarray:
-        """Weight of the error in each bin, shape (n_bins,), mean 1."""
-        density = 1 / (700 + np.linspace(0, self.max_hz, n_bins))
-        return (1 - self.mel_share + self.mel_share * density / density.mean()).astype(np.float32)
+    def row_weights(self, front_end: FrontEnd) -> np.ndarray:
+        """Weight of the error in each row of V, shape (F,); mean 1 over the bins."""
+        n, edges = front_end.n_bins, front_end.high_edges
+        width = np.concatenate([np.ones(n), np.diff(edges)])
+        middle = np.concatenate([np.arange(n), (edges[:-1] + edges[1:] - 1) / 2])
+        density = width / (700 + middle * self.max_hz / (n - 1))
+        mean = density[:n].mean()
+        return ((1 - self.mel_share) * width + self.mel_share * density / mean).astype(np.float32)
 
-    def spectra(self, mix: Mixture, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    def spectra(
+        self, mix: Mixture, front_end: FrontEnd, frames: slice | np.ndarray = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compress and weight some frames of a mixture, and the target that its masked spectrum should meet.
 
         Parameters
         ----------
         mix : Mixture
+        front_end : FrontEnd
         frames : slice or ndarray of int
 
         Returns
         -------
         mixture, target : ndarray, shape (T, F)
+            Zero in bands that the mixture does not reach.
         """
         from scipy.ndimage import uniform_filter
 
-        X, S = np.abs(mix.mixture), np.abs(mix.speech)
+        n_high = front_end.n_high_below(mix.top_hz)
+        X, S = (np.sqrt(front_end.rows(np.abs(spectrum) ** 2, n_high)) for spectrum in (mix.mixture, mix.speech))
+        cross = front_end.rows(np.real(mix.mixture[:, frames] * mix.speech[:, frames].conj()), n_high)
         x, t = X**self.compression, S**self.compression
         power = 0.5 * x**2 + 0.5 * t**2
         mean = power.mean() + 1e-12
         x, t, X, S = x[:, frames], t[:, frames], X[:, frames], S[:, frames]
-        cosine = np.real(mix.mixture[:, frames] * mix.speech[:, frames].conj()) / np.maximum(X * S, 1e-20)
+        cosine = cross / np.maximum(X * S, 1e-20)
         t = t * np.maximum(self.phase_share * cosine + 1 - self.phase_share, 0)
         weight = (uniform_filter(power / mean, _NEIGHBOURHOOD, mode="nearest") + 0.01) ** -self.levelling
         weight *= mean / (np.mean(weight * power) + 1e-12)
-        scale = np.sqrt(self.bin_weights(len(X))[:, None] * weight[:, frames] / mean)
-        return np.ascontiguousarray((x * scale).T), np.ascontiguousarray((t * scale).T)
+        scale = np.sqrt(self.row_weights(front_end)[: len(X), None] * weight[:, frames] / mean)
+        missing = ((0, 0), (0, front_end.n_high - n_high))
+        return np.pad((x * scale).T, missing), np.pad((t * scale).T, missing)
 
     def __call__(self, mask: np.ndarray, mixture: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         """Compute the mean error of a mask (T, F), and its gradient by the mask; see :meth:`spectra`."""

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from ...denoising.unfolded.context import Context, Span
+from ...spectra.front_end import FrontEnd
 
-N_BINS, MAX_HZ = 257, 8000.0
+FRONT_END = FrontEnd(exponent=0.6)
+FULL_BAND = FrontEnd(48_000, exponent=0.6, n_high=24)
+N_BINS, MAX_HZ = FRONT_END.n_bins, 8000.0
 COARSE, FINE = 40, 64  # mel bands; the finer ones resolve the low harmonics of a voice
 
 
@@ -36,16 +39,19 @@ class Size:
 class Preset:
     """Contexts and sizes of the stages.
 
-    The first stage has the noisy spectrogram alone. The second has the mask of the first too; fast variants do without.
+    The first stage has the noisy spectrogram alone. The second has the mask of the first too. The third has the mask of
+    the second at full resolution, and the band above 8 kHz. Fast variants have the first stage alone.
 
     Parameters
     ----------
     contexts : tuple of Context
     sizes : tuple of Size
+    front_end : FrontEnd
     """
 
     contexts: tuple[Context, ...]
     sizes: tuple[Size, ...]
+    front_end: FrontEnd = FRONT_END
 
 
 _FILE_FIRST = Context(
@@ -66,6 +72,19 @@ _FILE_SECOND = Context(
     periodic=True,
     estimates=True,
 )
+_FILE_THIRD = Context(
+    N_BINS,
+    FINE,
+    MAX_HZ,
+    FULL_BAND.n_high,
+    means=_spans((-94, -1), (1, 94)),
+    speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, 2, (3, 4), (5, 7), (8, 12)),
+    noise_means=_spans((-30, -9), (-8, -2), (2, 8), (9, 30)),
+    speech_frames=_spans(-1, 1),
+    noise_frames=_spans(-1, 1),
+    noise_spectra=_spans((-3, 3), (-12, 12), (-90, 90)),
+    estimates=True,
+)
 _CAUSAL_FIRST = Context(
     N_BINS,
     COARSE,
@@ -83,13 +102,26 @@ _CAUSAL_SECOND = Context(
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
+_CAUSAL_THIRD = Context(
+    N_BINS,
+    FINE,
+    MAX_HZ,
+    FULL_BAND.n_high,
+    means=_spans((-94, -1)),
+    speech_means=_spans((-24, -13), (-12, -8), (-7, -5), (-4, -3)),
+    noise_means=_spans((-60, -31), (-30, -9), (-8, -3)),
+    speech_frames=_spans(-1, -2),
+    noise_frames=_spans(-1, -2),
+    noise_spectra=_spans((-4, 0), (-16, 0), (-100, 0)),
+    estimates=True,
+)
 _SMALL = Size(112, 64, (0, 1, 2))
 _MEDIUM = Size(224, 112, (0, 0, 1, 2))
 _LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
-    "file": Preset((_FILE_FIRST, _FILE_SECOND), (_SMALL, _LARGE)),
+    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LARGE), FULL_BAND),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_THIRD), (_SMALL, _MEDIUM, _LARGE), FULL_BAND),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...denoising.unfolded.updates import Matmul, activations, estimates
+from ...denoising.unfolded.context import Context
+from ...denoising.unfolded.updates import Matmul, Rows, activations, estimates
 from ...denoising.unfolded.weights import Weights
 from ...errors import NmfaudioError
 from ..checkpoint import Arrays, Checkpoint
@@ -67,13 +68,18 @@ class Schedule:
 
 
 def mean_loss(
-    weights: Weights, order: Sequence[int], examples: Example, objective: Objective, n_frames: int = 1024
+    weights: Weights,
+    order: Sequence[int],
+    examples: Example,
+    context: Context,
+    objective: Objective,
+    n_frames: int = 1024,
 ) -> float:
     """Compute the loss over examples, a batch of `n_frames` at a time."""
     total = 0.0
     for start in range(0, len(examples.stack), n_frames):
         part = Example(**{name: rows[start : start + n_frames] for name, rows in vars(examples).items()})
-        h, a, _ = activations(weights, order, part.stack, part.tracked)
+        h, a, _ = activations(weights, order, part.stack, part.tracked, Rows.of(context, part.n_high))
         speech, noise = estimates(weights, h, a, part.tracked)
         total += objective(speech / (speech + noise), part.mixture, part.target)[0] * len(part.stack)
     return total / len(examples.stack)
@@ -82,6 +88,7 @@ def mean_loss(
 def train_stage(
     weights: Weights,
     order: Sequence[int],
+    context: Context,
     example: Callable[[int], Example],
     dev: Example,
     *,
@@ -100,6 +107,8 @@ def train_stage(
         Weights to start from, as :func:`nmfaudio.training.unfolded.start.initial_weights` makes them.
     order : sequence of int
         Layer of each update.
+    context : Context
+        That the examples are stacked by.
     example : callable
         Makes the training example of a number.
     dev : Example
@@ -142,7 +151,7 @@ def train_stage(
     try:
         while step < schedule.steps:
             batch = pool.batch(np.random.default_rng([random_state, 2, step]), schedule.n_frames)
-            loss, gradient = loss_and_gradient(weights, order, batch, objective, matmul)
+            loss, gradient = loss_and_gradient(weights, order, batch, context, objective, matmul)
             if not np.isfinite(loss):
                 raise NmfaudioError(f"training broke down at step {step}: the loss is {loss}; try a smaller rate")
             rate = schedule.rate_at(step)
@@ -152,7 +161,7 @@ def train_stage(
             for name, array in averages.items():
                 array += (arrays[name] - array) * np.float32(max(1 / step, 1 / schedule.averaged))
             if step % schedule.check_every == 0 or step == schedule.steps:
-                dev_loss = mean_loss(average, order, dev, objective)
+                dev_loss = mean_loss(average, order, dev, context, objective)
                 if dev_loss <= min((entry["dev"] for entry in curve), default=np.inf):
                     best = average.copy()
                     state["best"] = best.arrays()

@@ -5,15 +5,19 @@ import numpy as np
 from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.weights import Layer, Weights
 from ...nmf.sparse_nmf import sparse_nmf
-from ..data.mixing import Mixer
+from ...spectra.front_end import FrontEnd
+from ..data.mixing import AnyMixer
 from .presets import Size
 
 _ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a tracked atom in rows of the other
+_LATER = np.float32(0.05)  # share of the atoms in the first estimates of a stage that knows those of the one before
 _AGAINST = 0.02  # frame-dependent penalty by each row, relative to atoms of unit mean
 _N_FRAMES = 12_000
 
 
-def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _stacks(
+    context: Context, mixer: AnyMixer, front_end: FrontEnd, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Stack frames of clean speech and of noise alone, each of shape (about _N_FRAMES, D)."""
     speech: list[np.ndarray] = []
     noise: list[np.ndarray] = []
@@ -22,7 +26,7 @@ def _stacks(context: Context, mixer: Mixer, exponent: float, rng: np.random.Gene
         mix = mixer(number)
         number += 1
         for spectrum, share, stacks in ((mix.speech, 0.98, speech), (mix.mixture - mix.speech, 0.05, noise)):
-            V = np.abs(spectrum) ** np.float32(exponent)
+            V = front_end.compressed(np.abs(spectrum) ** 2)[: context.height]
             stack, _ = context.stack_rows(V, np.full_like(V, share) if context.needs_mask else None)
             level = V.mean(axis=0)
             loud = np.flatnonzero(level > 0.1 * np.percentile(level, 95))
@@ -39,31 +43,33 @@ def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: i
 
 def _gains(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute the first gains of the tracked atoms, shape (J, D), and those for speech and for noise, shape (J, F)."""
-    J, F = context.n_tracked, context.n_bins
+    J, F = context.n_tracked, context.height
     rows = {part.name: part.rows for part in context.layout}
     gains = np.ones((J, context.n_rows), np.float32)
     speech_gains, noise_gains = np.full((J, F), _ELSEWHERE), np.ones((J, F), np.float32)
     speech, harmonic = rows["speech_estimate"], rows["harmonic"]  # all other tracked atoms are of noise
     if context.estimates:
-        gains[:, rows["speech_means"]] = _ELSEWHERE
-        gains[speech, rows["noise_means"].start :] = _ELSEWHERE
-        gains[speech, rows["speech_means"]] = 1
+        for of_speech, of_noise in (("speech_frames", "noise_frames"), ("speech_means", "noise_means")):
+            gains[:, rows[of_speech]] = _ELSEWHERE
+            gains[speech, rows[of_noise]] = _ELSEWHERE
+            gains[speech, rows[of_speech]] = 1
     gains[harmonic, F : rows["periodic"].start] = _ELSEWHERE
+    if context.estimates:
+        noise_gains[: rows["noise_estimate"].start] = _ELSEWHERE  # at first the mask is that of the stage before
     for atom in (speech, harmonic):
         speech_gains[atom], noise_gains[atom] = 1, _ELSEWHERE
     return gains, speech_gains, noise_gains
 
 
-def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size, random_state: int) -> Weights:
+def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size: Size, random_state: int) -> Weights:
     """Make the weights of a stage that its training starts from.
 
     Parameters
     ----------
     context : Context
-    mixer : Mixer
+    mixer : AnyMixer
         Mixtures whose speech and noise the atoms are trained on.
-    exponent : float
-        Compression of the spectrograms.
+    front_end : FrontEnd
     size : Size
     random_state : int
 
@@ -72,9 +78,9 @@ def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size,
     Weights
     """
     rng = np.random.default_rng([random_state, 1])
-    speech, noise = _stacks(context, mixer, exponent, rng)
+    speech, noise = _stacks(context, mixer, front_end, rng)
     W = np.concatenate([_atoms(speech, size.n_speech, rng), _atoms(noise, size.n_noise, rng)], axis=1)
-    (D, K), J, F = W.shape, context.n_tracked, context.n_bins
+    (D, K), J, F = W.shape, context.n_tracked, context.height
     gains, speech_gains, noise_gains = _gains(context)
     layers = []
     for i in range(max(size.order) + 1):
@@ -93,8 +99,9 @@ def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size,
                 against=against,
             )
         )
-    own = np.where(np.arange(K) < size.n_speech, np.float32(1), _ELSEWHERE)
-    other = np.where(np.arange(K) < size.n_speech, _ELSEWHERE, np.float32(1))
+    share, power = (_LATER, 1.0) if context.estimates else (np.float32(1), 2.0)
+    own = share * np.where(np.arange(K) < size.n_speech, np.float32(1), _ELSEWHERE)
+    other = share * np.where(np.arange(K) < size.n_speech, _ELSEWHERE, np.float32(1))
     return Weights(
         layers=tuple(layers),
         start=np.full(K, 1 / K, np.float32),
@@ -103,5 +110,5 @@ def initial_weights(context: Context, mixer: Mixer, exponent: float, size: Size,
         noise=W[:F] * other,
         speech_gains=speech_gains,
         noise_gains=noise_gains,
-        power=np.full(F, 2.0, np.float32),
+        power=np.full(F, power, np.float32),
     )
