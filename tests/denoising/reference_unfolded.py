@@ -20,20 +20,25 @@ def explain(V, model, tracked, gains, a, weights, n_bins, eps):
 
 def update(weights, layer, stack, tracked, h, a, eps):
     W, c, penalty, relaxation, gains, tracked_penalty, against = weights.layers[layer]
-    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.speech), eps)
+    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.power), eps)
     ratio = (Q @ W) / (c @ W + penalty + (0 if against is None else Q @ against))
     return h * ratio**relaxation, a * num / (den + tracked_penalty)
 
 
-def estimates(weights, order, stack, tracked, eps):
+def masks(weights, order, stack, tracked, eps):
+    """Masks (S, N, F) of all sources."""
     h = np.tile(weights.start, (len(stack), 1))
     a = np.tile(weights.tracked_start, (len(stack), 1))
     for layer in order:
         h, a = update(weights, layer, stack, tracked, h, a, eps)
-    atoms = tracked[:, :, : len(weights.speech)]
-    S = h @ weights.speech.T + np.einsum("nj,jf,njf->nf", a, weights.speech_gains, atoms)
-    N = h @ weights.noise.T + np.einsum("nj,jf,njf->nf", a, weights.noise_gains, atoms)
-    return (S / (S + N)) ** weights.power, (N / (S + N)) ** weights.power
+    atoms = tracked[:, :, : len(weights.power)]
+    parts = np.array(
+        [
+            h @ W.T + np.einsum("nj,jf,njf->nf", a, gains, atoms)
+            for W, gains in zip(weights.sources, weights.source_gains, strict=True)
+        ]
+    )
+    return parts**weights.power / sum(part**weights.power for part in parts)
 
 
 def stack(context, V, mask=None):

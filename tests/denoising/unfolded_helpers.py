@@ -37,11 +37,11 @@ CAUSAL = (
 )
 
 
-def random_weights(context, n_atoms=5, n_layers=2, seed=0):
+def random_weights(context, n_atoms=5, n_layers=2, seed=0, n_sources=2):
     rng = np.random.default_rng(seed)
     D, J, F = context.n_rows, context.n_tracked, context.n_bins
-    shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
-    shapes |= {"speech_gains": (J, F), "noise_gains": (J, F), "power": (F,)}
+    shapes = {"start": (n_atoms,), "tracked_start": (J,), "power": (F,)}
+    shapes |= {"sources": (n_sources, F, n_atoms), "source_gains": (n_sources, J, F)}
     for i in range(n_layers):
         shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
         shapes |= {f"relaxation{i}": (n_atoms,)}

@@ -23,11 +23,12 @@ from nmfaudio.training.unfolded.start import initial_weights
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
 
 
+@pytest.mark.parametrize("n_sources, n_targets", [(2, 1), (4, 4)])
 @pytest.mark.parametrize("context", [LOOKING_AHEAD[0], LOOKING_AHEAD[1]])
-def test_gradient_is_the_slope_of_the_loss(context):
+def test_gradient_is_the_slope_of_the_loss(context, n_sources, n_targets):
     rng = np.random.default_rng(1)
-    spectra = rng.random((2, 9, N_BINS))
-    arrays = as_double(random_weights(context)).arrays()
+    spectra = rng.random((9, N_BINS)), rng.random((9, n_targets, N_BINS))
+    arrays = as_double(random_weights(context, n_sources=n_sources)).arrays()
     batch, objective = Example(*random_frames(context, dtype=np.float64), *spectra), Objective()
     _, gradient = loss_and_gradient(Weights.from_arrays(arrays), [0, 0, 1], batch, objective)
     for name, array in arrays.items():
@@ -59,7 +60,7 @@ def random_example(number, n=6):
     # speech wherever the first row of the stack is high: something that can be learnt
     stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
     tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
-    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5))
+    return Example(stack, tracked, mixture, (mixture * (stack[:, :1] > 0.5))[:, None])
 
 
 def test_pool_begun_later_holds_what_it_would_have_held():
@@ -113,8 +114,8 @@ def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
 def test_what_single_batches_push_to_and_fro_is_averaged_away():
     still = dict(steps=12, rate=0.05, warm_up=1, decay=1e-9, n_frames=16, pool_items=3, new_items=1, check_every=12)
     ends = [train(schedule=Schedule(**still, averaged=n))[1][0] for n in (1, 3, 100)]
-    start = random_weights(CONTEXT).speech
-    far = [np.abs(end.speech - start).mean() for end in ends]
+    start = random_weights(CONTEXT).sources[0]
+    far = [np.abs(end.sources[0] - start).mean() for end in ends]
     assert far[0] > far[2] > 0  # the mean of the way is nearer to its beginning than its end is
     assert len({round(float(x), 9) for x in far}) == 3
 

@@ -16,8 +16,8 @@ class Example:
     ----------
     stack, tracked : ndarray, shape (T, D), (T, J, F + B)
         Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
-    mixture, target : ndarray, shape (T, F)
-        Compressed magnitudes of the mixture, and those that the masked mixture should have; see
+    mixture, target : ndarray, shape (T, F), (T, S, F)
+        Compressed magnitudes of the mixture, and those of the sources that the masked mixture should have; see
         :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
     """
 

@@ -184,7 +184,7 @@ class Examples:
         V = np.abs(mix.mixture) ** np.float32(self.exponent)
         mask = None
         for stage in self.before:
-            mask = stage(V, mask)
+            mask = stage(V, mask)[0]
         return Example(*self.context.stack_rows(V, mask, frames), *self.objective.spectra(mix, frames))
 
     def joined(self, mixes: Sequence[Mixture]) -> Example:
