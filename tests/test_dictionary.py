@@ -264,7 +264,7 @@ def test_stages_that_cannot_be_meant_are_refused(changes):
 
 def test_arrays_that_do_not_fit_the_stages_are_refused():
     whole = Dictionary.load("speech-fast")
-    for name in ("0/atoms1", "0/power", "0/speech_gains"):
+    for name in ("0/atoms1", "0/power", "0/source_gains"):
         arrays = {**whole.arrays, name: whole.arrays[name][:-1]}
         with pytest.raises(DictionaryError, match=rf"{name[2:].rstrip('1')} has shape"):
             stages_of(Dictionary("unfolded", arrays, whole.front_end, whole.settings))

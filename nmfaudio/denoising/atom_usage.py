@@ -86,15 +86,14 @@ def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, 
     stage = stage.below(len(V))
     stack, tracked = stage.context.stack_rows(V, mask)
     weights, n_rows = stage.weights, len(V)
-    atoms = {"speech": weights.speech, "noise": weights.noise}
-    gains = {"speech": weights.speech_gains, "noise": weights.noise_gains}
+    atoms = dict(zip(("speech", "noise"), weights.sources, strict=True))
+    gains = dict(zip(("speech", "noise"), weights.source_gains, strict=True))
     found = {source: _silent(W, V.shape[1]) for source, W in atoms.items()}
     for start in range(0, V.shape[1], _FRAMES):
         frames = slice(start, start + _FRAMES)
         rows = Rows.of(stage.context, np.full(len(stack[frames]), stage.context.n_high))
         h, a, _ = activations(weights, stage.order, stack[frames], tracked[frames], rows)
-        S, N = contributions(weights, h, a, tracked[frames])
-        R = V[:, frames].T / (S + N)
+        R = V[:, frames].T / contributions(weights, h, a, tracked[frames]).sum(axis=0)
         for source, usage in found.items():
             usage.parts[:, frames] = (h * (R @ atoms[source])).T
             spectra = tracked[frames, :, :n_rows] * gains[source]

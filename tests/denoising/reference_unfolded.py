@@ -21,20 +21,25 @@ def explain(V, model, tracked, gains, a, weights, height, n_full, eps):
 def update(weights, layer, stack, tracked, n_full, h, a, eps, present=1):
     """The activations after one update; `present` (N, D) is 1 for the rows that a frame has, otherwise 0."""
     W, c, penalty, relaxation, gains, tracked_penalty, against = weights.layers[layer]
-    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.speech), n_full, eps)
+    _, Q, num, den = explain(stack, h @ W.T, tracked, gains, a, c, len(weights.power), n_full, eps)
     ratio = (Q @ W) / ((present * c) @ W + penalty + (0 if against is None else Q @ against))
     return h * ratio**relaxation, a * num / (den + tracked_penalty)
 
 
-def estimates(weights, order, stack, tracked, n_full, eps, present=1):
+def masks(weights, order, stack, tracked, n_full, eps, present=1):
+    """Masks (S, N, F) of all sources."""
     h = np.tile(weights.start, (len(stack), 1))
     a = np.tile(weights.tracked_start, (len(stack), 1))
     for layer in order:
         h, a = update(weights, layer, stack, tracked, n_full, h, a, eps, present)
-    atoms = tracked[:, :, : len(weights.speech)]
-    S = h @ weights.speech.T + np.einsum("nj,jf,njf->nf", a, weights.speech_gains, atoms)
-    N = h @ weights.noise.T + np.einsum("nj,jf,njf->nf", a, weights.noise_gains, atoms)
-    return (S / (S + N)) ** weights.power, (N / (S + N)) ** weights.power
+    atoms = tracked[:, :, : len(weights.power)]
+    parts = np.array(
+        [
+            h @ W.T + np.einsum("nj,jf,njf->nf", a, gains, atoms)
+            for W, gains in zip(weights.sources, weights.source_gains, strict=True)
+        ]
+    )
+    return parts**weights.power / sum(part**weights.power for part in parts)
 
 
 def stack(context, V, mask=None):

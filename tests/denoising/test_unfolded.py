@@ -17,7 +17,7 @@ from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
 from nmfaudio.denoising.unfolded.stage import Stage
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream, StageStream
-from nmfaudio.denoising.unfolded.updates import Rows, activations, estimates
+from nmfaudio.denoising.unfolded.updates import Rows, activations, contributions, masks_of
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.kernels.unfolded.limits import EPS
@@ -27,19 +27,18 @@ from nmfaudio.spectra.stft import STFT
 ORDER = [0, 0, 1]
 
 
+@pytest.mark.parametrize("n_sources", [2, 4])
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
-def test_updates_and_estimates_are_those_of_the_formulas(context):
-    weights, (stack, tracked) = random_weights(context), random_frames(context)
-    n_high = np.arange(len(stack)) % (context.n_high + 1)
-    rows = Rows.of(context, n_high)
+def test_updates_and_masks_are_those_of_the_formulas(context, n_sources):
+    weights, (stack, tracked) = random_weights(context, n_sources=n_sources), random_frames(context)
+    rows = Rows.of(context, np.arange(len(stack)) % (context.n_high + 1))
     present = rows.present[rows.group]
     stack *= present
     h, a, traces = activations(weights, ORDER, stack, tracked, rows)
-    S, N = estimates(weights, h, a, tracked)
-    S_ref, N_ref = reference.estimates(as_double(weights), ORDER, stack, tracked, context.n_full, float(EPS), present)
-    assert S.dtype == np.float32 and len(traces) == len(ORDER)
-    np.testing.assert_allclose(S, S_ref, rtol=2e-4)
-    np.testing.assert_allclose(N, N_ref, rtol=2e-4)
+    masks = masks_of(contributions(weights, h, a, tracked), weights.power)
+    want = reference.masks(as_double(weights), ORDER, stack, tracked, context.n_full, float(EPS), present)
+    assert masks.dtype == np.float32 and len(traces) == len(ORDER)
+    np.testing.assert_allclose(masks, want, rtol=2e-4)
 
 
 def test_an_update_lowers_the_weighted_divergence_it_descends_from():
@@ -155,18 +154,17 @@ def test_mask_of_some_frames_is_that_of_the_whole():
             np.testing.assert_allclose(decomposition(V)[:, frames], decomposition(V[:, near], own), rtol=1e-4)
 
 
-def test_running_a_stage_gives_the_numbers_that_training_sees():
+@pytest.mark.parametrize("n_sources", [2, 3])
+def test_running_a_stage_gives_the_numbers_that_training_sees(n_sources):
     order = [0, 0, 2, 1]
     for context in (*LOOKING_AHEAD, *CAUSAL):
-        weights, V = (
-            random_weights(context, n_layers=3),
-            np.random.default_rng(0).random((context.height, 20), np.float32),
-        )
+        weights = random_weights(context, n_layers=3, n_sources=n_sources)
+        V = np.random.default_rng(0).random((context.height, 20), np.float32)
         mask = V / 2 if context.needs_mask else None
         stack, tracked = context.stack_rows(V, mask)
         h, a, _ = activations(weights, order, stack, tracked, Rows.of(context, np.full(20, context.n_high)))
-        S, N = estimates(weights, h, a, tracked)
-        np.testing.assert_allclose(Stage(weights, order, context)(V, mask), (S / (S + N)).T, rtol=5e-5)
+        masks = masks_of(contributions(weights, h, a, tracked), weights.power)
+        np.testing.assert_allclose(Stage(weights, order, context)(V, mask), masks.transpose(0, 2, 1), rtol=5e-5)
 
 
 @pytest.mark.parametrize("n_high", [0, 2, 5])
@@ -187,15 +185,15 @@ def test_bands_that_a_recording_lacks_are_missing_and_not_zero(contexts, n_high)
     assert stack[:, np.setdiff1d(np.arange(context.n_rows), rows)].max(initial=0) == 0
     np.testing.assert_allclose(stack[:, rows].mean(axis=1), 1, rtol=1e-5)  # of the rows that there are
     unweighted = weights._replace(layers=tuple(layers))
-    S, N = reference.estimates(as_double(unweighted), ORDER, stack, tracked, context.n_full, float(EPS))
-    np.testing.assert_allclose(got, (S / (S + N)).T[: len(V)], rtol=2e-4)
+    want = reference.masks(as_double(unweighted), ORDER, stack, tracked, context.n_full, float(EPS))
+    np.testing.assert_allclose(got, want.transpose(0, 2, 1)[:, : len(V)], rtol=2e-4)
     h, a, _ = activations(weights, ORDER, stack, tracked, Rows.of(context, np.full(20, n_high)))
-    S, N = estimates(weights, h, a, tracked)
-    np.testing.assert_allclose(got, (S / (S + N)).T[: len(V)], rtol=2e-4)
+    in_training = masks_of(contributions(weights, h, a, tracked), weights.power)
+    np.testing.assert_allclose(got, in_training.transpose(0, 2, 1)[:, : len(V)], rtol=2e-4)
     if not context.future:
         stream = StageStream(cut)
         pushed = [stream.push(v, m) for v, m in zip(V.T, mask.T, strict=True)]
-        np.testing.assert_allclose(np.stack(pushed, axis=1), got, rtol=2e-4)
+        np.testing.assert_allclose(np.stack(pushed, axis=2), got, rtol=2e-4)
 
 
 def test_silent_frames_give_a_finite_mask():

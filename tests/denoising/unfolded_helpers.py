@@ -63,11 +63,11 @@ CAUSAL = (
 )
 
 
-def random_weights(context, n_atoms=5, n_layers=2, seed=0):
+def random_weights(context, n_atoms=5, n_layers=2, seed=0, n_sources=2):
     rng = np.random.default_rng(seed)
     D, J, F = context.n_rows, context.n_tracked, context.height
-    shapes = {"start": (n_atoms,), "tracked_start": (J,), "speech": (F, n_atoms), "noise": (F, n_atoms)}
-    shapes |= {"speech_gains": (J, F), "noise_gains": (J, F), "power": (F,)}
+    shapes = {"start": (n_atoms,), "tracked_start": (J,), "power": (F,)}
+    shapes |= {"sources": (n_sources, F, n_atoms), "source_gains": (n_sources, J, F)}
     for i in range(n_layers):
         shapes |= {f"atoms{i}": (D, n_atoms), f"weights{i}": (D,), f"penalty{i}": (n_atoms,)}
         shapes |= {f"relaxation{i}": (n_atoms,)}
@@ -88,7 +88,7 @@ def random_frames(context, n=9, seed=0, dtype=np.float32):
 
 
 def random_dictionary(contexts, front_end=None, n_atoms=5):
-    """A dictionary that separates nothing but runs through every path; by default 9 bins up to 250 Hz, 5 bands above."""
+    """Separate nothing but run through every path; by default 9 bins to 250 Hz, 5 bands above."""
     front_end = front_end or FrontEnd(1200, 0.032, 0.016, n_bins=N_BINS, exponent=0.6, n_high=N_HIGH, high_hz=550)
     arrays = named_arrays([random_weights(c, n_atoms, 3, seed=i) for i, c in enumerate(contexts)])
     stages = [{"order": [0, 2, 1], "context": asdict(c)} for c in contexts]

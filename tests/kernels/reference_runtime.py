@@ -41,11 +41,10 @@ def update(
     return h * factor, a * (A @ q) / (A @ weights + tracked_penalty)
 
 
-def estimates(S, N, tracked, a, speech_gains, noise_gains, power):
-    atoms = tracked[:, : len(S)]
-    S = S + np.einsum("jt,jf,jft->ft", a, speech_gains, atoms)
-    N = N + np.einsum("jt,jf,jft->ft", a, noise_gains, atoms)
-    return (S / (S + N)) ** power[:, None], (N / (S + N)) ** power[:, None]
+def masks(parts, tracked, a, gains, power):
+    """Masks (S, F, T) from the parts that the atoms add to each source."""
+    parts = parts + np.einsum("jt,ijf,jft->ift", a, gains, tracked[:, : parts.shape[1]])
+    return parts ** power[:, None] / sum(part ** power[:, None] for part in parts)
 
 
 def raised_odds(masks, powers, clean_snr, most_snr):

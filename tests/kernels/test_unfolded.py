@@ -8,7 +8,7 @@ from nmfaudio.denoising.unfolded.weights import Layers, Sources
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.nmf.extrapolation import extrapolate
 from nmfaudio.kernels.unfolded.bfloat16 import halved
-from nmfaudio.kernels.unfolded.block import estimates_block, ratio_block, relaxed_update
+from nmfaudio.kernels.unfolded.block import masks_block, ratio_block, relaxed_update
 from nmfaudio.kernels.unfolded.clean_odds import raise_odds
 from nmfaudio.kernels.unfolded.context import (
     means_of_past,
@@ -18,7 +18,7 @@ from nmfaudio.kernels.unfolded.context import (
     minima_over,
     running_sums,
 )
-from nmfaudio.kernels.unfolded.frame import estimates_frame, products, update_frame
+from nmfaudio.kernels.unfolded.frame import masks_frame, products, update_frame
 from nmfaudio.kernels.unfolded.limits import EPS, LEAST, MOST
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -226,21 +226,21 @@ def test_a_nan_in_a_frame_stays_in_it():
     assert np.isnan(H[:, 1]).all() and np.isfinite(H[:, [0, 2]]).all()
 
 
-def test_estimates_are_powers_of_the_shares_of_each_source():
+@pytest.mark.parametrize("n_sources", [2, 4])
+def test_masks_are_shares_of_the_powers_of_the_sources(n_sources):
     rng = np.random.default_rng(0)
-    S, N, tracked, a = (rng.random(shape).astype(np.float32) for shape in ((5, 4), (5, 4), (2, 8, 4), (2, 4)))
-    gains, power = rng.random((2, 2, 5)).astype(np.float32), (2 * rng.random(5)).astype(np.float32)
-    S[0, 0], N[1, 1] = np.float32(1e-25), np.float32(1e20)
-    want = reference.estimates(*(x.astype(float) for x in (S, N, tracked, a, *gains, power)))
-    sources = Sources(np.empty((10, 0), np.float32), *gains, power)
-    for t in range(S.shape[1]):
-        of_one = S[:, t].copy(), N[:, t].copy()
-        estimates_frame(*of_one, tracked[:, :, t].copy(), a[:, t].copy(), sources)
-        for x, y in zip(of_one, want, strict=True):
-            np.testing.assert_allclose(x, y[:, t], rtol=2e-5)
-    estimates_block(S, N, tracked, a, sources)
-    np.testing.assert_allclose(S, want[0], rtol=2e-5)
-    np.testing.assert_allclose(N, want[1], rtol=2e-5)
+    shapes = (n_sources, 5, 4), (2, 8, 4), (2, 4), (n_sources, 2, 5)
+    parts, tracked, a, gains = (rng.random(shape).astype(np.float32) for shape in shapes)
+    power = (2 * rng.random(5)).astype(np.float32)
+    parts[0, 0, 0], parts[1, 1, 1] = np.float32(1e-25), np.float32(1e20)
+    want = reference.masks(*(x.astype(float) for x in (parts, tracked, a, gains, power)))
+    sources = Sources(np.empty((n_sources * 5, 0), np.float32), gains, power)
+    for t in range(4):
+        of_one = parts[:, :, t].copy()
+        masks_frame(of_one, tracked[:, :, t].copy(), a[:, t].copy(), sources)
+        np.testing.assert_allclose(of_one, want[:, :, t], rtol=2e-5)
+    masks_block(parts, tracked, a, sources)
+    np.testing.assert_allclose(parts, want, rtol=2e-5)
 
 
 @DTYPES

@@ -24,11 +24,13 @@ from nmfaudio.training.unfolded.start import initial_weights
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
 
 
+@pytest.mark.parametrize("n_sources, n_targets", [(2, 1), (4, 4)])
 @pytest.mark.parametrize("context", LOOKING_AHEAD)
-def test_gradient_is_the_slope_of_the_loss(context):
+def test_gradient_is_the_slope_of_the_loss(context, n_sources, n_targets):
     rng = np.random.default_rng(1)
-    spectra, n_high = rng.random((2, 9, context.height)), np.arange(9) % (context.n_high + 1)
-    arrays = as_double(random_weights(context)).arrays()
+    spectra = rng.random((9, context.height)), rng.random((9, n_targets, context.height))
+    n_high = np.arange(9) % (context.n_high + 1)
+    arrays = as_double(random_weights(context, n_sources=n_sources)).arrays()
     rows = Rows.of(context, n_high)
     stack, tracked = random_frames(context, dtype=np.float64)
     batch, objective = Example(stack * rows.present[rows.group], tracked, *spectra, n_high), Objective()
@@ -62,7 +64,8 @@ def random_example(number, n=6):
     # speech wherever the first row of the stack is high: something that can be learnt
     stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
     tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
-    return Example(stack, tracked, mixture, mixture * (stack[:, :1] > 0.5), np.zeros(n, np.float32))
+    target = (mixture * (stack[:, :1] > 0.5))[:, None]
+    return Example(stack, tracked, mixture, target, np.zeros(n, np.float32))
 
 
 def test_pool_begun_later_holds_what_it_would_have_held():
@@ -118,8 +121,8 @@ def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
 def test_what_single_batches_push_to_and_fro_is_averaged_away():
     still = dict(steps=12, rate=0.05, warm_up=1, decay=1e-9, n_frames=16, pool_items=3, new_items=1, check_every=12)
     ends = [train(schedule=Schedule(**still, averaged=n))[1][0] for n in (1, 3, 100)]
-    start = random_weights(CONTEXT).speech
-    far = [np.abs(end.speech - start).mean() for end in ends]
+    start = random_weights(CONTEXT).sources[0]
+    far = [np.abs(end.sources[0] - start).mean() for end in ends]
     assert far[0] > far[2] > 0  # the mean of the way is nearer to its beginning than its end is
     assert len({round(float(x), 9) for x in far}) == 3
 

@@ -72,7 +72,7 @@ class UnfoldedDecomposition:
             past = sum(later.context.past for later in stages[i + 1 :])
             future = sum(later.context.future for later in stages[i + 1 :])
             first, last = max(0, start - past), min(V.shape[1], stop + future)
-            mask = stage(V[:, known:], mask, slice(first - known, last - known))
+            mask = stage(V[:, known:], mask, slice(first - known, last - known))[0]
             if self.profile is not None:
                 mask = profile_fit(V[:, first:last], mask, self.profile)
             known = first
@@ -120,8 +120,8 @@ def _check_stage(weights: Weights, order: list[int], context: Context, front_end
     D, J, K = context.n_rows, context.n_tracked, weights.start.shape[0]
     layer = {"atoms": (D, K), "weights": (D,), "penalty": (K,), "relaxation": (K,), "gains": (J, D)}
     layer |= {"tracked_penalty": (J,), "against": (D, K)}
-    last = {"start": (K,), "tracked_start": (J,), "speech": (height, K), "noise": (height, K)}
-    last |= {"speech_gains": (J, height), "noise_gains": (J, height), "power": (height,)}
+    last = {"start": (K,), "tracked_start": (J,), "sources": (2, height, K), "source_gains": (2, J, height)}
+    last |= {"power": (height,)}
     for arrays, shapes in [*((layer_, layer) for layer_ in weights.layers), (weights, last)]:
         for name, shape in shapes.items():
             array = getattr(arrays, name)

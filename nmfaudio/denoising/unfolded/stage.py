@@ -6,14 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from ...kernels.unfolded.bfloat16 import halved
-from ...kernels.unfolded.block import estimates_block, ratio_block, relaxed_update
-from ..gain import power_mask
+from ...kernels.unfolded.block import masks_block, ratio_block, relaxed_update
 from .context import Context, Neighbourhood, of_height
 from .weights import Layers, Sources, Start, Weights
 
 
 class Stage:
-    """Share of speech in each bin, given the mask of the stage before.
+    """Share of each source in each bin, given the mask of the stage before.
 
     Parameters
     ----------
@@ -50,9 +49,8 @@ class Stage:
             )
             for layer in w.layers
         )
-        gains = {"speech_gains": w.speech_gains[:, :height], "noise_gains": w.noise_gains[:, :height]}
-        sources = {"speech": w.speech[:height], "noise": w.noise[:height], "power": w.power[:height]}
-        return Stage(w._replace(layers=layers, **gains, **sources), self.order, context)
+        sources = {"sources": w.sources[:, :height], "source_gains": w.source_gains[..., :height]}
+        return Stage(w._replace(layers=layers, power=w.power[:height], **sources), self.order, context)
 
     @cached_property
     def layers(self) -> Layers:
@@ -67,9 +65,9 @@ class Stage:
 
     @cached_property
     def sources(self) -> Sources:
-        """Arrays that turn activations into estimates."""
+        """Arrays that turn activations into masks."""
         w = self.weights
-        arrays = np.concatenate([w.speech, w.noise]), w.speech_gains, w.noise_gains, w.power
+        arrays = np.concatenate(w.sources), w.source_gains, w.power
         return Sources(*(np.ascontiguousarray(array, np.float32) for array in arrays))
 
     @cached_property
@@ -83,7 +81,7 @@ class Stage:
         return self.sources._replace(atoms=halved(self.sources.atoms))
 
     def __call__(self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice = slice(None)) -> np.ndarray:
-        """Return the mask of some frames: equations (1) to (7).
+        """Return the masks of some frames: equations (1) to (7).
 
         Parameters
         ----------
@@ -92,11 +90,12 @@ class Stage:
         mask : ndarray, shape (F or fewer, T), optional
             Share of speech by the stage before; only a first stage goes without. See :func:`.context.of_height`.
         frames : slice
-            Frames that the mask is wanted for; all by default.
+            Frames that the masks are wanted for; all by default.
 
         Returns
         -------
-        ndarray, shape (F, T of `frames`)
+        ndarray, shape (S, F, T of `frames`)
+            They sum to one.
         """
         start, stop, _ = frames.indices(V.shape[1])
         first = max(0, start - self.context.past)
@@ -104,15 +103,15 @@ class Stage:
         around = Neighbourhood(
             self.context, V[:height, near], None if mask is None else of_height(mask[:, near], height)
         )
-        out = np.empty((height, stop - start), V.dtype)
+        out = np.empty((*self.weights.sources.shape[:2], stop - start), V.dtype)
         for begin in range(start, stop, self.block_frames):
             end = min(begin + self.block_frames, stop)
             block = around.stack_columns(begin - first, end - first)
-            out[:, begin - start : end - start] = power_mask(*self._estimates(*block))
+            out[..., begin - start : end - start] = self._masks(*block)
         return out
 
-    def _estimates(self, stack: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Estimate speech and noise from a stack (D, T) and tracked atoms (J, F + B, T)."""
+    def _masks(self, stack: np.ndarray, tracked: np.ndarray) -> np.ndarray:
+        """Compute the masks (S, F, T) from a stack (D, T) and tracked atoms (J, F + B, T)."""
         layers, height, n_frames = self.layers, self.context.height, stack.shape[1]
         H, a, model = (np.repeat(x[:, None], n_frames, axis=1) for x in self.start)
         p, numerator, denominator = np.empty_like(H), np.empty_like(a), np.empty_like(a)
@@ -127,7 +126,6 @@ class Stage:
                 p /= 1 + (layers.against[m].T @ ratio) / layers.denominator[i][:, None]
             relaxed_update(H, p, layers.denominator[i], layers.relaxation[i])
             a *= numerator / (denominator + layers.tracked_penalty[i][:, None])
-        both = self.sources.atoms @ H
-        speech, noise = both[:height], both[height:]
-        estimates_block(speech, noise, tracked, a, self.sources)
-        return speech, noise
+        parts: np.ndarray = (self.sources.atoms @ H).reshape(-1, height, n_frames)
+        masks_block(parts, tracked, a, self.sources)
+        return parts

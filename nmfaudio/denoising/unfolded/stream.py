@@ -5,7 +5,6 @@ import numpy as np
 from ...errors import NmfaudioError
 from ...kernels.unfolded.frame import decompose_frame
 from ...kernels.unfolded.frame_context import History, Layout, stack_frame
-from ..gain import power_mask
 from ..profile_fit import profile_fit
 from .context import Context, of_height
 from .stage import Stage
@@ -70,7 +69,7 @@ class ContextStream:
 
 
 class StageStream:
-    """Share of speech one frame at a time, as a :class:`.stage.Stage` computes it.
+    """Share of each source one frame at a time, as a :class:`.stage.Stage` computes it.
 
     Parameters
     ----------
@@ -81,12 +80,12 @@ class StageStream:
         self.stage, self.context = stage, ContextStream(stage.context)
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the mask, shape (F,), of the next frame; see :meth:`.stage.Stage.__call__`."""
+        """Return the masks, shape (S, F), of the next frame; see :meth:`.stage.Stage.__call__`."""
         stage, height = self.stage, self.stage.context.height
         stack, tracked = self.context.push(v[:height], None if mask is None else of_height(mask, height))
-        speech, noise = np.empty((2, height), np.float32)
-        decompose_frame(stack, tracked, stage.halved_layers, stage.start, stage.halved_sources, speech, noise)
-        return power_mask(speech, noise)
+        masks = np.empty(stage.weights.sources.shape[:2], v.dtype)
+        decompose_frame(stack, tracked, stage.halved_layers, stage.start, stage.halved_sources, masks)
+        return masks
 
 
 class DecompositionStream:
@@ -118,7 +117,7 @@ class DecompositionStream:
         """Return the mask, shape (F,), of the compressed magnitude v of one frame, shape (F,)."""
         mask: np.ndarray | None = None
         for stage in self._stages:
-            mask = stage.push(v, mask)
+            mask = stage.push(v, mask)[0]
             if self._profile is not None:
                 mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
         assert mask is not None

@@ -11,15 +11,16 @@ eq. 5, with a penalty; Le Roux, Hershey and Weninger, "Deep NMF for speech separ
     (4)  a <- a * ((G * A)' q) / ((G * A)' c + nu)
 
 ``M`` is there in some layers. It makes the penalty of an atom depend on the frame: rows that the model explains too
-little of raise the penalty through M as they raise the atom through W. After the last update the parts of speech and
-of noise in each bin, the estimates up to a common factor, and the mask are::
+little of raise the penalty through M as they raise the atom through W. After the last update the part of each source i
+in each bin, its power, and the masks are::
 
-    (5)  s = W_s h + (G_s * A) a        n = W_n h + (G_n * A) a
-    (6)  S = (s / (s + n))^p            N = (n / (s + n))^p
-    (7)  m = S / (S + N)
+    (5)  s_i = W_i h + (G_i * A) a
+    (6)  S_i = (s_i / sum_k s_k)^p
+    (7)  m_i = S_i / sum_k S_k
 
 The power p of each bin makes up for the fact that sums of non-negative parts cannot cancel. All weights are
-non-negative; :class:`nmfaudio.denoising.unfolded.weights.Weights` names them.
+non-negative; :class:`nmfaudio.denoising.unfolded.weights.Weights` names them. For denoising the sources are speech and
+noise.
 
 Frames are rows here. :mod:`.stage` runs the same equations on blocks of frames, :mod:`.stream` on single frames.
 """
@@ -110,7 +111,7 @@ def update(
     q = np.empty_like(r)
     tracked_numerator, tracked_denominator = np.empty_like(a), np.empty_like(a)
     ratio_forward(
-        stack, r, q, tracked, gains, a, c, len(weights.speech), rows.n_full, tracked_numerator, tracked_denominator
+        stack, r, q, tracked, gains, a, c, len(weights.power), rows.n_full, tracked_numerator, tracked_denominator
     )  # (1), (2)
     tracked_denominator += tracked_penalty + LEAST  # a silent frame has silent tracked atoms
     denominator = ((rows.present * c) @ W + penalty + LEAST)[rows.group]
@@ -160,19 +161,18 @@ def activations(
     return h, a, traces
 
 
-def contributions(weights: Weights, h: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the parts of speech and of noise in each bin, both of shape (T, F): equation (5)."""
-    speech, noise = h @ weights.speech.T, h @ weights.noise.T
-    n_bins = speech.shape[1]
+def contributions(weights: Weights, h: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> np.ndarray:
+    """Compute the part of each source in each bin, shape (S, T, F): equation (5)."""
+    parts: np.ndarray = h @ weights.sources.transpose(0, 2, 1)
     for j in range(a.shape[1]):
-        atom = a[:, j, None] * tracked[:, j, :n_bins]
-        speech += atom * weights.speech_gains[j]
-        noise += atom * weights.noise_gains[j]
-    return np.maximum(speech, TINY), np.maximum(noise, TINY)
+        atom = a[:, j, None] * tracked[:, j, : parts.shape[2]]
+        for part, gains in zip(parts, weights.source_gains, strict=True):
+            part += atom * gains[j]
+    return np.maximum(parts, TINY)
 
 
-def estimates(weights: Weights, h: np.ndarray, a: np.ndarray, tracked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the estimates of speech and of noise, both of shape (T, F): equations (5) and (6)."""
-    speech, noise = contributions(weights, h, a, tracked)
-    total = speech + noise
-    return (speech / total) ** weights.power, (noise / total) ** weights.power
+def masks_of(parts: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """Compute the masks from the parts of the sources, both of shape (S, T, F): equations (6) and (7)."""
+    powers = (parts / parts.sum(axis=0)) ** power
+    masks: np.ndarray = powers / powers.sum(axis=0)
+    return masks

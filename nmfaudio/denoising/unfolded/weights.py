@@ -1,7 +1,7 @@
 """Arrays of unfolded NMF, their names and shapes: in a dictionary and in training, and as the compiled loops take them.
 
-Letters of the shapes: D rows of a stacked frame, K atoms, J tracked atoms, F rows of the spectrogram, B bands, L
-layers, U updates.
+Letters of the shapes: D rows of a stacked frame, K atoms, J tracked atoms, S sources, F rows of the spectrogram, B
+bands, L layers, U updates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,10 +53,10 @@ class Weights(NamedTuple):
         Activations before the first update.
     tracked_start : ndarray, shape (J,)
         The same of the tracked atoms.
-    speech, noise : ndarray, shape (F, K)
-        W_s and W_n, what the atoms add to the estimates of speech and of noise.
-    speech_gains, noise_gains : ndarray, shape (J, F)
-        G_s and G_n, the same for the tracked atoms.
+    sources : ndarray, shape (S, F, K)
+        W_i, what the atoms add to the part of each source; of speech and of noise for denoising.
+    source_gains : ndarray, shape (S, J, F)
+        G_i, the same for the tracked atoms.
     power : ndarray, shape (F,)
         p.
     """
@@ -64,10 +64,8 @@ class Weights(NamedTuple):
     layers: tuple[Layer, ...]
     start: np.ndarray
     tracked_start: np.ndarray
-    speech: np.ndarray
-    noise: np.ndarray
-    speech_gains: np.ndarray
-    noise_gains: np.ndarray
+    sources: np.ndarray
+    source_gains: np.ndarray
     power: np.ndarray
 
     @classmethod
@@ -199,17 +197,16 @@ class Start(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Arrays of equations (5) and (6) as the loops for blocks and frames take them.
+    """Arrays of equations (5) to (7) as the loops for blocks and frames take them.
 
     Attributes
     ----------
-    atoms : ndarray, shape (2 F, K)
-        W_s stacked on W_n.
-    speech_gains, noise_gains : ndarray, shape (J, F)
+    atoms : ndarray, shape (S F, K)
+        All W_i, one on top of the other.
+    gains : ndarray, shape (S, J, F)
     power : ndarray, shape (F,)
     """
 
     atoms: np.ndarray
-    speech_gains: np.ndarray
-    noise_gains: np.ndarray
+    gains: np.ndarray
     power: np.ndarray

@@ -1,7 +1,7 @@
 """Unfolded updates of a block of frames, in single precision; matrix products stand between these loops.
 
 Frames are columns, as in V, so that the inner loops run over frames. :mod:`nmfaudio.kernels.unfolded.frame` does the
-same for one frame, :mod:`nmfaudio.kernels.unfolded.gradient` for training. The equations (1) to (6) are those of
+same for one frame, :mod:`nmfaudio.kernels.unfolded.gradient` for training. The equations (1) to (7) are those of
 :mod:`nmfaudio.denoising.unfolded.updates`. A stacked frame has parts of ``F`` rows of the spectrogram each and below
 them parts of ``B`` bands each; the tracked atoms are stored once in rows and once in bands, which repeat down the
 stack.
@@ -115,29 +115,43 @@ def relaxed_update(H, numerator, denominator, relaxation):
 
 
 @jit
-def estimates_block(speech, noise, tracked, a, sources):
-    """Add the tracked atoms to both sources and take the powers of their shares: equations (5) and (6).
+def masks_block(parts, tracked, a, sources):
+    """Add the tracked atoms to all sources and turn the parts into masks: equations (5) to (7).
 
     Parameters
     ----------
-    speech, noise : ndarray, shape (F, T)
-        On entry ``W_s h`` and ``W_n h``, on return the estimates of speech and noise.
+    parts : ndarray, shape (S, F, T)
+        On entry ``W_i h``, on return the masks.
     tracked : ndarray, shape (J, at least F, T)
     a : ndarray, shape (J, T)
     sources : Sources
         See :class:`nmfaudio.denoising.unfolded.weights.Sources`.
     """
-    for f in range(speech.shape[0]):
-        s, n, power = speech[f], noise[f], sources.power[f]
+    n_sources, n_bins, n_frames = parts.shape
+    scaled, total = np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)
+    for f in range(n_bins):
         for j in range(len(tracked)):
             atom, activation = tracked[j, f], a[j]
-            gain_speech, gain_noise = sources.speech_gains[j, f], sources.noise_gains[j, f]
-            for t in range(speech.shape[1]):
-                part = activation[t] * atom[t]
-                s[t] += gain_speech * part
-                n[t] += gain_noise * part
-        for t in range(speech.shape[1]):
-            x, y = max(s[t], TINY), max(n[t], TINY)
-            scale = _ONE / (x + y)
-            s[t] = exp2(power * log2(max(x * scale, TINY)))
-            n[t] = exp2(power * log2(max(y * scale, TINY)))
+            for t in range(n_frames):
+                scaled[t] = activation[t] * atom[t]
+            for i in range(n_sources):
+                part, gain = parts[i, f], sources.gains[i, j, f]
+                for t in range(n_frames):
+                    part[t] += gain * scaled[t]
+        total[:] = 0
+        for i in range(n_sources):
+            part = parts[i, f]
+            for t in range(n_frames):
+                part[t] = max(part[t], TINY)
+                total[t] += part[t]
+        for t in range(n_frames):
+            scaled[t], total[t] = _ONE / total[t], 0
+        for i in range(n_sources):
+            part, power = parts[i, f], sources.power[f]
+            for t in range(n_frames):
+                part[t] = exp2(power * log2(max(part[t] * scaled[t], TINY)))
+                total[t] += part[t]
+        for i in range(n_sources):
+            part = parts[i, f]
+            for t in range(n_frames):
+                part[t] /= total[t]

@@ -1,7 +1,7 @@
-"""All updates of one frame of a stream, and the estimates of speech and noise in it.
+"""All updates of one frame of a stream, and the masks of its sources.
 
 Memory traffic dominates: each row of atoms is read once and used for both products of an update. The equations (1) to
-(6) are those of :mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` is for many frames.
+(7) are those of :mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` is for many frames.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ _ROWS = 16  # at a time: few loops, and the rows stay in the fastest cache
 
 
 @jit
-def decompose_frame(stack, tracked, layers, start, sources, speech, noise):
-    """Estimate speech and noise in a frame by all updates of a stage.
+def decompose_frame(stack, tracked, layers, start, sources, masks):
+    """Compute the masks of a frame by all updates of a stage.
 
     Parameters
     ----------
@@ -31,20 +31,17 @@ def decompose_frame(stack, tracked, layers, start, sources, speech, noise):
         See :class:`nmfaudio.denoising.unfolded.weights.Start`.
     sources : Sources
         See :class:`nmfaudio.denoising.unfolded.weights.Sources`; `atoms` may be in bfloat16.
-    speech, noise : ndarray, shape (F,)
-        Outputs.
+    masks : ndarray, shape (S, F)
+        Output.
     """
-    height = len(speech)
+    height = masks.shape[1]
     h, a, model = start.h.copy(), start.a.copy(), start.model.copy()
     for n in range(len(layers.order)):
         if n > 0:
             model[:] = 0
         update_frame(layers, layers.order[n], n > 0, stack, tracked, height, model, h, a)
-    both = np.empty(2 * height, stack.dtype)
-    products(sources.atoms, h, both)
-    speech[:] = both[:height]
-    noise[:] = both[height:]
-    estimates_frame(speech, noise, tracked, a, sources)
+    products(sources.atoms, h, masks.reshape(-1))
+    masks_frame(masks, tracked, a, sources)
 
 
 @jit
@@ -169,24 +166,33 @@ def _add(rows, q, out):
 
 
 @jit
-def estimates_frame(speech, noise, tracked, a, sources):
-    """Do what :func:`nmfaudio.kernels.unfolded.block.estimates_block` does, for one frame.
+def masks_frame(parts, tracked, a, sources):
+    """Do what :func:`nmfaudio.kernels.unfolded.block.masks_block` does, for one frame.
 
     Parameters
     ----------
-    speech, noise : ndarray, shape (F,)
+    parts : ndarray, shape (S, F)
     tracked : ndarray, shape (J, at least F)
     a : ndarray, shape (J,)
     sources : Sources
     """
-    for j in range(len(tracked)):
-        atom, gain_speech, gain_noise, activation = tracked[j], sources.speech_gains[j], sources.noise_gains[j], a[j]
-        for f in range(len(speech)):
-            part = activation * atom[f]
-            speech[f] += gain_speech[f] * part
-            noise[f] += gain_noise[f] * part
-    for f in range(len(speech)):
-        x, y, power = max(speech[f], TINY), max(noise[f], TINY), sources.power[f]
-        scale = _ONE / (x + y)
-        speech[f] = exp2(power * log2(max(x * scale, TINY)))
-        noise[f] = exp2(power * log2(max(y * scale, TINY)))
+    n_sources, n_bins = parts.shape
+    total, powers = np.zeros(n_bins, parts.dtype), np.zeros(n_bins, parts.dtype)
+    for i in range(n_sources):
+        part = parts[i]
+        for j in range(len(tracked)):
+            atom, gain, activation = tracked[j], sources.gains[i, j], a[j]
+            for f in range(n_bins):
+                part[f] += gain[f] * (activation * atom[f])
+        for f in range(n_bins):
+            part[f] = max(part[f], TINY)
+            total[f] += part[f]
+    for i in range(n_sources):
+        part = parts[i]
+        for f in range(n_bins):
+            part[f] = exp2(sources.power[f] * log2(max(part[f] * (_ONE / total[f]), TINY)))
+            powers[f] += part[f]
+    for i in range(n_sources):
+        part = parts[i]
+        for f in range(n_bins):
+            part[f] /= powers[f]

@@ -18,8 +18,8 @@ class Example:
         Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
     n_high : ndarray, shape (T,)
         Number of bands above the bins that the mixture of each frame has.
-    mixture, target : ndarray, shape (T, F)
-        Compressed magnitudes of the mixture, and those that the masked mixture should have; see
+    mixture, target : ndarray, shape (T, F), (T, S, F)
+        Compressed magnitudes of the mixture, and those of the sources that the masked mixture should have; see
         :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
     """
 

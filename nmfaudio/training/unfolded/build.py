@@ -188,11 +188,11 @@ class Examples:
         V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
         mask = None
         for stage in self.before:
-            mask = stage.below(min(len(V), stage.context.height))(V, mask)
+            mask = stage.below(min(len(V), stage.context.height))(V, mask)[0]
         height = self.context.height
         V = V[:height]
         stack, tracked = self.context.stack_rows(V, None if mask is None else of_height(mask, len(V)), frames)
-        mixture, target = (rows[:, :height] for rows in self.objective.spectra(mix, self.front_end, frames))
+        mixture, target = (rows[..., :height] for rows in self.objective.spectra(mix, self.front_end, frames))
         n_high = np.full(len(stack), len(V) - self.context.n_bins, np.float32)
         return Example(stack, tracked, mixture, target, n_high)
 

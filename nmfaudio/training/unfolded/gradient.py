@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.updates import Matmul, Rows, Trace, activations, contributions
+from ...denoising.unfolded.updates import Matmul, Rows, Trace, activations, contributions, masks_of
 from ...denoising.unfolded.weights import Layer, Weights
 from ...errors import NmfaudioError
 from ...kernels.unfolded.gradient import ratio_backward
@@ -74,7 +74,7 @@ def loss_and_gradient(
     loss, dh, da = _through_mask(weights, h, a, batch, objective, gradient)
     for trace in reversed(traces):
         layer, dlayer = weights.layers[trace.layer], gradient.layers[trace.layer]
-        dh, da = _through_update(layer, trace, batch, rows, dh, da, len(weights.speech), dlayer, matmul)
+        dh, da = _through_update(layer, trace, batch, rows, dh, da, len(weights.power), dlayer, matmul)
     gradient.start[:] = dh.sum(axis=0)
     gradient.tracked_start[:] = da.sum(axis=0)
     return loss, gradient
@@ -87,22 +87,21 @@ def _through_mask(
 
     Returns the loss and both gradients.
     """
-    s, n = contributions(weights, h, a, batch.tracked)
-    contrast = np.log(s) - np.log(n)
-    mask = 1 / (1 + np.exp(np.clip(-weights.power * contrast, -40, 40)))  # s^p / (s^p + n^p) that cannot overflow
-    loss, dmask = objective(mask, batch.mixture, batch.target)
-    dlogit = dmask * mask * (1 - mask)  # (7), (6)
-    gradient.power[:] = np.sum(dlogit * contrast, axis=0)
-    ds, dn = dlogit * weights.power / s, -dlogit * weights.power / n
-    gradient.speech[:] = ds.T @ h  # (5)
-    gradient.noise[:] = dn.T @ h
-    dh = ds @ weights.speech + dn @ weights.noise
-    da = np.empty_like(a)
-    for j in range(a.shape[1]):
-        atom = batch.tracked[:, j, : s.shape[1]]
-        da[:, j] = (ds * atom) @ weights.speech_gains[j] + (dn * atom) @ weights.noise_gains[j]
-        gradient.speech_gains[j] = a[:, j] @ (ds * atom)
-        gradient.noise_gains[j] = a[:, j] @ (dn * atom)
+    parts = contributions(weights, h, a, batch.tracked)
+    logarithms = np.log(parts)
+    masks = masks_of(parts, weights.power)
+    loss, dmasks = objective(masks, batch.mixture, batch.target)
+    dlogits = masks * (dmasks - np.sum(masks * dmasks, axis=0))  # (7), (6), by p log(s_i)
+    gradient.power[:] = np.sum(dlogits * logarithms, axis=(0, 1))
+    dparts = dlogits * weights.power / parts
+    gradient.sources[:] = dparts.transpose(0, 2, 1) @ h  # (5)
+    dh = np.sum(dparts @ weights.sources, axis=0)
+    da = np.zeros_like(a)
+    for ds, gains, dgains in zip(dparts, weights.source_gains, gradient.source_gains, strict=True):
+        for j in range(a.shape[1]):
+            slope = ds * batch.tracked[:, j, : ds.shape[1]]
+            da[:, j] += slope @ gains[j]
+            dgains[j] = a[:, j] @ slope
     return loss, dh, da
 
 

@@ -1,4 +1,4 @@
-"""Loss of a mask on mixtures whose speech is known."""
+"""Loss of masks on mixtures whose sources are known."""
 
 from dataclasses import dataclass
 
@@ -63,8 +63,9 @@ class Objective:
 
         Returns
         -------
-        mixture, target : ndarray, shape (T, F)
-            Zero in bands that the mixture does not reach.
+        mixture : ndarray, shape (T, F)
+        target : ndarray, shape (T, 1, F)
+            Of one source, speech. Both are zero in bands that the mixture does not reach.
         """
         from scipy.ndimage import uniform_filter
 
@@ -81,12 +82,27 @@ class Objective:
         weight *= mean / (np.mean(weight * power) + 1e-12)
         scale = np.sqrt(self.row_weights(front_end)[: len(X), None] * weight[:, frames] / mean)
         missing = ((0, 0), (0, front_end.n_high - n_high))
-        return np.pad((x * scale).T, missing), np.pad((t * scale).T, missing)
+        return np.pad((x * scale).T, missing), np.pad((t * scale).T, missing)[:, None]
 
-    def __call__(self, mask: np.ndarray, mixture: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
-        """Compute the mean error of a mask (T, F), and its gradient by the mask; see :meth:`spectra`."""
-        m = mask + np.float32(self.floor)
+    def __call__(self, masks: np.ndarray, mixture: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+        """Compute the mean error of the masks of those sources that have a target, the first ones.
+
+        Parameters
+        ----------
+        masks : ndarray, shape (S, T, F)
+        mixture, target : ndarray, shape (T, F) and (T, at most S, F)
+            See :meth:`spectra`.
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray, shape (S, T, F)
+            By the masks.
+        """
+        gradient, n_targets = np.zeros_like(masks), target.shape[1]
+        m = masks[:n_targets] + np.float32(self.floor)
         u = m**self.compression
-        error = u * mixture - target
+        error = u * mixture - target.transpose(1, 0, 2)
         loss = float(np.mean(error**2))
-        return loss, (2 * self.compression / error.size) * error * mixture * u / m
+        gradient[:n_targets] = (2 * self.compression / error.size) * error * mixture * u / m
+        return loss, gradient

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.updates import Matmul, Rows, activations, estimates
+from ...denoising.unfolded.updates import Matmul, Rows, activations, contributions, masks_of
 from ...denoising.unfolded.weights import Weights
 from ...errors import NmfaudioError
 from ..checkpoint import Arrays, Checkpoint
@@ -80,8 +80,8 @@ def mean_loss(
     for start in range(0, len(examples.stack), n_frames):
         part = Example(**{name: rows[start : start + n_frames] for name, rows in vars(examples).items()})
         h, a, _ = activations(weights, order, part.stack, part.tracked, Rows.of(context, part.n_high))
-        speech, noise = estimates(weights, h, a, part.tracked)
-        total += objective(speech / (speech + noise), part.mixture, part.target)[0] * len(part.stack)
+        masks = masks_of(contributions(weights, h, a, part.tracked), weights.power)
+        total += objective(masks, part.mixture, part.target)[0] * len(part.stack)
     return total / len(examples.stack)
 
 

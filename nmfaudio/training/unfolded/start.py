@@ -41,12 +41,13 @@ def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: i
     return np.maximum(W / W.mean(axis=0), np.float32(1e-5))
 
 
-def _gains(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute the first gains of the tracked atoms, shape (J, D), and those for speech and for noise, shape (J, F)."""
+def _gains(context: Context) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the first gains of the tracked atoms, shape (J, D), and those for speech and noise, shape (2, J, F)."""
     J, F = context.n_tracked, context.height
     rows = {part.name: part.rows for part in context.layout}
     gains = np.ones((J, context.n_rows), np.float32)
-    speech_gains, noise_gains = np.full((J, F), _ELSEWHERE), np.ones((J, F), np.float32)
+    source_gains = np.ones((2, J, F), np.float32)
+    source_gains[0] = _ELSEWHERE
     speech, harmonic = rows["speech_estimate"], rows["harmonic"]  # all other tracked atoms are of noise
     if context.estimates:
         for of_speech, of_noise in (("speech_frames", "noise_frames"), ("speech_means", "noise_means")):
@@ -54,11 +55,11 @@ def _gains(context: Context) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             gains[speech, rows[of_noise]] = _ELSEWHERE
             gains[speech, rows[of_speech]] = 1
     gains[harmonic, F : rows["periodic"].start] = _ELSEWHERE
-    if context.estimates:
-        noise_gains[: rows["noise_estimate"].start] = _ELSEWHERE  # at first the mask is that of the stage before
     for atom in (speech, harmonic):
-        speech_gains[atom], noise_gains[atom] = 1, _ELSEWHERE
-    return gains, speech_gains, noise_gains
+        source_gains[:, atom] = source_gains[::-1, atom]
+    if context.estimates:  # at first the mask is that of the stage before
+        source_gains[:, : speech.start] = _ELSEWHERE
+    return gains, source_gains
 
 
 def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size: Size, random_state: int) -> Weights:
@@ -81,7 +82,7 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
     speech, noise = _stacks(context, mixer, front_end, rng)
     W = np.concatenate([_atoms(speech, size.n_speech, rng), _atoms(noise, size.n_noise, rng)], axis=1)
     (D, K), J, F = W.shape, context.n_tracked, context.height
-    gains, speech_gains, noise_gains = _gains(context)
+    gains, source_gains = _gains(context)
     layers = []
     for i in range(max(size.order) + 1):
         atoms = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
@@ -106,9 +107,7 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
         layers=tuple(layers),
         start=np.full(K, 1 / K, np.float32),
         tracked_start=np.full(J, 0.3 / J, np.float32),
-        speech=W[:F] * own,
-        noise=W[:F] * other,
-        speech_gains=speech_gains,
-        noise_gains=noise_gains,
+        sources=np.stack([W[:F] * own, W[:F] * other]),
+        source_gains=source_gains,
         power=np.full(F, power, np.float32),
     )
