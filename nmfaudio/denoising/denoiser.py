@@ -1,6 +1,7 @@
 """Denoising of whole signals and of long recordings piece by piece, with the same result either way."""
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -18,6 +19,7 @@ from ..spectra.stft import STFT
 from .decomposition import decomposition_for
 from .full_band import FullBandMask
 from .gain import GainRule, sharpened
+from .lines import lines_apart
 from .low_end import LowEnd
 from .noise_profile import noise_profile, profile_for
 
@@ -170,8 +172,15 @@ class Denoiser(Options):
             return
         stft = self.stft(sr)
         n_begin = round(_BEGIN_S * sr) if self._decomposition.future_frames else stft.hop_length  # as a stream has it
-        spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, n_begin))
-        yield from overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples)
+        if not self._decomposition.future_frames:  # a stream cannot wait for lines to show
+            spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, n_begin))
+            yield from overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples)
+            return
+        lines = _Lines(lines_apart(map(as_block, blocks), sr))
+        spectra = BlockSpectra(stft, _split(lines.rest(), sr, n_begin))
+        least = self.gain_rule(np.zeros(1, np.float32))
+        for y in overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples):
+            yield y + least * lines.next(y.shape[1])
 
     def _cleaned(self, spectra: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield spectra with their gain, a chunk at a time: windows -> mask -> mask of all bins -> gain."""
@@ -216,6 +225,31 @@ def _split(blocks: Iterable[np.ndarray], sr: float, n_begin: int) -> Iterator[np
         low_end = LowEnd(sr, len(first[0]), n_begin)
         for y in chain([np.concatenate(first, axis=1)], blocks):
             yield np.concatenate(low_end.push(y))
+
+
+class _Lines:
+    """Lines of a recording, kept until what else there is has been cleaned."""
+
+    def __init__(self, apart: Iterable[np.ndarray]) -> None:
+        self._apart, self._lines = apart, deque[np.ndarray]()
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """Yield the recording without its lines."""
+        for y in self._apart:
+            rest, lines = np.split(y, 2)
+            self._lines.append(lines)
+            yield rest
+
+    def next(self, n: int) -> np.ndarray:
+        """Return the lines of the next n samples, shape (channels, n)."""
+        parts = []
+        while n > 0:
+            block = self._lines.popleft()
+            parts.append(block[:, :n])
+            if block.shape[1] > n:
+                self._lines.appendleft(block[:, n:])
+            n -= parts[-1].shape[1]
+        return np.concatenate(parts, axis=1)
 
 
 def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:

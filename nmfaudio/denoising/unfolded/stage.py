@@ -50,7 +50,8 @@ class Stage:
             for layer in w.layers
         )
         sources = {"sources": w.sources[:, :height], "source_gains": w.source_gains[..., :height]}
-        return Stage(w._replace(layers=layers, power=w.power[:height], **sources), self.order, context)
+        cut = w._replace(layers=layers, power=w.power[:height], **sources)
+        return Stage(cut.map(np.ascontiguousarray), self.order, context)
 
     @cached_property
     def layers(self) -> Layers:

@@ -1,0 +1,142 @@
+"""Make a shipped dictionary anew, from named data, from start to end.
+
+    python train.py speech --data DATA --scores MIXTURES -o speech.npz
+
+DATA is a folder with ``splits/train.csv`` and ``splits/dev.csv``, tables with the columns ``path`` and ``kind`` (speech
+or noise), or with folders ``train/speech``, ``train/noise``, ``dev/speech`` and ``dev/noise``; more than one may be
+given, and of one without ``dev`` all is trained on. Each folder of sound files is a voice or a kind of noise. MIXTURES
+has folders ``clean`` and ``noisy`` of files with equal names; the mean scores on them go into the card.
+
+Training takes hours (two cores will do). It goes on where it was killed: the state of each stage is kept beside the
+output. Steps, rates and averages of each dictionary are in RECIPES.
+"""
+
+import argparse
+import csv
+import shlex
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nmfaudio.denoising.unfolded.decomposition import stages_of
+from nmfaudio.dictionary import Dictionary, model_card
+from nmfaudio.evaluation import find_recordings, load_denoiser, score
+from nmfaudio.files import replacing
+from nmfaudio.metrics import MEASURES
+from nmfaudio.training.data.corpus import Corpus
+from nmfaudio.training.unfolded.build import build_unfolded, mixers
+from nmfaudio.training.unfolded.gradient import coarse_matmul
+from nmfaudio.training.unfolded.loss import Objective
+from nmfaudio.training.unfolded.presets import PRESETS
+from nmfaudio.training.unfolded.stage import Schedule
+
+LISTS = ("train-speech", "train-noise", "dev-speech", "dev-noise")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a dictionary is trained: a preset, a schedule for each of its stages, the objective and its settings."""
+
+    preset: str
+    schedules: tuple[Schedule, ...]
+    objective: Objective
+    mask_power: float = 1.0
+
+
+FIRST = Schedule(steps=24_000, rate=0.005, pool_items=400)
+SECOND = Schedule(steps=24_800, rate=0.004, decay=0.4, pool_items=400)
+THIRD = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4, check_every=100, averaged=150)
+RECIPES = {
+    "speech": Recipe("file", (FIRST, SECOND, THIRD), Objective(compression=0.6), mask_power=1.2),
+    "speech-fast": Recipe("file-fast", (FIRST,), Objective()),
+    "speech-causal": Recipe("causal", (FIRST, SECOND, THIRD), Objective(compression=0.6)),
+    "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
+}
+
+
+def lists(folders: list[Path], into: Path) -> list[Path]:
+    """Write a list of sound files for each of LISTS; return their paths."""
+    found: dict[str, list[str]] = {name: [] for name in LISTS}
+    for folder in folders:
+        for name in LISTS:
+            split, kind = name.split("-")
+            table = folder / "splits" / f"{split}.csv"
+            if table.exists():
+                with open(table, newline="", encoding="utf-8") as rows:
+                    found[name] += [str(folder / row["path"]) for row in csv.DictReader(rows) if row["kind"] == kind]
+            elif (folder / split / kind).is_dir():
+                found[name].append(str(folder / split / kind))
+    for name, paths in found.items():
+        if not paths:
+            sys.exit(f"{', '.join(map(str, folders))}: no {name.replace('-', ' ')}, in splits or folders")
+        (into / f"{name}.txt").write_text("".join(f"{path}\n" for path in paths))
+    return [into / f"{name}.txt" for name in LISTS]
+
+
+def scores(dictionary: Path, mixtures: Path) -> dict[str, float | str]:
+    """Mean scores of a dictionary on mixtures."""
+    load_denoiser.cache_clear()
+    found = [score(r) for r in find_recordings(mixtures / "clean", mixtures / "noisy", None, str(dictionary))]
+    means = np.mean([s.after for s in found], axis=0)
+    return {
+        "set": f"{len(found)} mixtures of {mixtures.name}",
+        **dict(zip(MEASURES, means.round(3).tolist(), strict=True)),
+    }
+
+
+def main() -> None:
+    """Train one dictionary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--scores", type=Path, metavar="MIXTURES")
+    parser.add_argument("--first", help="dictionary whose stages are taken over; only those after them are trained")
+    parser.add_argument("--steps", type=int, help="of each stage, to try the recipe in minutes")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bf16", action="store_true", help="faster, coarser products; needs torch")
+    parser.add_argument("--note", default="", help="text for the card, such as licences")
+    parser.add_argument("-o", "--output", type=Path)
+    args = parser.parse_args()
+    output, began = args.output or Path(f"{args.name}.npz"), time.monotonic()
+    recipe = RECIPES[args.name]
+    preset = PRESETS[recipe.preset]
+    work = output.with_suffix(".training")
+    work.mkdir(parents=True, exist_ok=True)
+    corpora = [Corpus(path, preset.front_end.sr) for path in lists(args.data, work)]
+    first = stages_of(Dictionary.load(args.first)) if args.first else []
+    with threadpool_limits(1, "blas"):
+        dictionary = build_unfolded(
+            *mixers(*corpora, preset.front_end, args.seed),
+            preset,
+            front_end=preset.front_end,
+            schedules=[replace(s, steps=args.steps or s.steps) for s in recipe.schedules],
+            objective=recipe.objective,
+            first_stages=first[: len(preset.contexts) - 1],
+            random_state=args.seed,
+            checkpoint=work / "state",
+            report=lambda stage, entry: print(f"stage {stage + 1}", entry, flush=True),
+            **({"matmul": coarse_matmul()} if args.bf16 else {}),
+        )
+    record = {
+        **dictionary.record,
+        **{name: {"files": len(c.files), "hours": round(c.hours, 3)} for name, c in zip(LISTS, corpora, strict=True)},
+        "note": args.note,
+        "command": shlex.join(["python", "dictionaries/train.py", *sys.argv[1:]]),
+        "hours": round((time.monotonic() - began) / 3600, 3),
+    }
+    settings = {**dictionary.settings, "mask_power": recipe.mask_power}
+    dictionary = replace(dictionary, settings=settings, record=record)
+    dictionary.save(output, compact=True)
+    if args.scores:
+        dictionary = replace(dictionary, record={**record, "scores": scores(output, args.scores)})
+        dictionary.save(output, compact=True)
+    with replacing(output.with_suffix(".md"), overwrite=True) as temporary:
+        temporary.write_text(model_card(Dictionary.load(output)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

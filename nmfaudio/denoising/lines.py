@@ -1,0 +1,69 @@
+"""Take out hum: lines of the spectrum that do not change over seconds."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..spectra.blocks import BlockSpectra, overlap_add, windows
+from ..spectra.stft import STFT
+
+_WINDOW_S, _HOP_S = 2.0, 1.0
+_AROUND = 4  # frames before and after that a line goes through
+_LEAST_FRAMES = 6
+_TOP_HZ = 1600.0
+_LOW_HZ = 30.0
+_STEADY = 0.25  # quantile of the levels over time: a voice comes and goes, a hum stays
+_NEAR = 24  # bins around one that a line stands out from
+_STANDS_OUT = 4.0
+_REACH = 8  # bins to both sides that a line leaks into
+_SURPLUS = 1.3  # levels waver
+
+
+def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
+    """Part a recording from its steady lines below 1.6 kHz, such as mains hum and its harmonics.
+
+    Frames of two seconds tell a hum from the partials of a voice, which move. The level q of a bin is a low quantile
+    of its magnitudes over nine frames. A line is a peak of q that stands out from the bins around it; in its bins the
+    magnitude is lowered by q (spectral subtraction; Boll 1979).
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (channels, samples), float32
+        The recording in order; a short one, of less than six seconds, is left as it is.
+    sr : float
+        Sampling rate in Hz.
+
+    Yields
+    ------
+    ndarray, shape (2 channels, samples)
+        The channels without lines, and the lines of each; their sum is the recording.
+    """
+    stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
+    bin_hz = sr / stft.n_fft
+    low, top = round(_LOW_HZ / bin_hz), min(round(_TOP_HZ / bin_hz), stft.n_bins)
+    spectra = BlockSpectra(stft, blocks)
+
+    def apart() -> Iterator[np.ndarray]:
+        frames = ((Y, np.abs(Y[..., low:top, :]).mean(axis=0)) for Y in spectra)
+        for (Y, A), now in windows(frames, _AROUND, _AROUND):
+            rest = Y[..., now].copy()
+            lines = np.zeros_like(rest)
+            lines[..., low:top, :] = rest[..., low:top, :] * _shares(A, now)
+            yield np.concatenate([rest - lines, lines])
+
+    yield from overlap_add(stft, apart(), lambda: spectra.n_samples)
+
+
+def _shares(A: np.ndarray, now: slice) -> np.ndarray:
+    """Return the share of lines in each bin of some of the frames of the magnitudes A, shape (bins, T)."""
+    from scipy.ndimage import maximum_filter1d, median_filter
+
+    shares = []
+    for t in range(*now.indices(A.shape[1])):
+        near = A[:, max(0, t - _AROUND) : t + _AROUND + 1]
+        q = np.quantile(near, _STEADY, axis=1) if near.shape[1] >= _LEAST_FRAMES else np.zeros(len(A))
+        floor = median_filter(q, 2 * _NEAR + 1, mode="nearest")
+        lines = (q > _STANDS_OUT * floor) & (q == maximum_filter1d(q, 2 * _REACH + 1, mode="nearest"))
+        inside = maximum_filter1d(lines.astype(np.uint8), 2 * _REACH + 1, mode="constant").astype(bool)
+        shares.append(np.where(inside, np.minimum(_SURPLUS * q / np.maximum(A[:, t], 1e-30), 1), 0))
+    return np.array(shares, np.float32).T
