@@ -70,7 +70,7 @@ def test_stack_holds_the_neighbourhood_that_the_context_names(context):
 
 @pytest.mark.parametrize("context", [*LOOKING_AHEAD, *CAUSAL])
 def test_the_layout_covers_stack_and_tracked_atoms_without_gaps(context):
-    height = {"rows": context.height, "bands": len(context.bands), "atoms": 1}
+    height = {"rows": context.height, "bands": context.n_averages, "atoms": 1}
     ends = {True: 0, False: 0}
     for part in context.layout:
         assert part.rows.start == ends[part.kind == "atoms"]

@@ -83,7 +83,7 @@ def as_double(weights):
 def random_frames(context, n=9, seed=0, dtype=np.float32):
     """Stack and tracked atoms of n frames, as rows."""
     rng = np.random.default_rng(seed)
-    shapes = (n, context.n_rows), (n, context.n_tracked, context.height + len(context.bands))
+    shapes = (n, context.n_rows), (n, context.n_tracked, context.height + context.n_averages)
     return tuple(rng.random(shape).astype(dtype) for shape in shapes)
 
 

@@ -164,7 +164,7 @@ class Context:
             ("speech_estimate", "atoms", estimate),
             ("noise_estimate", "atoms", estimate),
         ]
-        height = {"rows": self.height, "bands": len(self.bands), "atoms": 1}
+        height = {"rows": self.height, "bands": self.n_averages, "atoms": 1}
         layout, ends = [], {"stack": 0, "atoms": 0}
         for name, kind, spans in parts:
             array = "atoms" if kind == "atoms" else "stack"
@@ -178,11 +178,16 @@ class Context:
         """Matrix from rows of the spectrogram to bands, shape (B, F)."""
         low = band_matrix(self.n_bands, self.n_bins, self.max_hz)
         groups = np.arange(self.n_high) // _HIGH_AT_ONCE
-        high = (groups == np.arange(-(-self.n_high // _HIGH_AT_ONCE))[:, None]).astype(np.float32)
+        high = (groups == np.arange(self.n_averages - self.n_bands)[:, None]).astype(np.float32)
         bands = np.zeros((len(low) + len(high), self.height), np.float32)
         bands[: len(low), : self.n_bins] = low
         bands[len(low) :, self.n_bins :] = high / np.maximum(high.sum(axis=1, keepdims=True), 1)
         return bands
+
+    @property
+    def n_averages(self) -> int:
+        """Number B of bands: of the bins, and of the bands above them, some at a time."""
+        return self.n_bands + -(-self.n_high // _HIGH_AT_ONCE)
 
     @property
     def height(self) -> int:
@@ -251,7 +256,7 @@ class Context:
             return np.ascontiguousarray(stack), np.ascontiguousarray(tracked)
         rows, atom_rows = self.kept(context)
         whole = np.zeros((len(stack), self.n_rows), stack.dtype)
-        whole_tracked = np.zeros((len(stack), self.n_tracked, self.height + len(self.bands)), stack.dtype)
+        whole_tracked = np.zeros((len(stack), self.n_tracked, self.height + self.n_averages), stack.dtype)
         whole[:, rows] = stack
         whole_tracked[:, :, atom_rows] = tracked
         return whole, whole_tracked
@@ -262,8 +267,8 @@ class Context:
 
     def kept(self, lower: "Context") -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the stack, and of the tracked atoms, that a context of lower height has too."""
-        rows = {"rows": np.arange(lower.height), "bands": np.arange(len(lower.bands))}
-        height = {"rows": self.height, "bands": len(self.bands)}
+        rows = {"rows": np.arange(lower.height), "bands": np.arange(lower.n_averages)}
+        height = {"rows": self.height, "bands": self.n_averages}
         stack = [
             part.rows.start + i * height[part.kind] + rows[part.kind]
             for part in self.layout
@@ -313,7 +318,7 @@ class Neighbourhood:
         """Return the stack (D, T) and tracked atoms (J, F + B, T) of the frames from start to stop, as columns."""
         c, n_frames, dtype = self.context, stop - start, self._dtype
         stack = np.empty((c.n_rows, n_frames), dtype)
-        tracked = np.empty((c.n_tracked, c.height + len(c.bands), n_frames), dtype)
+        tracked = np.empty((c.n_tracked, c.height + c.n_averages, n_frames), dtype)
         spectra = tracked[:, : c.height]
         for part, source in self._parts:
             if part.kind == "atoms":

@@ -20,7 +20,7 @@ class ContextStream:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        n, F, B = 2 * (context.past + 1), context.height, len(context.bands)  # each frame is stored twice
+        n, F, B = 2 * (context.past + 1), context.height, context.n_averages  # each frame is stored twice
         of_mask = (F, F, B, F, B) if context.needs_mask else (0, 0, 0, 0, 0)
         self._history = History(*(np.zeros((n, size), np.float32) for size in (F, B, F, B, *of_mask)))
         parts = {

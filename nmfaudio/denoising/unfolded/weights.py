@@ -161,7 +161,7 @@ class Layers(NamedTuple):
         full, bands = weighted[..., : context.n_full], weighted[..., context.n_full :]
         sums = [
             part.reshape(*gains.shape[:2], -1, size).sum(axis=2)
-            for part, size in ((full, context.height), (bands, len(context.bands)))
+            for part, size in ((full, context.height), (bands, context.n_averages))
         ]
         has = [i for i, layer in enumerate(weights.layers) if layer.against is not None]
         against = [layer.against for layer in weights.layers if layer.against is not None]
