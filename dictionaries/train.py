@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nmfaudio.audio import list_files
 from nmfaudio.denoising.unfolded.decomposition import stages_of
 from nmfaudio.dictionary import Dictionary, model_card
 from nmfaudio.evaluation import find_recordings, load_denoiser, score
@@ -69,11 +70,11 @@ def lists(folders: list[Path], into: Path) -> list[Path]:
                 with open(table, newline="", encoding="utf-8") as rows:
                     found[name] += [str(folder / row["path"]) for row in csv.DictReader(rows) if row["kind"] == kind]
             elif (folder / split / kind).is_dir():
-                found[name].append(str(folder / split / kind))
+                found[name] += map(str, list_files(folder / split / kind))
     for name, paths in found.items():
         if not paths:
             sys.exit(f"{', '.join(map(str, folders))}: no {name.replace('-', ' ')}, in splits or folders")
-        (into / f"{name}.txt").write_text("".join(f"{path}\n" for path in paths))
+        (into / f"{name}.txt").write_text("".join(f"{Path(path).absolute()}\n" for path in paths))
     return [into / f"{name}.txt" for name in LISTS]
 
 

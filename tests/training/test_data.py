@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import soundfile as sf
+from signals import voice_in_noise
 
-from nmfaudio import NmfaudioError
+from nmfaudio import FrontEnd, NmfaudioError
 from nmfaudio.audio import list_files
+from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.data.augment import (
     active_rms,
@@ -16,7 +18,9 @@ from nmfaudio.training.data.augment import (
     warp,
 )
 from nmfaudio.training.data.corpus import Corpus
-from nmfaudio.training.data.mixing import ADDED, WILD, Mixer
+from nmfaudio.training.data.mixing import ADDED, WILD, Mixer, mixer_of
+from nmfaudio.training.unfolded.build import Examples
+from nmfaudio.training.unfolded.loss import Objective
 
 
 def test_folders_are_searched_and_lists_read(sounds, tmp_path):
@@ -130,3 +134,39 @@ def test_a_warped_noise_is_another_one_made_of_the_same_values():
     paces = {int(np.unique(np.diff(np.abs(W).max(axis=0))).size) for W in warped}
     assert len(loudest) > 4 and len(paces) > 1
     np.testing.assert_array_equal(warp(np.random.default_rng(3), tone), warped[3])
+
+
+@pytest.fixture
+def full_band_sounds(tmp_path):
+    """Two voices and two noises, one of each at a low rate, one at 48 kHz whose table says where it ends."""
+    for sr, name in ((16_000, "narrow"), (48_000, "wide")):
+        speech, noise = voice_in_noise(sr, seconds=4)
+        for kind, y in (("speech", speech), ("noise", noise)):
+            path = tmp_path / kind / name / f"{name}.wav"
+            path.parent.mkdir(parents=True)
+            sf.write(path, y, sr)
+    (tmp_path / "speech" / "pool.csv").write_text("file,bandwidth_hz\nwide.wav,15000\nother.wav,9000\n")
+    return tmp_path
+
+
+def test_a_table_says_how_far_the_content_of_a_file_reaches(full_band_sounds):
+    speech, noise = (Corpus(full_band_sounds / kind, 48_000) for kind in ("speech", "noise"))
+    assert sorted(speech.bandwidths_hz) == [8000, 15_000] and sorted(noise.bandwidths_hz) == [8000, 24_000]
+    assert [path.name for path in speech.wider_than(9000).files] == ["wide.wav"]
+    with pytest.raises(NmfaudioError, match="no file has content above 16000 Hz"):
+        speech.wider_than(16_000)
+
+
+def test_rows_that_a_mixture_does_not_reach_are_missing_and_teach_nothing(full_band_sounds):
+    front_end = FrontEnd(48_000, exponent=0.6, n_high=24)
+    corpora = [Corpus(full_band_sounds / kind, 48_000) for kind in ("speech", "noise")]
+    mixer = mixer_of(*corpora, front_end, 0, {ADDED: 1.0})
+    context = Context(257, 16, 8000.0, 24, means=((-2, -1),))
+    examples = Examples(mixer, (), context, front_end, Objective(), 50)
+    reached = {float(examples(number).n_high[0]) for number in range(12)}
+    assert min(reached) == 0 and max(reached) in (16, 17)  # 8 kHz, and the 15 kHz of the table
+    for number in range(4):
+        example, n_high = examples(number), int(examples(number).n_high[0])
+        rows = slice(257 + n_high, None)
+        assert not example.stack[:, 257 + n_high : 281].any() and not example.target[..., rows].any()
+        assert example.mixture.shape == (50, 281) and example.mixture[:, :257].any()

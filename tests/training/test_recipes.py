@@ -1,0 +1,37 @@
+"""The script that makes the shipped dictionaries."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from signals import voice_in_noise
+
+from nmfaudio import Denoiser
+from nmfaudio.dictionary import Dictionary
+
+SCRIPT = Path(__file__).parents[2] / "dictionaries" / "train.py"
+
+
+@pytest.mark.needs_jit
+def test_a_dictionary_is_made_from_named_data_with_its_curve_and_scores(tmp_path):
+    for i, split in enumerate(("train", "dev")):
+        speech, noise = voice_in_noise(16_000, seconds=8, seed=i)
+        for kind, y in (("speech", speech), ("noise", noise)):
+            path = tmp_path / "data" / split / kind / "one.flac"
+            path.parent.mkdir(parents=True)
+            sf.write(path, y, 16_000)
+    for kind, y in (("clean", speech), ("noisy", speech + noise)):
+        (tmp_path / kind).mkdir()
+        sf.write(tmp_path / kind / "a.flac", y, 16_000)
+    out = tmp_path / "fast.npz"
+    command = [sys.executable, SCRIPT, "speech-fast", "--data", tmp_path / "data", "--steps", "2", "-o", out]
+    subprocess.run([*command, "--scores", tmp_path], check=True, capture_output=True, cwd=tmp_path)
+    made = Dictionary.load(out)
+    assert made.record["stages"][0]["curve"][-1]["step"] == 2
+    assert made.record["scores"]["SI-SDR"] != 0 and "speech-fast --data" in made.record["command"]
+    assert "## Scores" in out.with_suffix(".md").read_text()
+    assert Denoiser(out)(speech + noise, 16_000).shape == speech.shape
+    again = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, text=True)  # goes on where it ended
+    assert again.stdout == ""
