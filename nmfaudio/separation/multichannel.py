@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_count, checked
+from ..errors import NmfaudioError
 from ..spectra.phase import wiener_masks
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
 _PRIOR = 3.0  # weight of a source's mean covariance over all bins, in frames of the mixture
 
 
+@checked
 def multichannel_wiener(
     powers: NDArray[np.floating], Y: NDArray[np.complexfloating], n_iter: int = 10
 ) -> NDArray[np.complexfloating]:
@@ -36,6 +39,11 @@ def multichannel_wiener(
     ndarray of complex, shape (J, C, F, N)
         Spectra of the sources; their sum over J is Y.
 
+    Raises
+    ------
+    NmfaudioError
+        If the shapes do not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -47,6 +55,9 @@ def multichannel_wiener(
     >>> bool(abs(found - images).max() < 0.1 * abs(images).max())
     True
     """
+    if Y.ndim != 3 or powers.shape[1:] != Y.shape:
+        raise NmfaudioError(f"powers (J, C, F, N) and Y (C, F, N) do not fit: {powers.shape} and {Y.shape}")
+    check_count("n_iter", n_iter, 0)
     out = wiener_masks(powers) * Y
     v = powers.mean(axis=1, dtype=np.float64)
     outer = np.einsum("jcfn,jdfn->jfcd", out, out.conj()).astype(np.complex128)  # of the filter of each channel

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import checked, shown
 from ..errors import DictionaryError
 from .stft import STFT
 
@@ -50,16 +51,17 @@ class FrontEnd:
         for name, most in (("sr", 1_000_000), ("window_s", 10), ("hop_s", 10), ("n_bins", 2**16), ("exponent", 10)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
-                raise DictionaryError(f"front end: {name} must be a positive number up to {most}, not {value!r}")
+                raise DictionaryError(f"front end: {name} must be a positive number up to {most}, not {shown(value)}")
         if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
             raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
         if not isinstance(self.window, str):
-            raise DictionaryError(f"front end: window must be a name, not {self.window!r}")
+            raise DictionaryError(f"front end: window must be a name, not {shown(self.window)}")
 
     def stft(self, sr: float) -> STFT:
         """Return the short-time Fourier transform at a sampling rate in Hz."""
         return STFT.for_rate(sr, self.window_s, self.hop_s, self.window)
 
+    @checked
     def spectrogram(self, y: np.ndarray, sr: float) -> np.ndarray:
         """Return the compressed magnitude V of a signal.
 

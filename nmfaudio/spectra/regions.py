@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from .stft import STFT
 
@@ -35,7 +36,9 @@ def region(
     except (TypeError, ValueError):
         start_s = stop_s = low_hz = high_hz = np.nan
     if not (start_s < stop_s and low_hz <= high_hz):
-        raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
+        raise NmfaudioError(
+            f"{shown(numbers)} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]"
+        )
     middles = (np.arange(stft.n_frames(length)) + 1) * stft.hop_length - len(stft.analysis_window) / 2
     times_s = (first + np.clip(middles, 0, length - 1)) / sr  # frames that reach beyond an end belong to that end
     bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft
