@@ -72,8 +72,9 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         given = signature.bind(*args, **kwargs).arguments
         for name, wanted in types().items():
             if name in given and given[name] is not signature.parameters[name].default:
-                if not _fits(given[name], wanted):
-                    raise NmfaudioError(f"{name} must be {_words(wanted)}, not {shown(given[name])}")
+                value = given[name]
+                if not _fits(value, wanted) or (isinstance(value, Real) and not is_finite(value)):
+                    raise NmfaudioError(f"{name} must be {_words(wanted)}, not {shown(value)}")
         return function(*args, **kwargs)
 
     return checking
@@ -177,6 +178,8 @@ def is_finite(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it: in one line, and not all of a long one."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{value.dtype} of shape {value.shape}"
     text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
@@ -206,7 +209,7 @@ def _fits(value: Any, wanted: Any) -> bool:
     if kind is int:
         return isinstance(value, Integral)
     if kind is float:
-        return is_finite(value)
+        return isinstance(value, Real) and value == value  # infinity may end a range
     if kind is np.ndarray:
         scalar = get_args(parts[1])[0] if parts else np.generic
         return isinstance(value, np.ndarray) and np.issubdtype(value.dtype, scalar)
@@ -232,7 +235,7 @@ def _words(wanted: Any) -> str:
     kind, parts = get_origin(wanted) or wanted, get_args(wanted)
     if kind in (Union, UnionType):
         if _is_array_like(parts):
-            return "an array of numbers"
+            return "an array of real numbers"
         return " or ".join(dict.fromkeys(_words(part) for part in parts if part is not NoneType))
     if kind is tuple:
         return f"({', '.join(_words(part) for part in parts if part is not ...)})"

@@ -63,7 +63,7 @@ def presence(
         if name not in names:
             raise NmfaudioError(f"guidance for {name!r}, which is none of the sources {', '.join(names)}")
         mine = np.equal(names, name)
-        for word, ranges in statements.items() if isinstance(statements, Mapping) else [(statements, ())]:
+        for word, ranges in statements.items():
             if word not in ("silent", "alone"):
                 raise NmfaudioError(f"guidance for {name!r}: {word!r} is neither 'silent' nor 'alone'")
             for numbers in ranges:

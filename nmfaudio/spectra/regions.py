@@ -33,7 +33,7 @@ def region(
     """
     try:
         start_s, stop_s, low_hz, high_hz = (*map(float, numbers), *(0.0, np.inf)[2 * (len(numbers) > 2) :])
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         start_s = stop_s = low_hz = high_hz = np.nan
     if not (start_s < stop_s and low_hz <= high_hz):
         raise NmfaudioError(
