@@ -218,8 +218,8 @@ def _fits(value: Any, wanted: Any) -> bool:
         sized = isinstance(value, (tuple, list)) and n in (None, len(value))
         return sized and all(map(_fits, value, parts if n else parts[:1] * len(value)))
     if kind in (list, Sequence, Collection) and not isinstance(value, str | bytes):
-        several = isinstance(value, (kind, np.ndarray))
-        return several and all(_fits(each, parts[0]) for each in value)
+        ranges = get_origin(parts[0]) is Sequence  # of times and frequencies: see nmfaudio.spectra.regions
+        return isinstance(value, (kind, np.ndarray)) and (ranges or all(_fits(each, parts[0]) for each in value))
     if kind in (dict, Mapping):
         return isinstance(value, kind) and all(
             _fits(name, parts[0]) and _fits(each, parts[1]) for name, each in value.items()
