@@ -18,7 +18,7 @@ from .stems import stems
 _WINDOW_S, _HOP_S = 0.064, 0.016
 _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
 
-_BYTES_OF_ENTRY = 30  # of the spectrogram, for each source and the mixture; an estimate
+_BYTES_OF_ENTRY = 30  # of the spectrogram, for each source and the mixture; measured: 28 with the phase "spatial"
 
 
 class Components:
