@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arguments import check_path
+from .arguments import check_path, checked, shown
 from .errors import DictionaryError
 from .files import replacing
 from .spectra.front_end import FrontEnd
@@ -92,8 +92,19 @@ class Dictionary:
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the kind; make them read-only float32."""
-        if self.kind not in KINDS:
-            raise DictionaryError(f"unknown kind of dictionary {self.kind!r}; this version knows {', '.join(KINDS)}")
+        if not (isinstance(self.kind, str) and self.kind in KINDS):
+            raise DictionaryError(
+                f"unknown kind of dictionary {shown(self.kind)}; this version knows {', '.join(KINDS)}"
+            )
+        for name, kind in (
+            ("arrays", Mapping),
+            ("settings", dict),
+            ("record", dict),
+            ("front_end", FrontEnd),
+            ("name", str),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                raise DictionaryError(f"{name} must be a {kind.__name__}, not {shown(getattr(self, name))}")
         arrays = {}
         for name, array in self.arrays.items():
             arrays[name] = _checked(name, array)
@@ -120,6 +131,7 @@ class Dictionary:
         atoms = self.arrays.get("profile")
         return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
 
+    @checked
     def save(self, path: str | os.PathLike[str], *, compact: bool = False, overwrite: bool = True) -> None:
         """Write the dictionary to an ``.npz`` file, whole or not at all.
 
@@ -214,6 +226,7 @@ def available() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.npz"))} if folder else {}
 
 
+@checked
 def model_card(dictionary: Dictionary) -> str:
     """Describe a dictionary on a page of Markdown: kind, provenance, front end, settings, arrays.
 

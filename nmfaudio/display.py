@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import check_number, checked, shown
 from .audio import as_signal
 from .dictionary import Dictionary
 from .errors import NmfaudioError
@@ -40,6 +41,7 @@ _LEVELS = "magma"
 _GAINS = "gray"
 
 
+@checked
 def spectrogram(
     y: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 60.0, max_db: float | None = None
 ) -> Axes:
@@ -71,11 +73,13 @@ def spectrogram(
     -----
     Recordings of hours work too: beyond 6000 frames, the power of neighbouring frames is averaged.
     """
+    check_number("range_db", range_db, 0.1)
     level_db = _level_db(y, sr)
     top = brightest_db(level_db, range_db) if max_db is None else max_db
     return _show_over_time(level_db, np.shape(y)[-1], sr, ax, _LEVELS, (top - range_db, top), "Level (dB)")
 
 
+@checked
 def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None = None, range_db: float = 40.0) -> Axes:
     """Draw the gain that a signal got: the level after minus the level before, white where nothing was taken away.
 
@@ -99,12 +103,14 @@ def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None 
     NmfaudioError
         If the shapes differ, the signals are empty or matplotlib is missing.
     """
+    check_number("range_db", range_db, 0.1)
     if np.shape(before) != np.shape(after):
         raise NmfaudioError(f"before and after must be of one shape, not {np.shape(before)} and {np.shape(after)}")
     gain_db = _level_db(after, sr) - _level_db(before, sr)
     return _show_over_time(gain_db, np.shape(before)[-1], sr, ax, _GAINS, (-range_db, 0.0), "Gain (dB)")
 
 
+@checked
 def compare(
     before: ArrayLike, after: ArrayLike, sr: float, *, axes: NDArray[np.object_] | None = None
 ) -> NDArray[np.object_]:
@@ -130,6 +136,8 @@ def compare(
     """
     if axes is None:
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
+    if np.shape(axes) != (3,):
+        raise NmfaudioError(f"axes must be three of matplotlib, not an array of shape {np.shape(axes)}")
     range_db = 60.0
     top = brightest_db(_level_db(before, sr), range_db)
     spectrogram(before, sr, ax=axes[0], range_db=range_db, max_db=top).set_title("Before")
@@ -140,6 +148,7 @@ def compare(
     return axes
 
 
+@checked
 def atomshow(
     atoms: ArrayLike, *, by: str | None = None, bin_hz: float = 31.25, ax: Axes | None = None, range_db: float = 40.0
 ) -> Axes:
@@ -167,6 +176,8 @@ def atomshow(
     NmfaudioError
         If `atoms` is not a matrix or is empty, or matplotlib is missing.
     """
+    check_number("bin_hz", bin_hz, 0.001)
+    check_number("range_db", range_db, 0.1)
     W = as_atoms(atoms)
     if by is not None:
         W = W[:, atom_order(W, by, bin_hz=bin_hz)]
@@ -177,6 +188,7 @@ def atomshow(
     return ax
 
 
+@checked
 def activationshow(
     activations: ArrayLike, *, hop_s: float = 0.016, ax: Axes | None = None, range_db: float = 40.0
 ) -> Axes:
@@ -202,6 +214,8 @@ def activationshow(
     NmfaudioError
         If `activations` is not a matrix or is empty, or matplotlib is missing.
     """
+    check_number("hop_s", hop_s, 1e-6)
+    check_number("range_db", range_db, 0.1)
     H = np.asarray(activations, np.float64)
     if H.ndim != 2 or H.size == 0:
         raise NmfaudioError(f"activations are a matrix (K, N), not an array of shape {H.shape}")
@@ -212,6 +226,7 @@ def activationshow(
     return ax
 
 
+@checked
 def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
     """Draw the learning curves of a dictionary: the loss on training and on development mixtures over the steps.
 
@@ -234,7 +249,7 @@ def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
     curves = [stage["curve"] for stage in dictionary.record.get("stages", []) if stage.get("curve")]
     if not curves:
         raise NmfaudioError(f"dictionary {dictionary.name!r}: its record has no learning curves")
-    ax = ax or _pyplot().gca()
+    ax = _axes(ax)
     for i, curve in enumerate(curves):
         stage = f", stage {i + 1}" if len(curves) > 1 else ""
         for name, label, style in (("train", "training", "o--"), ("dev", "development", "o-")):
@@ -247,6 +262,7 @@ def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@checked
 def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> Axes:
     """Draw the error for each number of components, with a ring around the smallest.
 
@@ -274,7 +290,7 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
     E = E.reshape(len(x), -1)
     mean = E.mean(axis=1)
     best = mean.argmin()
-    ax = ax or _pyplot().gca()
+    ax = _axes(ax)
     if E.shape[1] > 1:
         ax.plot(x, E, ".", color="0.6")
     ax.plot(x, mean, "o-", color="0")
@@ -283,6 +299,7 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
     return ax
 
 
+@checked
 def tuningshow(tuning: Tuning, *, axes: NDArray[np.object_] | None = None) -> NDArray[np.object_]:
     """Draw the scores of sparse dictionaries of several ranks and penalties, with a ring around the best.
 
@@ -385,11 +402,18 @@ def _show(
     label: str,
 ) -> Axes:
     """Draw values (F, ...) as an image between the edges `extent`, frequency upwards in kHz, with a colour bar."""
-    ax = ax or _pyplot().gca()
+    ax = _axes(ax)
     image = ax.imshow(values, cmap, aspect="auto", origin="lower", extent=extent, vmin=limits[0], vmax=limits[1])
     ax.set_ylabel("Frequency (kHz)")
     ax.figure.colorbar(image, ax=ax, label=label)
     return ax
+
+
+def _axes(ax: Axes | None) -> Axes:
+    """Return the axes to draw in."""
+    if not (ax is None or hasattr(ax, "imshow")):
+        raise NmfaudioError(f"ax must be axes of matplotlib, not {shown(ax)}")
+    return ax or _pyplot().gca()
 
 
 def _pyplot() -> Any:

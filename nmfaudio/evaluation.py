@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import audio, metrics
+from .arguments import checked
 from .audio.signal import resample_blocks
 from .compute.processes import isolated
 from .denoising.denoiser import Denoiser
@@ -39,6 +40,7 @@ class Scores(NamedTuple):
     after: tuple[float, ...]
 
 
+@checked
 def find_recordings(clean: Path, noisy: Path, enhanced: Path | None, dictionary: str) -> list[Recording]:
     """Find the clean file and, where wanted, the enhanced file of every noisy one, by their names.
 
@@ -74,6 +76,7 @@ def find_recordings(clean: Path, noisy: Path, enhanced: Path | None, dictionary:
     ]
 
 
+@checked
 def score(recording: Recording) -> Scores:
     """Score one recording before and after.
 

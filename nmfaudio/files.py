@@ -122,10 +122,16 @@ def is_device(path: PathLike) -> bool:
 
 def is_same(a: PathLike, b: PathLike) -> bool:
     """Tell whether two paths name one file, by links or in another spelling, or will when it is written."""
+    return identity(a) == identity(b)
+
+
+def identity(path: PathLike) -> tuple[int, int] | str:
+    """Return what is equal for all names of a file, whether it is there already or not."""
     try:
-        return os.path.samefile(a, b)
+        status = os.stat(path)
     except (OSError, ValueError):
-        return os.path.normcase(os.path.realpath(a)) == os.path.normcase(os.path.realpath(b))
+        return os.path.normcase(os.path.realpath(path))
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

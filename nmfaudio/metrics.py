@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arguments import check_rate
+from .arguments import check_number, check_rate, checked
 from .audio import as_signal, resample
 from .errors import NmfaudioError
 
@@ -20,6 +20,7 @@ __all__ = ["MEASURES", "bss_eval", "bss_eval_frames", "estoi", "pesq", "si_sdr",
 _PESQ_SR = 16000
 
 
+@checked
 def snr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
     """Compute the signal-to-noise ratio in dB; every difference from the reference is noise.
 
@@ -49,6 +50,7 @@ def snr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
     return _ratio_db(r, e - r)
 
 
+@checked
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
     """Compute the scale-invariant signal-to-distortion ratio in dB.
 
@@ -80,6 +82,7 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> NDArray[np.float64]:
     return _ratio_db(target, e - target)
 
 
+@checked
 def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     """Compute wide-band PESQ, perceptual evaluation of speech quality (ITU-T P.862.2): 1.04 to 4.64, higher is better.
 
@@ -112,6 +115,7 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
         raise NmfaudioError("PESQ: found no speech in one of the signals, or less than 0.25 s") from None
 
 
+@checked
 def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     """Compute STOI, short-time objective intelligibility, from 0 to 1 (Taal et al. 2011).
 
@@ -134,6 +138,7 @@ def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     return _stoi(reference, estimate, sr, extended=False)
 
 
+@checked
 def estoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     """Compute ESTOI, which extends STOI to fluctuating noise (Jensen and Taal 2016).
 
@@ -142,6 +147,7 @@ def estoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     return _stoi(reference, estimate, sr, extended=True)
 
 
+@checked
 def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray[np.generic]]:
     """Compute SDR, SIR and SAR of separated sources in dB with filters of 512 samples (BSS Eval, version 3).
 
@@ -185,6 +191,7 @@ def bss_eval(references: ArrayLike, estimates: ArrayLike) -> dict[str, NDArray[n
     return dict(zip(("sdr", "sir", "sar", "order"), map(np.asarray, scores), strict=True))
 
 
+@checked
 def bss_eval_frames(
     references: ArrayLike, estimates: ArrayLike, sr: int, frame_s: float = 1.0
 ) -> dict[str, NDArray[np.float64]]:
@@ -213,6 +220,8 @@ def bss_eval_frames(
         As for `snr`; also if the library is missing.
     """
     r, e = (x.reshape(len(x), -1, x.shape[-1]).swapaxes(1, 2) for x in _stems(references, estimates))
+    check_rate(sr)
+    check_number("frame_s", frame_s, 0)
     n = max(1, min(round(frame_s * sr), r.shape[1]))
     scores = library("museval", "stems").metrics.bss_eval(r, e, window=n, hop=n)[:4]
     return {name: np.nanmedian(score, axis=1) for name, score in zip(("sdr", "isr", "sir", "sar"), scores, strict=True)}

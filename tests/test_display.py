@@ -194,5 +194,5 @@ def test_what_has_no_picture_is_named(ax):
         display.activationshow(np.ones(5), ax=ax)
     with pytest.raises(NmfaudioError, match=r"\(2,\) do not fit 3 ranks"):
         display.rankshow([1, 2, 3], [1, 2], ax=ax)
-    with pytest.raises(NmfaudioError, match="not by 'beauty'"):
+    with pytest.raises(NmfaudioError, match="by must be one of 'centroid', 'pitch', not 'beauty'"):
         display.atomshow(np.eye(9), by="beauty", ax=ax)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import soundfile as sf
 
+from ..arguments import check_number, check_path, checked
 from ..errors import AudioError
 from . import ffmpeg
 
@@ -78,6 +79,7 @@ class AudioInfo:
         """Duration in seconds."""
         return self.frames / self.sr
 
+    @checked
     def written_to(
         self,
         path: str | os.PathLike[str],
@@ -112,10 +114,11 @@ class AudioInfo:
             If there is no such format or subtype; the message lists those that exist. If the sound is lossless, and
             would become lossy or lose bits though no argument asks for that.
         """
-        if quality is not None and not 0 <= quality <= 1:
-            raise AudioError(f"a quality is a number from 0 to 1, not {quality}")
-        if bit_rate is not None and not 500 <= bit_rate <= 10_000_000:
-            raise AudioError(f"a bit rate is a number of bits a second, as 128000, not {bit_rate}")
+        check_path(path)
+        if quality is not None:
+            check_number("quality", quality, 0, 1)
+        if bit_rate is not None:
+            check_number("bit_rate", bit_rate, 500, 10_000_000, unit=" bits a second")
         like = self._copy(path, format, subtype)
         if bit_rate is None and quality is None and like.subtype == self.subtype:
             bit_rate = self.bit_rate

@@ -1,14 +1,17 @@
 """List sound files."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..arguments import checked
 from ..errors import AudioError
 from ..folders import walk
 from .formats import SUFFIXES
 from .reading import locate
 
 
+@checked
 def list_files(source: str | os.PathLike[str]) -> list[Path]:
     """List the sound files in a folder and below it, or in a text file with one path a line.
 
@@ -32,7 +35,7 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     path = locate(source)
     if path.is_dir():
         local = isinstance(path, type(Path()))  # others have no links
-        found = walk(path, trouble=_refuse) if local else path.rglob("*")
+        found = walk(path, trouble=_refuse) if local else _remote(path)
         files = sorted(p for p in found if p.suffix.lower() in SUFFIXES and p.is_file())
     elif path.suffix.lower() in SUFFIXES and path.is_file():
         files = [path]
@@ -51,6 +54,13 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     if not files:
         raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(SUFFIXES))}")
     return files
+
+
+def _remote(top: Path) -> Iterator[Path]:
+    """Find the files below an address, without hidden ones."""
+    for path in top.rglob("*"):
+        if not any(name.startswith(".") for name in path.relative_to(top).parts):
+            yield path
 
 
 def _refuse(path: Path, reason: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from ..arguments import check_part
+from ..arguments import check_number, checked
 from ..errors import AudioError
 from ..files import is_device
 from . import ffmpeg
@@ -33,6 +33,7 @@ _FRAMES = {"aac", "ac3", "eac3"}  # of these a file may be nothing else, and doe
 _TOLERANCE_S = 0.25  # by which ffmpeg's decoders may give less than a film says
 
 
+@checked
 def locate(path: str | os.PathLike[str]) -> Path:
     """Path of a file or folder on this machine, or of one elsewhere that is addressed as ``s3://bucket/file.wav``.
 
@@ -55,6 +56,7 @@ def locate(path: str | os.PathLike[str]) -> Path:
         raise AudioError(f"{path}: cannot be reached ({error}): pip install 'nmfaudio[remote]'") from None
 
 
+@checked
 def info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read the header of a sound file.
 
@@ -73,6 +75,7 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
         return replace(header, bit_rate=round(8 * header.path.stat().st_size / header.duration_s))
 
 
+@checked
 def blocks(
     path: str | os.PathLike[str], block_s: float = 30.0, *, start_s: float | None = None, stop_s: float | None = None
 ) -> Iterator[NDArray[np.float32]]:
@@ -97,7 +100,7 @@ def blocks(
     AudioError
         If the file cannot be read to its end, or a sample is NaN, infinite or absurdly large (above 1e10).
     """
-    check_part(start_s, stop_s)
+    check_number("block_s", block_s, 0)
     with _opened(locate(path)) as source:
         header = source.header
         position = 0 if start_s is None else round(start_s * header.sr)
@@ -118,6 +121,7 @@ def blocks(
             raise _damaged(header, position / header.sr, "the sound ends early")
 
 
+@checked
 def read(
     path: str | os.PathLike[str], *, start_s: float | None = None, stop_s: float | None = None
 ) -> tuple[NDArray[np.float32], int]:

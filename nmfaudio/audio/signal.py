@@ -6,14 +6,26 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_rate, checked, shown
 from ..errors import AudioError
 
 LOUDEST = 1e10  # beyond any scaling that sound comes in; squares of it still fit float32
 _MOST_CHANNELS = 256  # of a block shorter than that; more are taken for samples in the place of channels
 
 
+@checked
 def resample(y: NDArray[np.floating], sr_in: int, sr_out: int) -> NDArray[np.floating]:
-    """Change the sampling rate of a signal, shape (..., samples), keeping its dtype (by soxr, high quality)."""
+    """Change the sampling rate of a signal, shape (..., samples), keeping its dtype (by soxr, high quality).
+
+    Raises
+    ------
+    NmfaudioError
+        If it is no array of floats, or a rate is none.
+    """
+    if not isinstance(y, np.ndarray) or y.dtype not in (np.float32, np.float64) or not y.ndim:
+        raise AudioError(f"y must be an array (..., samples) of floats, not {shown(y)}: see nmfaudio.audio.to_float")
+    for sr in (sr_in, sr_out):
+        check_rate(sr)
     if sr_in == sr_out:
         return y
     import soxr
@@ -64,8 +76,8 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
     """
     try:
         y = np.asarray(y)
-    except ValueError as error:  # lists of different lengths
-        raise AudioError(f"sound is an array of samples ({error})") from None
+    except ValueError:  # lists of different lengths
+        raise AudioError(f"sound is an array of samples, not {shown(y)}") from None
     if y.dtype in (np.float32, np.float64):
         return y
     if y.dtype.kind not in "fiu":

@@ -13,6 +13,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from ..arguments import check_path, checked
 from ..errors import AudioError
 from ..files import replacing
 from . import ffmpeg
@@ -56,6 +57,7 @@ class Writer:
         self.frames += y.shape[1]
 
 
+@checked
 @contextmanager
 def open_like(path: str | os.PathLike[str], info: AudioInfo, *, overwrite: bool = True) -> Iterator[Writer]:
     """Write a sound file of the same format, rate, channels and tags as another.
@@ -89,6 +91,7 @@ def open_like(path: str | os.PathLike[str], info: AudioInfo, *, overwrite: bool 
     ...         for block in audio.blocks(source):
     ...             out.write(0.5 * block)
     """
+    check_path(path)
     with replacing(path, overwrite=overwrite, kind=AudioError) as temporary:
         try:
             with (_encoder if info.format.lower() in ffmpeg.MUXERS else _soundfile)(temporary, info) as sink:

@@ -18,7 +18,7 @@ from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, is_device, is_same, replacing
+from ..files import check_output, identity, is_device, is_same, replacing
 from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
@@ -77,7 +77,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
 def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
     """Refuse outputs that would replace an input or each other."""
     others = [path for path in (args.noise, args.dictionary) if isinstance(path, str) and os.path.isfile(path)]
-    inputs = {_identity(path): path for path in [*others, *(job.source for job in jobs)]}
+    inputs = {identity(path): path for path in [*others, *(job.source for job in jobs)]}
     places = [("output", job.target, job) for job in jobs if not job.error]
     places += [("residual", job.residual, job) for job in jobs if job.residual]
     places += [
@@ -87,8 +87,8 @@ def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
     for kind, path, job in places:
         if path == "-" or is_device(path):
             continue
-        place = _identity(path)
-        if kind == "output" and place == _identity(job.source):
+        place = identity(path)
+        if kind == "output" and place == identity(job.source):
             if not args.in_place:
                 raise NmfaudioError(f"{path}: is the input itself: give --in-place to replace it")
         elif place in inputs:
@@ -98,15 +98,6 @@ def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
             raise NmfaudioError(f"{path}: the {former} and the {kind} need different places")
         if other is not job:
             raise NmfaudioError(f"{other.source} and {job.source} would both become {path}: rename one")
-
-
-def _identity(path: str) -> Any:
-    """Give what is equal for all names of a file, whether it is there already or not."""
-    try:
-        status = os.stat(path)
-        return status.st_dev, status.st_ino
-    except (OSError, ValueError):
-        return os.path.normcase(os.path.realpath(path))
 
 
 def _is_below(folder: str, other: str) -> bool:

@@ -18,6 +18,7 @@ from itertools import islice
 from multiprocessing import current_process, get_context
 from typing import Any
 
+from ..arguments import check_count, checked
 from ..errors import NmfaudioError
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -30,6 +31,7 @@ _MESSAGE_S = 0.5  # until a result that is being sent has arrived: half of one w
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+@checked
 @contextmanager
 def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) -> Iterator[Map]:
     """Open workers, and give a function that maps others over items; it may be called many times.
@@ -63,6 +65,8 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
     ...     print(list(each(abs, [-1, 2, -3])))
     [1, 2, 3]
     """
+    check_count("jobs", jobs)
+    check_count("n_threads", n_threads)
     if scheduler is not None:
         with _cluster(scheduler) as each:
             yield each

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import checked, shown
+from ..errors import NmfaudioError
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
 from .unfolded.decomposition import UnfoldedDecomposition
@@ -40,6 +42,7 @@ class AtomUsage:
         return shares
 
 
+@checked
 def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsage]:
     """Return how much of a spectrogram each atom accounts for.
 
@@ -70,9 +73,12 @@ def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsa
     >>> atom_usage(SparseDecomposition(dictionary, SparseSettings(n_free=0)), V)["speech"].shares.round(2)
     array([0.  , 0.  , 0.75, 0.25])
     """
+    if not isinstance(decomposition, SparseDecomposition | UnfoldedDecomposition):
+        raise NmfaudioError(f"decomposition must be of a sparse or an unfolded dictionary, not {shown(decomposition)}")
+    if V.ndim != 2 or V.dtype != np.float32:
+        raise NmfaudioError(f"V must be a matrix (F, N) of float32, not {V.dtype} of shape {V.shape}")
     if isinstance(decomposition, SparseDecomposition):
         return _sparse(decomposition, V)
-    assert isinstance(decomposition, UnfoldedDecomposition)
     return _unfolded(decomposition, V)
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_iterable, check_rate
+from ..arguments import check_choice, check_rate, checked
 from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
@@ -42,8 +42,7 @@ class Options:
         strength: float,
         channels: str,
     ) -> None:
-        if channels not in ("linked", "independent"):
-            raise NmfaudioError(f"channels {channels!r}: choose 'linked' or 'independent'")
+        check_choice("channels", channels, ("linked", "independent"))
         self.dictionary = Dictionary.load(dictionary)
         self.noise = self.dictionary.profile if noise is None else profile_for(self.dictionary, noise)
         self.channels = channels
@@ -53,6 +52,7 @@ class Options:
         self.mask_power = float(settings.get("mask_power", 1.0))
         self.gain_rule = GainRule(strength, attenuation_limit_db)
 
+    @checked
     def stft(self, sr: float) -> STFT:
         """Return the transform at a sampling rate in Hz.
 
@@ -105,6 +105,7 @@ class Denoiser(Options):
     ((16000,), True)
     """
 
+    @checked
     def __init__(
         self,
         dictionary: DictionaryLike = "speech",
@@ -118,6 +119,7 @@ class Denoiser(Options):
         self._decomposition = decomposition_for(self.dictionary, self.noise)
         self._full_band = FullBandMask.around(future=self._decomposition.future_frames > 0)
 
+    @checked
     def __call__(self, y: ArrayLike, sr: float) -> NDArray[np.floating]:
         """Denoise a signal.
 
@@ -144,6 +146,7 @@ class Denoiser(Options):
         pieces = list(self.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
         return np.concatenate(pieces, axis=1).reshape(y.shape).astype(y.dtype, copy=False)
 
+    @checked
     def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[NDArray[np.floating]]:
         """Denoise a recording of any length in constant memory.
 
@@ -166,7 +169,6 @@ class Denoiser(Options):
             As for a whole signal; samples are counted from the beginning of their block.
         """
         check_rate(sr)
-        check_iterable("blocks", blocks)
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return
@@ -258,6 +260,7 @@ def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:
             yield tuple(array[..., start : start + size] for array in chunk)
 
 
+@checked
 def denoise(
     y: ArrayLike,
     sr: float,

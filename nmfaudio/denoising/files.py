@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
-from ..arguments import check_part, check_path, check_ranges
+from ..arguments import check_path, check_ranges, checked
 from ..audio import ffmpeg
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
@@ -58,6 +58,7 @@ class FileReport:
     elapsed_s: float
 
 
+@checked
 def denoise_file(
     source: PathLike,
     target: PathLike,
@@ -157,6 +158,7 @@ def denoise_file(
     )
 
 
+@checked
 def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: DictionaryLike) -> Dictionary:
     """Learn the profile of the noise from a part of a sound file.
 
@@ -186,6 +188,7 @@ def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: Dicti
         raise AudioError(f"{source}: {error}") from error
 
 
+@checked
 def process_file(
     denoiser: Denoiser,
     source: PathLike,
@@ -223,7 +226,6 @@ def process_file(
     began = time.perf_counter()
     for name in (source, target, target if residual is None else residual):
         check_path(name)
-    check_part(start_s, stop_s)
     itself = is_same(source, target) and not is_device(target)
     if itself and not in_place:
         raise AudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")

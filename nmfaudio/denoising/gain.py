@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NmfaudioError
+from ..arguments import check_number
 
 _TINY = np.float32(1e-20)
 
@@ -77,11 +77,8 @@ class GainRule:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        limit, strength = self.attenuation_limit_db, self.strength
-        if not (_is_number(limit) and limit >= 0):
-            raise NmfaudioError(f"attenuation limit {limit!r} dB: choose 0 (no change) or more")
-        if not (_is_number(strength) and 0 <= strength <= 10):
-            raise NmfaudioError(f"strength {strength!r}: choose 0 (no change) to 10; 1 is the trained strength")
+        check_number("attenuation_limit_db", self.attenuation_limit_db, 0, 1000, unit=" dB")
+        check_number("strength", self.strength, 0, 10)
 
     @property
     def changes_nothing(self) -> bool:
@@ -93,7 +90,3 @@ class GainRule:
         gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
         limited: np.ndarray = np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
         return limited
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

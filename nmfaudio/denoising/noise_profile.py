@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import audio
-from ..arguments import check_rate
+from ..arguments import check_rate, checked
 from ..audio import as_signal
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, DictionaryError
@@ -28,6 +28,7 @@ _FRAMES_AN_ATOM = 8  # an atom of less would be one moment's noise
 _FAINTEST = np.float32(1e-3)  # of the loudest value; a bin that stays below it is outside of the recording's band
 
 
+@checked
 def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech") -> Dictionary:
     """Learn the spectra of a noise from a recording of the noise alone.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_count
+from ..arguments import check_count, checked
 from ..audio.signal import as_block
 from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
@@ -59,6 +59,7 @@ class StreamingDenoiser(Options):
     (512,)
     """
 
+    @checked
     def __init__(
         self,
         dictionary: DictionaryLike = "speech-causal",

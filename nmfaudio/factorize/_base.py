@@ -4,7 +4,6 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..arguments import check_count, check_number, shown
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import beta_of, divergence
 from ..nmf.descent import descend, telling
@@ -120,7 +120,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         exponent = level_of(X)
         w, h = {"W": (exponent, 0), "H": (0, exponent), "both": (exponent // 2, exponent // 2)}[self._level_in]
         model, data = self._at(w, h), scaled(X, -exponent)
-        rng = check_random_state(self.random_state)
+        rng = generator(self.random_state)
         runs = [model._run(data, rng, **more) for _ in range(getattr(self, "n_init", 1))]
         with np.errstate(over="ignore"):
             unit = np.exp2(exponent * self._beta)
@@ -222,16 +222,19 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         beta_of(getattr(self, "beta_loss", 2))
 
     def _checked(self, X: ArrayLike, reset: bool) -> np.ndarray:
-        data: Any = validate_data(
-            self,
-            X,
-            reset=reset,
-            accept_sparse="csr" if self._accepts_sparse else False,
-            dtype=[np.float64, np.float32],
-            order="C",
-            ensure_all_finite="allow-nan" if self._allows_nan else True,
-            allow_nd=self._any_order,
-        )
+        try:
+            data: Any = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr" if self._accepts_sparse else False,
+                dtype=[np.float64, np.float32],
+                order="C",
+                ensure_all_finite="allow-nan" if self._allows_nan else True,
+                allow_nd=self._any_order,
+            )
+        except (OverflowError, ValueError) as error:  # in the words that users of scikit-learn know
+            raise NmfaudioError(str(error)) from None
         smallest = np.nanmin(data.data if issparse(data) else data, initial=0)
         if self._non_negative and smallest < 0:
             name = type(self).__name__
@@ -273,25 +276,16 @@ def scaled(X: Any, exponent: int) -> Any:
     return np.ldexp(X, exponent)
 
 
+def generator(random_state: Any) -> np.random.RandomState:
+    """Return scikit-learn's kind of generator for a seed."""
+    try:
+        return check_random_state(random_state)
+    except (TypeError, ValueError):
+        raise NmfaudioError(
+            f"random_state must be an integer from 0 to 2**32 - 1 or a RandomState, not {shown(random_state)}"
+        ) from None
+
+
 def dense(X: Any) -> np.ndarray:
     """An array, whatever X is."""
     return X.toarray() if issparse(X) else np.asarray(X)
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise an error unless `value` is a positive integer."""
-    if not isinstance(value, Integral) or value < 1:
-        raise NmfaudioError(f"{name} must be a positive integer, not {value!r}")
-
-
-def check_number(name: str, value: object, low: float = -np.inf, high: float = np.inf) -> None:
-    """Raise an error unless `value` is a finite number from `low` to `high`."""
-    if not isinstance(value, Real) or not np.isfinite(float(value)) or not low <= float(value) <= high:
-        span = f" from {low:g} to {high:g}" if high < np.inf else f" of at least {low:g}" if low > -np.inf else ""
-        raise NmfaudioError(f"{name} must be a finite number{span}, not {value!r}")
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise an error unless `value` is one of the choices."""
-    if value not in choices:
-        raise NmfaudioError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")

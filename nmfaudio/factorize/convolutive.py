@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import check_count
 from ..errors import NmfaudioError
 from ..kernels.nmf.multiplicative import update_atoms
 from ..nmf.convolutive_updates import ConvolutiveUpdates
-from ._base import Factorizer, Run, check_count, dense
+from ._base import Factorizer, Run, dense
 
 
 class ConvolutiveNMF(Factorizer):

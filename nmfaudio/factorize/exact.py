@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import checked
 from ..errors import NmfaudioError
 from ..nmf.start import successive_projection
 from .nmf import activations
 from .symmetric import separable_start
 
 
+@checked
 def rank_factorization(X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Non-negative rank factorisation, ``X = W @ H`` with as many components as X has rank.
 
@@ -63,6 +65,7 @@ def rank_factorization(X: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@checked
 def symmetric_rank_factorization(A: ArrayLike) -> np.ndarray:
     """Symmetric non-negative rank factorisation, ``A = W @ W.T`` with as many components as A has rank.
 

@@ -2,14 +2,16 @@
 
 import numpy as np
 
+from ..arguments import check_number, checked, shown
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.start import Init
-from ._base import Factorizer, Run, check_number
+from ._base import Factorizer, Run
 from .nmf import activations
 from .solvers import coordinate_descent
 
 
+@checked
 def sparseness(X: np.ndarray, axis: int = -1) -> np.ndarray:
     """Hoyer's measure ``(sqrt(n) - L1 / L2) / (sqrt(n) - 1)``: 0 if all n entries are equal, 1 if all but one are zero.
 
@@ -36,6 +38,8 @@ def sparseness(X: np.ndarray, axis: int = -1) -> np.ndarray:
     >>> sparseness(np.array([[1.0, 1, 1, 1], [0, 0, 3, 0]]))
     array([0., 1.])
     """
+    if X.dtype.kind not in "biuf" or not -X.ndim <= axis < X.ndim:
+        raise NmfaudioError(f"X must be numbers with an axis {shown(axis)}, not {X.dtype} of shape {X.shape}")
     root = np.sqrt(X.shape[axis])
     with np.errstate(invalid="ignore"):
         return (root - np.abs(X).sum(axis=axis) / np.linalg.norm(X, axis=axis)) / (root - 1)

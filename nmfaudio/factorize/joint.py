@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence
 from ..nmf.start import Init, initialise
@@ -158,7 +159,7 @@ class JointNMF(Factorizer):
         super()._check_parameters()
         for number in self.n_own.values() if isinstance(self.n_own, dict) else [self.n_own]:
             if not isinstance(number, Integral) or number < 0:
-                raise NmfaudioError(f"n_own must be an integer of at least 0, or one for each group, not {number!r}")
+                raise NmfaudioError(f"n_own must be an integer of at least 0, or a dict of them, not {shown(number)}")
 
     def _run(self, X: np.ndarray, rng: np.random.RandomState, groups: ArrayLike | None = None) -> Run:
         labels, member = _members(np.zeros(X.shape[0], int) if groups is None else groups, X.shape[0])

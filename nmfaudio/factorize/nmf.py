@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from ..arguments import check_choice, check_number
 from ..errors import NmfaudioError
 from ..kernels.nmf.penalised import penalised_update
 from ..nmf.acceleration import RELAXATION, Accelerated, Extrapolated, Guarded
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.descent import descend
 from ..nmf.start import Init
-from ._base import Factorizer, Run, check_choice, check_number
+from ._base import Factorizer, Run
 from .solvers import SOLVERS, block_pivoting, coordinate_descent
 
 
@@ -247,7 +248,7 @@ class Penalty(NamedTuple):
 def check_penalties(model: Factorizer) -> None:
     """Check `alpha_W`, `alpha_H` and `l1_ratio` of an estimator."""
     check_number("alpha_W", model.alpha_W, 0)
-    if model.alpha_H != "same":
+    if not (isinstance(model.alpha_H, str) and model.alpha_H == "same"):
         check_number("alpha_H", model.alpha_H, 0)
     check_number("l1_ratio", model.l1_ratio, 0, 1)
 

@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import gen_batches
 
+from ..arguments import check_count, check_number
 from ..nmf.beta_divergence import Divergence, divergence
 from ..nmf.start import Init, initialise
-from ._base import Factorizer, Run, check_count, check_number, level_of, scaled
+from ._base import Factorizer, Run, generator, level_of, scaled
 from .nmf import Penalty, activations, check_penalties, penalties
 from .solvers import coordinate_descent
 
@@ -139,7 +140,7 @@ class OnlineNMF(Factorizer):
         if first:
             self.n_components_, self.n_batches_ = self.n_components, 0
         if first or not self._memory.loudest.any():
-            exponent, rng = level_of(X), check_random_state(self.random_state)
+            exponent, rng = level_of(X), generator(self.random_state)
             H = self._at(0, exponent)._start(scaled(X, -exponent), rng)
             self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, exponent, rng)
         memory = self._memory

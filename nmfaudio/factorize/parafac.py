@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import khatri_rao
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence
 from ._base import Factorizer, Run, dense
@@ -103,7 +104,7 @@ class PARAFAC(Factorizer):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if isinstance(self.init, str) and self.init != "random":
-            raise NmfaudioError(f"init must be 'random' or a factor for each axis, not {self.init!r}")
+            raise NmfaudioError(f"init must be 'random' or a factor for each axis, not {shown(self.init)}")
 
     def _checked(self, X: ArrayLike, reset: bool) -> np.ndarray:
         X = super()._checked(X, reset)
@@ -134,7 +135,10 @@ class PARAFAC(Factorizer):
         if isinstance(self.init, str):
             level = (X.mean() / self.n_components) ** (1 / X.ndim)
             return [(level * np.abs(rng.standard_normal(shape))).astype(X.dtype) for shape in shapes]
-        factors = [np.array(factor, X.dtype, order="C") for factor in self.init]
+        try:
+            factors = [np.array(factor, X.dtype, order="C") for factor in self.init]
+        except (TypeError, ValueError):
+            raise NmfaudioError(f"init must be 'random' or a factor for each axis, not {shown(self.init)}") from None
         if [factor.shape for factor in factors] != shapes:
             raise NmfaudioError(f"init must hold factors of shapes {shapes}, not {[f.shape for f in factors]}")
         if not all(np.isfinite(factor).all() and (factor >= 0).all() for factor in factors):

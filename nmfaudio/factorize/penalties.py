@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 
+from ..arguments import check_choice, check_number, shown
 from ..errors import NmfaudioError
 from ..kernels.nmf.multiplicative import update_atoms
 from ..kernels.nmf.penalised import penalised_update
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.sparse_nmf import sparse_nmf
 from ..nmf.start import Init, initialise
-from ._base import Factorizer, Run, check_choice, check_number
+from ._base import Factorizer, Run
 from .nmf import activations
 
 
@@ -265,11 +266,16 @@ class GroupSparseNMF(_PenalisedNMF):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        groups = np.asarray(self.groups)
+        try:
+            groups = np.asarray(self.groups)
+        except ValueError:  # lists of different lengths
+            groups = np.array("")
         if groups.ndim == 0 and groups.dtype.kind in "iu" and groups > 0:
             groups = np.arange(self.n_components) * np.minimum(groups, self.n_components) // self.n_components
         if groups.shape != (self.n_components,) or groups.dtype.kind not in "iu":
-            raise NmfaudioError(f"groups must be a number or {self.n_components} group numbers, not {self.groups!r}")
+            raise NmfaudioError(
+                f"groups must be a number or {self.n_components} group numbers, not {shown(self.groups)}"
+            )
         self.groups_ = groups
 
     def _norms(self, W: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.utils import check_random_state
 
+from ..arguments import check_count, checked
 from ..errors import NmfaudioError
-from ._base import check_count
+from ._base import generator
 from .weighted import WeightedNMF
 
 
@@ -34,6 +34,7 @@ class HeldOutErrors:
         return int(self.ranks[np.argmin(self.errors.mean(axis=1))])
 
 
+@checked
 def cross_validated_rank(
     X: ArrayLike,
     ranks: Sequence[int],
@@ -93,7 +94,7 @@ def cross_validated_rank(
         raise NmfaudioError("n_folds must be at least 2: one part is hidden while the others are seen")
     template = WeightedNMF(random_state=0) if model is None else model
     data = np.asarray(X)
-    folds = check_random_state(random_state).permutation(data.size).reshape(data.shape) % n_folds
+    folds = generator(random_state).permutation(data.size).reshape(data.shape) % n_folds
     errors = np.empty((len(ranks), n_folds))
     for i, rank in enumerate(ranks):
         for fold in range(n_folds):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.utils.extmath import row_norms
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import divergence
 from ..nmf.start import successive_projection
@@ -65,6 +66,11 @@ class SeparableNMF(Factorizer):
     def __init__(self, n_components: int = 10, *, refine: bool = False) -> None:
         self.n_components = n_components
         self.refine = refine
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if not isinstance(self.refine, bool | np.bool_):
+            raise NmfaudioError(f"refine must be True or False, not {shown(self.refine)}")
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         if self.n_components > X.shape[0]:

@@ -4,8 +4,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import row_norms
 
+from ..arguments import check_number
 from ..nmf.beta_divergence import Divergence, dot
-from ._base import Factorizer, Run, check_number
+from ._base import Factorizer, Run
 from .nmf import activations
 from .separable import dense_rows
 from .solvers import coordinate_descent

@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import ClusterMixin
 
+from ..arguments import check_choice
 from ..errors import NmfaudioError
 from ..kernels.nmf.symmetric import sweep_dense, sweep_sparse
 from ..nmf.beta_divergence import divergence
 from ..nmf.start import successive_projection
-from ._base import Factorizer, Run, check_choice
+from ._base import Factorizer, Run
 from .nmf import activations
 from .separable import dense_rows
 

@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from ..arguments import check_number
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.start import Init, initialise
-from ._base import Factorizer, Run, check_number
+from ._base import Factorizer, Run
 from ._sweep import sweep
 
 

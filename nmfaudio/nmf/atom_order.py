@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import check_choice, check_number, checked
 from ..errors import NmfaudioError
 
 _LOWEST_PITCH_HZ, _HIGHEST_PITCH_HZ = 60.0, 500.0
@@ -10,6 +11,7 @@ _HARMONICS = 15
 _DECAY = 0.84
 
 
+@checked
 def atom_order(atoms: ArrayLike, by: str = "centroid", *, bin_hz: float = 31.25) -> NDArray[np.intp]:
     """Sort atoms from low to high: ``atoms[:, order]`` are sorted, and so are their activations ``H[order]``.
 
@@ -43,13 +45,13 @@ def atom_order(atoms: ArrayLike, by: str = "centroid", *, bin_hz: float = 31.25)
     >>> atom_order(atoms, "centroid"), atom_order(atoms, "pitch")
     (array([0, 1]), array([1, 0]))
     """
+    check_choice("by", by, ("centroid", "pitch"))
+    check_number("bin_hz", bin_hz, 0.001)
     W = as_atoms(atoms)
     if by == "centroid":
         keys = np.arange(len(W)) @ W / np.maximum(W.sum(axis=0), 1e-12)
-    elif by == "pitch":
-        keys = _pitches_hz(W, bin_hz)
     else:
-        raise NmfaudioError(f"atoms are sorted by 'centroid' or 'pitch', not by {by!r}")
+        keys = _pitches_hz(W, bin_hz)
     return np.argsort(keys, kind="stable")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import is_finite, shown
 from ..compute.threads import Workspace, in_parallel, parts, shares, sum_over
 from ..errors import NmfaudioError
 from ..kernels.nmf.divergence import beta_divergence
@@ -235,9 +235,9 @@ def beta_of(beta_loss: float | str) -> float:
     """
     if isinstance(beta_loss, str) and beta_loss in NAMES:
         return NAMES[beta_loss]
-    if not isinstance(beta_loss, Real) or not np.isfinite(float(beta_loss)):
+    if not is_finite(beta_loss):
         names = ", ".join(map(repr, NAMES))
-        raise NmfaudioError(f"beta_loss must be a finite number or one of {names}, not {beta_loss!r}")
+        raise NmfaudioError(f"beta_loss must be a finite number or one of {names}, not {shown(beta_loss)}")
     return float(beta_loss)
 
 

@@ -1,10 +1,12 @@
 """Sparse NMF of a matrix by multiplicative updates."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import check_count, check_seed, checked
 from ..errors import NmfaudioError
 from .acceleration import Guarded
 from .beta_divergence import beta_of
@@ -36,6 +38,7 @@ class Factorization:
         return len(self.objective) - 1
 
 
+@checked
 def sparse_nmf(
     V: ArrayLike,
     n_components: int,
@@ -112,6 +115,11 @@ def sparse_nmf(
     >>> bool(np.abs(result.W @ result.H - V).max() < 0.05 * V.max())
     True
     """
+    check_count("n_components", n_components)
+    check_count("n_fixed", n_fixed, 0)
+    check_count("max_iter", max_iter, 0)
+    if isinstance(random_state, Integral):
+        check_seed(random_state)
     data, certainty = _checked_data(V, weights)
     n_bins, n_frames = data.shape
     dtype, beta = data.dtype, beta_of(beta_loss)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from ..kernels.nmf.nnls import block_pivoting
 
@@ -122,12 +123,15 @@ def successive_projection(X: np.ndarray | csr_matrix, n_components: int) -> np.n
 
 
 def _given(X: np.ndarray | csr_matrix, n_components: int, init: tuple) -> tuple[np.ndarray, np.ndarray]:
-    if len(init) != 2:
-        raise NmfaudioError(f"init must be a string or a pair (W, H), not {len(init)} things")
+    if not (isinstance(init, (tuple, list)) and len(init) == 2):
+        raise NmfaudioError(f"init must be a string or a pair (W, H), not {shown(init)}")
     shapes = (X.shape[0], n_components), (n_components, X.shape[1])
     factors = []
     for name, given, shape in zip("WH", init, shapes, strict=True):
-        factor = np.array(given, X.dtype, order="C")
+        try:
+            factor = np.array(given, X.dtype, order="C")
+        except (TypeError, ValueError):
+            raise NmfaudioError(f"{name} in init must be an array of numbers, not {shown(given)}") from None
         if factor.shape != shape:
             raise NmfaudioError(f"{name} in init must have shape {shape}, not {factor.shape}")
         if not (np.isfinite(factor).all() and (factor >= 0).all()):

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_number, check_rate
+from ..arguments import check_number, check_rate, checked
 from ..audio import as_signal
 from ..audio.signal import resample_blocks
 from ..dictionary import Dictionary, DictionaryLike
@@ -22,6 +22,7 @@ _PENALTY = 0.4
 _PIECE_VALUES = 2**21  # samples of all channels
 
 
+@checked
 def extend_band(
     y: ArrayLike,
     sr: int,
@@ -87,6 +88,7 @@ class Band:
         Sampling rate in Hz of what comes out.
     """
 
+    @checked
     def __init__(
         self,
         sr: int,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_rate
+from ..arguments import check_number, check_rate, checked
 from ..audio import as_signal
 from ..spectra.blocks import windows
 
@@ -25,6 +25,7 @@ _CLICK_FRAME_S, _CLICK_MARGIN_S, _LONGEST_CLICK_S = 0.032, 0.0004, 0.008
 _PEAK, _EDGE = 20.0, 6.0  # of a click, times the median error
 
 
+@checked
 def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     """Find clipped samples: those at a channel's highest or lowest value, where that is a limit.
 
@@ -55,6 +56,7 @@ def find_clipped(y: ArrayLike) -> NDArray[np.bool_]:
     return _by_channel(lambda channel: _clipped(channel, limits := _limits(channel), _are_limits(channel, limits)), y)
 
 
+@checked
 def find_dropouts(
     y: ArrayLike, sr: float, shortest_s: float = _SHORTEST_DROPOUT_S, longest_s: float = _LONGEST_DROPOUT_S
 ) -> NDArray[np.bool_]:
@@ -89,10 +91,13 @@ def find_dropouts(
     >>> int(find_dropouts(y, 8000).sum())
     100
     """
+    check_number("shortest_s", shortest_s, 0)
+    check_number("longest_s", longest_s, shortest_s)
     shortest, longest = _dropout_lengths(sr, shortest_s, longest_s)
     return _by_channel(lambda channel: _dropouts(channel, _limits(channel), shortest, longest), y)
 
 
+@checked
 def find_clicks(y: ArrayLike, sr: float) -> NDArray[np.bool_]:
     """Find clicks and crackle of up to 8 ms: samples that linear prediction from both sides cannot explain.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
-from ..arguments import check_iterable, check_path, check_ranges
+from ..arguments import check_path, check_ranges, checked
 from ..dictionary import DictionaryLike
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, is_device, is_same
@@ -51,6 +51,7 @@ class RepairReport:
     clipped_samples: int
 
 
+@checked
 def repair_file(
     source: PathLike,
     target: PathLike,
@@ -119,10 +120,8 @@ def repair_file(
     """
     for path in (source, target):
         check_path(path)
-    for name, value in (("damage", damage or ()), ("holes", holes)):
-        check_iterable(name, value)
     check_ranges("gaps", gaps)
-    unknown = set(damage or ()) - set(DAMAGE)
+    unknown = set(() if damage is None else damage) - set(DAMAGE)
     if unknown:
         raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")
     itself = is_same(source, target) and not is_device(target)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_rate
+from ..arguments import check_count, check_rate, checked
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -23,6 +23,7 @@ _LEAST_VARIANCE = 1e-4  # of the mean of the frame
 _LOST = 0.3  # share of a frame's energy; a frame with more of it missing is interpolated
 
 
+@checked
 def restore_samples(
     y: ArrayLike, sr: float, missing: ArrayLike, *, clipped: bool = False, n_iter: int = 2
 ) -> NDArray[np.floating]:
@@ -67,6 +68,7 @@ def restore_samples(
     True
     """
     check_rate(sr)
+    check_count("n_iter", n_iter)
     y = as_signal(y)
     missing = np.asarray(missing, bool)
     if missing.shape not in (y.shape, y.shape[-1:]):

@@ -9,7 +9,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_iterable
+from ..arguments import check_seed, checked
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -24,6 +24,7 @@ _N_STEPS = 30
 _PIECE_VALUES, _MARGIN_S = 3 * 2**19, 2.0  # samples of all channels: at 44.1 kHz 36 s of one or 18 s of two
 
 
+@checked
 def fill_regions(
     y: ArrayLike, sr: float, regions: Iterable[Sequence[float]], *, random_state: int = 0
 ) -> NDArray[np.floating]:
@@ -62,8 +63,8 @@ def fill_regions(
     >>> filled.shape
     (16000,)
     """
+    check_seed(random_state)
     y = as_signal(y)
-    check_iterable("regions", regions)
     regions = list(regions)
     check_regions(regions, y.shape[-1], sr)
     filled = [piece for piece, *_ in filled_blocks([(np.atleast_2d(y),)], sr, regions, random_state=random_state)]

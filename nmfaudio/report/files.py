@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 
 from .. import audio
-from ..arguments import check_part, check_path
+from ..arguments import check_path, checked
 from ..denoising.denoiser import Denoiser
 from ..errors import AudioError
 from ..files import check_output, replacing
 from .page import page, seconds_shown
 
 
+@checked
 def report_file(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
@@ -46,7 +47,6 @@ def report_file(
     """
     for path in (source, target):
         check_path(path)
-    check_part(start_s, stop_s)
     check_output(target, overwrite=overwrite, inputs=[source])
     header = audio.info(source)
     start_s = start_s or 0.0

@@ -18,7 +18,7 @@ import soundfile as sf
 from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
-from ..arguments import check_rate
+from ..arguments import check_rate, checked
 from ..audio import as_signal, resample
 from ..denoising.atom_usage import AtomUsage, atom_usage
 from ..denoising.decomposition import decomposition_for
@@ -41,6 +41,7 @@ _ATOMS = 8  # drawn of speech, and of noise
 _AT_FLOOR = 1.2  # a gain of up to this many times the floor stands for no speech at all
 
 
+@checked
 def seconds_shown(sr: float, channels: int) -> float:
     """Return the duration in seconds of the longest recording that a page holds, so that it stays below 20 MB.
 
@@ -86,6 +87,7 @@ class Summary:
     real_time_factor: float
 
 
+@checked
 def page(
     y: ArrayLike,
     sr: float,

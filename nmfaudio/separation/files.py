@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import audio
-from ..arguments import check_count, check_part, check_path
+from ..arguments import check_count, check_path, checked
 from ..audio import as_signal
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, replacing
@@ -54,6 +54,7 @@ class SeparationReport:
     clipped_samples: int
 
 
+@checked
 def separate(
     y: ArrayLike,
     sr: float,
@@ -121,6 +122,7 @@ def separate(
     return _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)[0]
 
 
+@checked
 def separate_file(
     source: PathLike,
     out_dir: PathLike,
@@ -187,7 +189,6 @@ def separate_file(
     """
     for path in (source, out_dir):
         check_path(path)
-    check_part(start_s, stop_s)
     out_dir = Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():
         raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")
@@ -252,6 +253,7 @@ def separate_file(
     return SeparationReport(os.fspath(source), {name: str(path) for name, path in paths.items()}, found, clipped)
 
 
+@checked
 def memory_for(
     source: PathLike, n_sources: int = 2, *, start_s: float | None = None, stop_s: float | None = None
 ) -> float:

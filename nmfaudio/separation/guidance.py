@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_count, checked
 from ..errors import NmfaudioError
 from ..spectra.regions import region
 from ..spectra.stft import STFT
@@ -15,6 +16,7 @@ Guidance = Mapping[str, Mapping[str, Sequence[Sequence[float]]]]
 """For a source's name, under "silent" or "alone", a list of (start_s, stop_s) or (start_s, stop_s, low_hz, high_hz)."""
 
 
+@checked
 def presence(
     guidance: Guidance, names: Sequence[str], stft: STFT, length: int, sr: float, first: int = 0
 ) -> NDArray[np.bool_]:
@@ -54,12 +56,14 @@ def presence(
     >>> [bool(may[0, f, 150]) for f in (10, 200)]  # voice at 2.4 s: not where the piano is alone
     [False, True]
     """
+    check_count("length", length, 0)
+    check_count("first", first, 0)
     may = np.ones((len(names), stft.n_bins, stft.n_frames(length)), bool)
     for name, statements in guidance.items():
         if name not in names:
             raise NmfaudioError(f"guidance for {name!r}, which is none of the sources {', '.join(names)}")
         mine = np.equal(names, name)
-        for word, ranges in statements.items() if isinstance(statements, Mapping) else [(statements, ())]:
+        for word, ranges in statements.items():
             if word not in ("silent", "alone"):
                 raise NmfaudioError(f"guidance for {name!r}: {word!r} is neither 'silent' nor 'alone'")
             for numbers in ranges:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import checked
 from ..audio import as_signal
 from ..spectra.blocks import BlockSpectra, overlap_add, windows
 from ..spectra.stft import STFT
@@ -17,6 +18,7 @@ _WINDOW_S, _HOP_S = 0.093, 0.02325
 _REACH = 15  # frames and bins on either side in a median
 
 
+@checked
 def harmonic_percussive(y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
     """Split a signal into a harmonic and a percussive part, which add up to it.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_count, checked
+from ..errors import NmfaudioError
 from ..spectra.phase import wiener_masks
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
 _PRIOR = 3.0  # weight of a source's mean covariance over all bins, in frames of the mixture
 
 
+@checked
 def multichannel_wiener(
     powers: NDArray[np.floating], Y: NDArray[np.complexfloating], n_iter: int = 10
 ) -> NDArray[np.complexfloating]:
@@ -36,6 +39,11 @@ def multichannel_wiener(
     ndarray of complex, shape (J, C, F, N)
         Spectra of the sources; their sum over J is Y.
 
+    Raises
+    ------
+    NmfaudioError
+        If the shapes do not fit.
+
     Examples
     --------
     >>> import numpy as np
@@ -47,6 +55,9 @@ def multichannel_wiener(
     >>> bool(abs(found - images).max() < 0.1 * abs(images).max())
     True
     """
+    if Y.ndim != 3 or powers.shape[1:] != Y.shape:
+        raise NmfaudioError(f"powers (J, C, F, N) and Y (C, F, N) do not fit: {powers.shape} and {Y.shape}")
+    check_count("n_iter", n_iter, 0)
     out = wiener_masks(powers) * Y
     v = powers.mean(axis=1, dtype=np.float64)
     outer = np.einsum("jcfn,jdfn->jfcd", out, out.conj()).astype(np.complex128)  # of the filter of each channel
@@ -66,19 +77,32 @@ def _filtered(
     n_iter: int,
 ) -> NDArray[np.complex128]:
     """Filter some of the bins; v (J, F, N), outer (J, F, C, C), mean (J, C, C), Y (C, F, N)."""
-    eye, n_sources = np.eye(len(Y)), len(v)
-    x, v = Y.transpose(1, 2, 0)[..., None], v[..., None, None]  # (F, N, C, 1), (J, F, N, 1, 1)
-    least = 1e-9 * v.mean(axis=(0, 2), keepdims=True)[0] + np.finfo(np.float64).tiny
-    prior = _PRIOR * v.mean(axis=(0, 2), keepdims=True)
-    total = v.sum(axis=2, keepdims=True) + prior + least
-    prior = prior * mean[:, None, None]
-    R = (outer[:, :, None] + prior) / total  # (J, F, 1, C, C)
+    x, eye = np.ascontiguousarray(Y.transpose(1, 2, 0)), np.eye(len(Y))
+    level = v.mean(axis=(0, 2))[:, None, None]
+    least = 1e-9 * level + np.finfo(np.float64).tiny
+    prior = _PRIOR * level * mean[:, None]
+    powers = v.sum(axis=2)[..., None, None]
+    total = powers + _PRIOR * level + least
+    R = (outer + prior) / total  # (J, F, C, C)
     for i in range(n_iter + 1):
-        each = v * R + least / n_sources * eye
-        gain = each @ np.linalg.inv(each.sum(axis=0))
-        s = (gain @ x)[..., 0]  # (J, F, N, C)
+        inverse = _inverse(np.einsum("jfn,jfcd->fncd", v, R) + least[..., None] * eye)
+        whitened = np.einsum("fncd,fnd->fnc", inverse, x)
+        s = v[..., None] * (whitened @ R.swapaxes(-1, -2)) + least / len(v) * whitened  # (J, F, N, C)
         if i < n_iter:
-            observed = (s.swapaxes(-1, -2) @ s.conj())[:, :, None]
-            unobserved = (v * (eye - gain)).sum(axis=2, keepdims=True) @ R
-            R = (observed + unobserved + prior) / total
+            observed = s.swapaxes(-1, -2) @ s.conj()
+            explained = R @ np.einsum("jfn,fncd->jfcd", v**2, inverse)
+            explained += least / len(v) * np.einsum("jfn,fncd->jfcd", v, inverse)
+            R = (observed + (powers * eye - explained) @ R + prior) / total
     return np.transpose(s, (0, 3, 1, 2))
+
+
+def _inverse(S: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Invert matrices, shape (..., C, C); those of two channels by the formula, ten times as fast as by LAPACK."""
+    if S.shape[-1] != 2:
+        return np.linalg.inv(S)
+    determinant = S[..., 0, 0] * S[..., 1, 1] - S[..., 0, 1] * S[..., 1, 0]
+    adjugate = np.empty_like(S)
+    adjugate[..., 0, 0], adjugate[..., 1, 1] = S[..., 1, 1], S[..., 0, 0]
+    adjugate[..., 0, 1], adjugate[..., 1, 0] = -S[..., 0, 1], -S[..., 1, 0]
+    adjugate /= determinant[..., None, None]
+    return adjugate

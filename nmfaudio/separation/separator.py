@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_iterable, check_rate
+from ..arguments import check_choice, check_count, check_number, check_rate, check_seed, checked
 from ..audio import as_signal
 from ..audio.signal import as_block
 from ..dictionary import Dictionary, DictionaryLike
@@ -17,6 +17,7 @@ from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.blocks import faded
 from ..spectra.front_end import FrontEnd, magnitudes
+from ..spectra.phase import METHODS
 from .guidance import Guidance, presence
 from .stems import stems
 
@@ -76,6 +77,7 @@ class Separator:
     (['rest', 'tone'], True)
     """
 
+    @checked
     def __init__(
         self,
         sources: Mapping[str, Source],
@@ -85,6 +87,10 @@ class Separator:
         n_iter: int = 60,
         random_state: int = 0,
     ) -> None:
+        check_number("penalty", penalty, 0)
+        check_choice("phase", phase, (*METHODS, "spatial"))
+        check_count("n_iter", n_iter)
+        check_seed(random_state)
         if not sources:
             raise NmfaudioError("no sources to separate: name at least one")
         self.names = list(sources)
@@ -101,6 +107,7 @@ class Separator:
                 raise NmfaudioError(f"{n_atoms} atoms of {name!r} to learn: there must be 1 or more")
         self.front_end = _common_front_end(loaded)
 
+    @checked
     def __call__(self, y: ArrayLike, sr: float, guidance: Guidance | None = None) -> dict[str, NDArray[np.floating]]:
         """Separate a mixture.
 
@@ -127,6 +134,7 @@ class Separator:
         pieces = list(self.process_blocks([np.atleast_2d(y)], sr, guidance))
         return {name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape) for name in self.names}
 
+    @checked
     def process_blocks(
         self, blocks: Iterable[ArrayLike], sr: float, guidance: Guidance | None = None
     ) -> Iterator[dict[str, NDArray[np.floating]]]:
@@ -150,7 +158,6 @@ class Separator:
             As for a whole mixture.
         """
         check_rate(sr)
-        check_iterable("blocks", blocks)
         learnt: list[NDArray[np.floating]] = []  # atoms of the piece before
 
         def separated(y: NDArray[np.floating], first: int) -> NDArray[np.floating]:

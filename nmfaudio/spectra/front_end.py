@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..arguments import checked, shown
 from ..errors import DictionaryError
 from .stft import STFT
 
@@ -59,7 +60,7 @@ class FrontEnd:
         for name, most in most_of.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
-                raise DictionaryError(f"front end: {name} must be a positive number up to {most:g}, not {value!r}")
+                raise DictionaryError(f"front end: {name} must be a positive number up to {most:g}, not {shown(value)}")
         if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
             raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
         if isinstance(self.n_high, bool) or not isinstance(self.n_high, int) or not 0 <= self.n_high <= 1000:
@@ -67,12 +68,13 @@ class FrontEnd:
         if self.n_high and self.high_hz * self.window_s <= self.n_bins:
             raise DictionaryError(f"front end: high_hz {self.high_hz:g} lies within the bins; n_high must be 0")
         if not isinstance(self.window, str):
-            raise DictionaryError(f"front end: window must be a name, not {self.window!r}")
+            raise DictionaryError(f"front end: window must be a name, not {shown(self.window)}")
 
     def stft(self, sr: float) -> STFT:
         """Return the short-time Fourier transform at a sampling rate in Hz."""
         return STFT.for_rate(sr, self.window_s, self.hop_s, self.window)
 
+    @checked
     def spectrogram(self, y: np.ndarray, sr: float) -> np.ndarray:
         """Return the compressed magnitude V of a signal.
 

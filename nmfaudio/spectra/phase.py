@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_choice, check_count, checked
 from ..errors import NmfaudioError
 from .stft import STFT
 
@@ -20,6 +21,7 @@ _PRECISION = 1e-5  # of conjugate gradients: below is rounding in single precisi
 _CONSISTENCY = 10.0  # weight of the penalty where the mean power of the mixture is 1
 
 
+@checked
 def signals_of(
     powers: NDArray[np.floating],
     Y: NDArray[np.complexfloating],
@@ -81,11 +83,13 @@ def signals_of(
     >>> bool(np.allclose(signals_of(powers, stft(y), stft, 4000), [0.25 * y, 0.75 * y]))
     True
     """
-    if method not in METHODS:
-        raise NmfaudioError(f"no phase {method!r}: choose one of {', '.join(METHODS)}")
+    check_choice("method", method, METHODS)
     n_iter = METHODS[method] if n_iter is None else n_iter
+    check_count("n_iter", n_iter, 0)
     if Y.ndim > powers.ndim - 1:
         powers = powers.reshape(len(powers), *[1] * (Y.ndim + 1 - powers.ndim), *powers.shape[1:])
+    if powers.ndim != Y.ndim + 1 or powers.shape[-2:] != Y.shape[-2:]:
+        raise NmfaudioError(f"powers of shape {powers.shape} do not fit Y of shape {Y.shape}: give (J, ..., F, N)")
     X = wiener_masks(powers) * Y
     if method in ("griffin-lim", "fast-griffin-lim"):
         return griffin_lim(np.abs(X), X, stft, length, n_iter, _MOMENTUM if method[0] == "f" else 0.0)
@@ -98,6 +102,7 @@ def signals_of(
     return stft.synthesis(X, length)
 
 
+@checked
 def wiener_masks(powers: NDArray[np.floating]) -> NDArray[np.floating]:
     """Wiener mask of each source, shape (J, ...): its share of the power. All are equal where nothing is estimated."""
     total = powers.sum(axis=0)
@@ -105,6 +110,7 @@ def wiener_masks(powers: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.where(total > tiny, powers / np.maximum(total, tiny), 1 / len(powers)).astype(powers.dtype)
 
 
+@checked
 def griffin_lim(
     magnitudes: NDArray[np.floating],
     X: NDArray[np.complexfloating],
@@ -138,6 +144,9 @@ def griffin_lim(
     NDArray
         Signal, shape (..., length).
     """
+    check_count("n_iter", n_iter, 0)
+    if magnitudes.shape != X.shape:
+        raise NmfaudioError(f"magnitudes of shape {magnitudes.shape} do not fit X of shape {X.shape}")
     known = before = X
     X = np.where(fixed, known, _with_phase_of(magnitudes, X))
     for _ in range(n_iter):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import NmfaudioError
 from .stft import STFT
 
@@ -32,10 +33,12 @@ def region(
     """
     try:
         start_s, stop_s, low_hz, high_hz = (*map(float, numbers), *(0.0, np.inf)[2 * (len(numbers) > 2) :])
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         start_s = stop_s = low_hz = high_hz = np.nan
     if not (start_s < stop_s and low_hz <= high_hz):
-        raise NmfaudioError(f"{numbers!r} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]")
+        raise NmfaudioError(
+            f"{shown(numbers)} is no range: give [start_s, stop_s] or [start_s, stop_s, low_hz, high_hz]"
+        )
     middles = (np.arange(stft.n_frames(length)) + 1) * stft.hop_length - len(stft.analysis_window) / 2
     times_s = (first + np.clip(middles, 0, length - 1)) / sr  # frames that reach beyond an end belong to that end
     bins_hz = np.arange(stft.n_bins) * sr / stft.n_fft

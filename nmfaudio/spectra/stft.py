@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_count, check_rate
+from ..arguments import check_count, check_rate, checked
 from ..errors import NmfaudioError
 
 # The overlapping squared windows may dip to this share of their peak; below it, rounding errors become audible.
@@ -87,6 +87,7 @@ class STFT:
         set_field(self, "synthesis_window", w / np.tile(overlapped, n_hops)[:win_length])
 
     @classmethod
+    @checked
     def for_rate(
         cls, sr: float, window_s: float = 0.032, hop_s: float = 0.016, window: str | tuple[Any, ...] = "sqrt_hann"
     ) -> STFT:
@@ -133,6 +134,7 @@ class STFT:
         """Factor that turns the magnitude of a bin into the amplitude of a sine there, at any rate and window."""
         return 2.0 / float(self.analysis_window.sum())
 
+    @checked
     def n_frames(self, n_samples: int) -> int:
         """Return the number of frames, N, of a signal of `n_samples` samples."""
         return -(-(n_samples + self.overlap) // self.hop_length) if n_samples else 0
@@ -169,6 +171,7 @@ class STFT:
         np.fft.rfft(frames, self.n_fft, norm="forward", out=Y.swapaxes(-1, -2))
         return Y
 
+    @checked
     def synthesis(self, Y: NDArray[np.complexfloating], length: int) -> NDArray[np.floating]:
         """Signal of a spectrum.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..arguments import check_count, checked, shown
+from ..errors import NmfaudioError
 from .stft import STFT
 
 
@@ -32,7 +34,11 @@ class StreamingSTFT:
     True
     """
 
+    @checked
     def __init__(self, stft: STFT, n_channels: int, dtype: DTypeLike = np.float32) -> None:
+        check_count("n_channels", n_channels)
+        if dtype not in (np.float32, np.float64):
+            raise NmfaudioError(f"dtype must be float32 or float64, not {shown(dtype)}")
         self.stft = stft
         self._analysis_window = (stft.analysis_window * stft.n_fft).astype(dtype)
         self._synthesis_window = stft.synthesis_window.astype(dtype)

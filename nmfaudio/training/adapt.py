@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..arguments import check_seed, checked
 from ..denoising.decomposition import decomposition_for
 from ..denoising.noise_profile import LONGEST_S, noise_profile
 from ..dictionary import Dictionary
@@ -21,6 +22,7 @@ _VOICE_ATOMS = 64  # measured: 128 bring half as much
 _VOICE_S = 600.0  # a minute is repeated ten times
 
 
+@checked
 def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, random_state: int = 0) -> Dictionary:
     """Fit a dictionary to the user's voice, noise or both, in the way that helps its kind most.
 
@@ -45,6 +47,7 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, r
     NmfaudioError
         If there is no sound, speech alone for a kind that needs noise too, or a dictionary that does not denoise.
     """
+    check_seed(random_state)
     decomposition_for(dictionary)  # refuses what does not denoise
     fitted = dictionary
     if dictionary.kind == "sparse" and speech is not None:
@@ -61,6 +64,7 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, r
     return replace(fitted, record=story)
 
 
+@checked
 def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_state: int = 0) -> Dictionary:
     """Train the last stage of an unfolded dictionary further, on mixtures of the user's voice and noise.
 
@@ -77,10 +81,12 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_sta
     -------
     Dictionary
     """
+    check_seed(random_state)
     mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, random_state)
     return retrain_unfolded(dictionary, mixer, dev_mixer, schedule=_SCHEDULE, n_dev=_N_DEV, random_state=random_state)
 
 
+@checked
 def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) -> Dictionary:
     """Replace the speech atoms of a sparse dictionary by those of one voice, in its room and through its microphone.
 
@@ -100,6 +106,7 @@ def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) ->
     -------
     Dictionary
     """
+    check_seed(random_state)
     if dictionary.kind != "sparse":
         raise NmfaudioError(f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not sparse")
     batches = corpus_batches(speech, dictionary.front_end, random_state, max(speech.hours * 3600, _VOICE_S))
@@ -107,6 +114,7 @@ def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) ->
     return replace(dictionary, arrays={**dictionary.arrays, "speech": atoms})
 
 
+@checked
 def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> Dictionary:
     """Add the profile of a noise to a dictionary, which then denoises as with ``noise=`` each time.
 
@@ -128,6 +136,7 @@ def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> 
     NmfaudioError
         If there is no sound, or too little.
     """
+    check_seed(random_state)
     sounding: list[np.ndarray] = []
     left = int(LONGEST_S * noise.sr)
     for piece in noise.pieces(np.random.default_rng(random_state)):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from .. import metrics
+from ..arguments import check_count, check_seed, checked
 from ..compute.processes import Map
 from ..denoising.denoiser import Denoiser
 from ..dictionary import Dictionary
@@ -21,6 +22,7 @@ _SNR_DB = (0.0, 5.0, 10.0)
 _SURE = 2.0  # standard errors that a difference must exceed
 
 
+@checked
 def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     """Mix speech and noise of 5 s at 0, 5 and 10 dB by turns.
 
@@ -43,6 +45,8 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     NmfaudioError
         If one of the two is silent.
     """
+    check_count("n", n)
+    check_seed(random_state)
     rng = np.random.default_rng([random_state, 5])
     n_samples = int(_SECONDS * speech.sr)
     made = []
@@ -141,6 +145,7 @@ class Comparison:
         return [scores.mean(axis=0) for scores in (self.noisy, self.base, self.new)]
 
 
+@checked
 def compare(
     base: Dictionary,
     new: Dictionary,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import audio
+from ..arguments import check_seed, checked
 from ..compute.processes import Map
 from ..denoising.decomposition import decomposition_for
 from ..denoising.unfolded.decomposition import stages_of
@@ -63,6 +64,7 @@ class Trained:
     no_verdict: str = ""
 
 
+@checked
 def train_denoiser(
     speech: PathLike,
     noise: PathLike,
@@ -170,6 +172,7 @@ def train_denoiser(
     return session.judged(dictionary, held_out, {}, watched_too)
 
 
+@checked
 def adapt_denoiser(
     dictionary: DictionaryLike,
     output: PathLike | None = None,
@@ -230,6 +233,7 @@ def adapt_denoiser(
     return session.judged(fitted, held_out, {rival: base})
 
 
+@checked
 def train_source(
     name: str,
     sound: PathLike,
@@ -355,6 +359,7 @@ class _Session:
     def __init__(
         self, output: PathLike | None, random_state: int, note: str, command: str, each: Map, report: Report
     ) -> None:
+        check_seed(random_state)
         self.output = None if output is None else Path(output)
         self.random_state, self.note, self.command = random_state, note, command
         self.each, self.report = each, report

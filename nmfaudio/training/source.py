@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..arguments import check_count, check_number, check_seed, checked, shown
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..nmf.atom_order import atom_order
@@ -12,6 +13,7 @@ from ..spectra.front_end import FrontEnd
 from ..spectra.stft import STFT
 
 
+@checked
 def train_dictionary(
     name: str,
     recordings: Iterable[np.ndarray],
@@ -55,6 +57,7 @@ def train_dictionary(
     >>> train_dictionary("hiss", [solo], 8000, n_components=2).arrays["hiss"].shape
     (257, 2)
     """
+    check_number("window_s", window_s, 1e-4, 10, unit=" s")
     n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
     front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
     spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
@@ -64,6 +67,7 @@ def train_dictionary(
     return Dictionary("sources", {name: atoms}, front_end)
 
 
+@checked
 def source_atoms(
     blocks: Iterable[np.ndarray],
     *,
@@ -107,6 +111,15 @@ def source_atoms(
     >>> source_atoms(blocks, n_components=3, n_taps=4, n_iter=2).shape
     (20, 4, 3)
     """
+    check_count("n_components", n_components)
+    check_count("n_taps", n_taps)
+    check_count("n_iter", n_iter)
+    check_number("penalty", penalty, 0)
+    check_seed(random_state)
+    blocks = list(blocks)
+    for block in blocks:
+        if not isinstance(block, np.ndarray) or block.ndim != 2 or block.dtype.kind != "f":
+            raise NmfaudioError(f"a block must be an array (F, n) of floats, not {shown(block)}")
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")

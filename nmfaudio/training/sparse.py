@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import check_count, check_number, check_seed, checked, shown
 from ..audio import as_signal
 from ..compute.processes import Map
 from ..dictionary import Dictionary
@@ -51,6 +52,7 @@ _BLOCK = 2000  # frames of a recording in memory between two updates
 _START_BLOCKS = 8  # blocks that the first atoms are drawn from
 
 
+@checked
 def train_sparse(
     speech: Iterable[ArrayLike],
     noise: Iterable[ArrayLike],
@@ -95,6 +97,7 @@ def train_sparse(
     >>> Denoiser(dictionary)(hum + 0.1 * hiss, 16000).shape
     (16000,)
     """
+    check_number("least_s", least_s, 0)
     streams = []
     for recordings in (speech, noise):
         spectrograms = (V for y in recordings for V in front_end.spectrogram(np.atleast_2d(as_signal(y)), sr))
@@ -104,6 +107,7 @@ def train_sparse(
     return Dictionary("sparse", train_on_blocks(*streams, **options), front_end, dict(SETTINGS))
 
 
+@checked
 def train_on_blocks(
     speech: Iterable[Batch],
     noise: Iterable[Batch],
@@ -168,6 +172,11 @@ def train_on_blocks(
     >>> {name: W.shape for name, W in train_on_blocks(blocks, blocks, n_speech=5, n_noise=3).items()}
     {'speech': (20, 5), 'noise': (20, 3)}
     """
+    for name, value in (("n_speech", n_speech), ("n_noise", n_noise), ("n_iter", n_iter)):
+        check_count(name, value)
+    check_number("penalty", penalty, 0)
+    check_number("memory", memory, 0, 1)
+    check_seed(random_state)
     options: dict[str, Any] = {
         "penalty": penalty,
         "n_iter": n_iter,
@@ -181,6 +190,7 @@ def train_on_blocks(
     return {"speech": atoms, "noise": others}
 
 
+@checked
 def build_sparse(
     speech: Corpus,
     noise: Corpus,
@@ -384,6 +394,8 @@ def _sounding(name: str, block: Block) -> np.ndarray:
     """Return the frames of a block that are not silent, each magnitude at one level, shape (F, T), float32, C order."""
     sounding: list[np.ndarray] = []
     for V in block() if callable(block) else [block]:
+        if not isinstance(V, np.ndarray) or V.ndim != 2 or V.dtype.kind != "f":
+            raise NmfaudioError(f"{name}: a block must be an array (F, T) of floats, not {shown(V)}")
         if not np.isfinite(V).all() or V.min(initial=0) < 0:
             raise NmfaudioError(f"{name}: a block holds NaN, infinity or negative values")
         level = V.mean(dtype=np.float64) if V.size else 0

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
+from ..arguments import checked
 from ..compute.processes import Map
 from ..denoising.denoiser import Denoiser
 from ..dictionary import Dictionary
+from ..errors import NmfaudioError
 
 RANKS = (32, 64, 128, 256)
 PENALTIES = (0.1, 0.3, 1.0)
@@ -45,6 +47,7 @@ class Tuning:
         return {"n_speech": n_speech, "n_noise": n_speech // 2, "penalty": penalty}
 
 
+@checked
 def tune(
     build: Callable[..., Dictionary],
     pairs: Sequence[tuple[np.ndarray, np.ndarray]],
@@ -78,6 +81,9 @@ def tune(
     -------
     Tuning
     """
+    for name, values in (("ranks", ranks), ("penalties", penalties), ("pairs", pairs)):
+        if not len(values):
+            raise NmfaudioError(f"{name} is empty: give at least one")
 
     def quality(n_speech: int, penalty: float) -> list[float]:
         dictionary = build(n_speech=n_speech, n_noise=n_speech // 2, penalty=penalty)

@@ -205,3 +205,25 @@ def test_a_place_in_place_keeps_its_mode_and_its_name(folder, capsys):
     assert nmfaudio(["repair", "in.wav", "in.wav", "--in-place", "-q"]) == 0
     assert os.stat("in.wav").st_mode & 0o777 == 0o600
     assert [path.name for path in folder.iterdir()] == ["in.wav"]
+
+
+def test_hidden_files_of_an_address_are_no_inputs():
+    UPath = pytest.importorskip("upath").UPath
+    for name in ("a.wav", "b/c.wav", ".hidden.wav", ".trash/d.wav"):
+        path = UPath("memory://attack") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"RIFF")
+    assert [path.name for path in audio.list_files("memory://attack")] == ["a.wav", "c.wav"]
+
+
+def test_an_adapted_dictionary_may_replace_its_base_if_that_is_said(folder, capsys):
+    Dictionary("sparse", {"speech": np.eye(257, 3), "noise": np.eye(257, 2)}).save("mine.npz")
+    before = Dictionary.load("mine.npz")
+    command = ["train", "adapt", "mine.npz", "--noise", "in.wav", "-o", "mine.npz"]
+    assert nmfaudio(command) == 2
+    assert "mine.npz: exists already: give --overwrite" in capsys.readouterr().err
+    assert Dictionary.load("mine.npz").sha256 == before.sha256
+    assert nmfaudio([*command, "--overwrite"]) == 0
+    after = Dictionary.load("mine.npz")
+    assert after.record["sha256_of_it"] == before.sha256
+    assert after.profile is not None and before.profile is None

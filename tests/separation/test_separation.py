@@ -90,7 +90,7 @@ def test_guidance_that_cannot_be_used_is_explained():
     for guidance, message in [
         ({"drums": {}}, "none of the sources voice, piano"),
         ({"voice": {"loud": [(0, 1)]}}, "'loud' is neither"),
-        ({"voice": [(0, 1)]}, "neither 'silent' nor 'alone'"),
+        ({"voice": [(0, 1)]}, "must be a mapping of a string to a mapping"),
         ({"voice": {"silent": [(1, 0)]}}, "is no range"),
         ({"voice": {"silent": [(0, 1, 5)]}}, "is no range"),
         ({"voice": {"silent": ["x"]}}, "is no range"),
@@ -189,7 +189,7 @@ def test_no_sound_and_no_atoms_are_refused():
         with pytest.raises(NmfaudioError, match="atoms of 'a'"):
             Separator(sources)
     for options in ({"n_components": 0}, {"n_taps": 0}):
-        with pytest.raises(NmfaudioError, match=f"{[*options][0]} 0: give a whole number"):
+        with pytest.raises(NmfaudioError, match=f"{[*options][0]} must be a positive integer, not 0"):
             Components(y, 8000, **options)
     assert Separator({"a": np.int64(2), "b": 1}, n_iter=1)(y, 8000)["a"].shape == y.shape
 
@@ -228,7 +228,7 @@ def test_groups_are_the_users_to_change():
     for wrong, message in [
         ({"a": [0, 4]}, "component 4 does not exist"),
         ({"a": [1], "b": [1]}, "component 1 does not exist or is in two"),
-        ({"a": 3}, "a list of components"),
+        ({"a": 3}, "a list of which each is an integer"),
     ]:
         with pytest.raises(NmfaudioError, match=message):
             components.stems(wrong)

@@ -108,5 +108,5 @@ def test_silence_stays_silent(method):
 
 def test_unknown_method_is_named():
     stft = STFT(64, 16)
-    with pytest.raises(NmfaudioError, match="no phase 'magic': choose one of mixture, griffin-lim"):
+    with pytest.raises(NmfaudioError, match="method must be one of 'mixture', 'griffin-lim'.*not 'magic'"):
         signals_of(np.ones((1, 33, 7)), np.ones((33, 7), complex), stft, 64, "magic")

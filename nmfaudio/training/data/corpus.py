@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import audio
+from ...arguments import check_count, check_number, check_rate, check_seed, checked
 from ...compute.processes import Map
 from ...errors import AudioError
 
@@ -70,7 +71,10 @@ class Corpus:
         If the source does not exist, names no sound file, or the files are empty.
     """
 
+    @checked
     def __init__(self, source: str | Path, sr: int, cache_mb: int = 1500, each: Map = map) -> None:
+        check_rate(sr)
+        check_count("cache_mb", cache_mb, 0)
         self.source, self.sr = str(source), sr
         files = audio.list_files(source)
         some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
@@ -98,6 +102,7 @@ class Corpus:
         """Duration of the corpus in hours."""
         return float(self.durations_s.sum() / 3600)
 
+    @checked
     def split(self, share: float, most_s: float, random_state: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
         """Split off a part of the corpus.
 
@@ -118,6 +123,8 @@ class Corpus:
         -------
         rest, part : Corpus
         """
+        check_number("share", share, 0, 1)
+        check_seed(random_state)
         wanted_s = min(share * self.durations_s.sum(), most_s)
         order = np.random.default_rng(random_state).permutation(len(self.files))
         order = order[self.durations_s[order] <= wanted_s]
@@ -174,8 +181,10 @@ class Corpus:
         start = int(rng.integers(0, max(1, len(y) - n + 1)))
         return y[start : start + n]
 
+    @checked
     def pieces(self, rng: np.random.Generator, piece_s: float = 20.0) -> Iterator[Piece]:
         """Go through all of the sound once, in random order, in pieces of at most `piece_s` seconds."""
+        check_number("piece_s", piece_s, 0.01)
         ends = np.cumsum(np.ceil(self.durations_s / piece_s).astype(int))
         for k in rng.permutation(ends[-1]):
             i = int(np.searchsorted(ends, k, side="right"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ...denoising.unfolded.context import Context, of_height
 from ...denoising.unfolded.decomposition import stages_of
 from ...denoising.unfolded.stage import Stage
@@ -28,6 +29,7 @@ N_DEV_MIXTURES = 60
 _BEGINNING, _BEGINNINGS = 96, 0.3  # frames, 1.5 s; share of the mixtures whose beginning alone is used
 
 
+@checked
 def build_unfolded(
     mixer: AnyMixer,
     dev_mixer: AnyMixer,
