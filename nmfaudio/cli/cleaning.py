@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
@@ -82,6 +84,10 @@ class Cleaner:
         noise = options.sound["noise"]
         self._part = noise if isinstance(noise, tuple) else None
         self.denoiser = Denoiser(**{**options.sound, "noise": None if self._part else noise})
+
+    def compile(self) -> None:
+        """Use the denoiser, so that all that it needs is compiled."""
+        self.denoiser(np.random.default_rng(0).standard_normal(10_000, np.float32), 16000)
 
     def attempt(self, job: Job, progress: Callable[[float], None] = lambda part: None) -> dict[str, Any]:
         """Clean a file and return the result, for an error too, so that other files can go on."""

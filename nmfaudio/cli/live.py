@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
                 sr=sr,
                 n_channels=args.channels,
                 noise=args.noise,
-                attenuation_limit_db=args.attenuation_limit,
-                strength=args.strength,
+                attenuation_limit_db=args.attenuation_limit_db,
+                strength=1.0 if args.strength is None else args.strength,
             )
         )
         devices = sd.Stream(

@@ -11,7 +11,7 @@ from .. import audio
 from ..errors import NmfaudioError
 from ..files import check_output
 from .console import OK
-from .options import add_denoising, denoiser_options, is_page
+from .options import add_denoising, denoiser_options, is_page, settle
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
 place, spectrograms, the most active atoms, the numbers. It is one HTML file
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from ..report import report_file
     from .cleaning import Cleaner, Options
 
+    settle(args)
     audio.info(args.input)  # before its name is made another, and before the dictionary is loaded
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..arguments import check_part, check_path, check_ranges
 from ..audio import ffmpeg
+from ..audio.loudness import with_loudness
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
 from ..files import PathLike, check_output, is_device, is_same
@@ -74,6 +75,7 @@ def denoise_file(
     subtype: str | None = None,
     bit_rate: int | None = None,
     quality: float | None = None,
+    loudness_lufs: float | None = None,
     overwrite: bool = False,
     in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
@@ -107,6 +109,8 @@ def denoise_file(
         Bits a second of a lossy format; by default those of `source`, where the format is the same.
     quality : float, optional
         Quality of MP3, Vorbis or Opus instead, from 0 to 1.
+    loudness_lufs : float, optional
+        Loudness of the output by EBU R128, in LUFS; -16 is that of podcasts. No true peak is above -1 dB.
     overwrite : bool
         Replace files that exist.
     in_place : bool
@@ -151,6 +155,7 @@ def denoise_file(
         subtype=subtype,
         bit_rate=bit_rate,
         quality=quality,
+        loudness_lufs=loudness_lufs,
         overwrite=overwrite,
         in_place=in_place,
         progress=progress,
@@ -198,6 +203,7 @@ def process_file(
     subtype: str | None = None,
     bit_rate: int | None = None,
     quality: float | None = None,
+    loudness_lufs: float | None = None,
     overwrite: bool = False,
     in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
@@ -208,7 +214,7 @@ def process_file(
     ----------
     denoiser : Denoiser
     source, target : path
-    start_s, stop_s, residual, format, subtype, bit_rate, quality, overwrite, in_place, progress
+    start_s, stop_s, residual, format, subtype, bit_rate, quality, loudness_lufs, overwrite, in_place, progress
         As for :func:`denoise_file`.
 
     Returns
@@ -248,11 +254,14 @@ def process_file(
         blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
         given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0
-        for y in denoiser.process_blocks(given, header.sr):
+        cleaned = denoiser.process_blocks(given, header.sr)
+        if len(outputs) > 1:
+            cleaned = _with_residual(cleaned, given, outputs[1])
+        if loudness_lufs is not None:
+            cleaned = with_loudness(cleaned, header.sr, loudness_lufs, folder=_folder(target))
+        for y in cleaned:
             power += _power(y)
             outputs[0].write(y)
-            if len(outputs) > 1:
-                outputs[1].write(given.take(y.shape[1]) - y)
         if not given.frames:
             raise AudioError(f"{source}: has no sound in it")
     n_samples = given.frames * header.channels
@@ -294,6 +303,19 @@ class _Input:
         kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
         self._kept = [kept[:, frames:]]
         return kept[:, :frames]
+
+
+def _with_residual(
+    cleaned: Iterable[NDArray[np.floating]], given: _Input, residual: audio.Writer
+) -> Iterator[NDArray[np.floating]]:
+    for y in cleaned:
+        residual.write(given.take(y.shape[1]) - y)
+        yield y
+
+
+def _folder(target: PathLike) -> Path | None:
+    """Folder for what waits to be written, on the same disk; that of the system for devices."""
+    return None if is_device(target) else Path(target).resolve().parent
 
 
 def _power(y: NDArray[np.floating]) -> float:
