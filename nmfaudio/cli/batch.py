@@ -135,7 +135,9 @@ def _single(args: argparse.Namespace) -> Job:
         if source == "-":
             raise NmfaudioError("standard input: where to? Give an output file, or - for standard output")
         path = Path(source)
-        return Job(source, str(_renamed(path.with_name(f"{path.stem}_cleaned{path.suffix}"), args.format)), args.residual)
+        return Job(
+            source, str(_renamed(path.with_name(f"{path.stem}_cleaned{path.suffix}"), args.format)), args.residual
+        )
     target = args.paths[1]
     if source != "-":
         if Path(target).is_dir():
@@ -233,12 +235,16 @@ def _one_by_one(
     for number, (job, start, end) in enumerate(zip(jobs, [0.0, *ends], ends, strict=False), 1):
         label = job.source if len(jobs) == 1 else f"{number}/{len(jobs)}  {job.source}"
         progress(start, label)
-        result = cleaner.attempt(job, lambda part, start=start, end=end: progress(start + part * (end - start)))
+        result = cleaner.attempt(job, partial(_advance, progress, start, end))
         if args.report and is_page(args.report) and result["status"] == "done":
             part = {"start_s": args.start, "stop_s": args.end}
             options = {"command": args.command_line, "overwrite": args.overwrite, **part}
             report_file(job.source, args.report, cleaner.denoiser, **options)
         yield result
+
+
+def _advance(progress: Callable[..., None], start: float, end: float, part: float) -> None:
+    progress(start + part * (end - start))
 
 
 def _side_by_side(

@@ -15,7 +15,7 @@ import numpy as np
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
-from ..files import is_same
+from ..files import PathLike, is_same
 from .pipes import readable, writable
 
 
@@ -132,7 +132,7 @@ class Cleaner:
             )
         return asdict(report)
 
-    def learn_noise(self, source: str | Path) -> None:
+    def learn_noise(self, source: PathLike) -> None:
         """Learn the noise from a part of this file, if the options name one."""
         if self._part is not None:
             dictionary = self.denoiser.dictionary

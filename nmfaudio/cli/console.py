@@ -13,6 +13,7 @@ import shlex
 import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 import unicodedata
@@ -108,9 +109,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         if usage is None:
             needed = [action for action in actions if action.option_strings and action.required]
             values = [action for action in actions if not action.option_strings]
-            words = [f"{action.option_strings[0]} {self._format_args(action, action.dest)}" for action in needed]
-            words += [self._format_args(action, action.dest) for action in values]
-            usage = " ".join([self._prog, *["[options]"] * (len(actions) > len(words)), *words])
+            words = [self._format_args(action, action.dest) for action in values]
+            words += [f"{action.option_strings[0]} {self._format_args(action, action.dest)}" for action in needed]
+            words = [self._prog, *["[options]"] * (len(actions) > len(words)), *words]
+            usage = textwrap.fill(" ".join(words), self._width - 7, subsequent_indent=" " * 9)
         return super()._format_usage(usage, actions, groups, prefix)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
@@ -319,4 +321,4 @@ def _fitting(label: str) -> str:
     except (OSError, ValueError):
         columns = 80
     room = max(10, columns - 48)
-    return label if len(label) <= room else f"...{label[3 - room:]}"
+    return label if len(label) <= room else f"...{label[3 - room :]}"

@@ -50,7 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = files.add_argument
     add("-o", "--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
     add_formats(add)
-    add("--loudness", dest="loudness_lufs", type=lufs, metavar="LUFS", help="make it as loud: -16 for podcasts, -23 for radio")
+    add(
+        "--loudness",
+        dest="loudness_lufs",
+        type=lufs,
+        metavar="LUFS",
+        help="make it as loud: -16 for podcasts, -23 for radio",
+    )
     add("--residual", metavar="FILE", help="write what was removed (with -o: a folder)")
     add("--save-profile", type=_profile, metavar="FILE", help="save the profile of --noise in FILE.npz")
     existing = files.add_mutually_exclusive_group()

@@ -17,13 +17,16 @@ DESCRIPTION = """Make a page of a recording before and after denoising: players 
 place, spectrograms, the most active atoms, the numbers. It is one HTML file
 below 20 MB, which needs no network; of a long recording it shows the first
 minutes, or those from --start on."""
+EXAMPLES = ("nmfaudio report talk.wav", "nmfaudio report --noise 0-1.5 talk.wav page.html")
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
-    parser = subparsers.add_parser("report", description=DESCRIPTION)
+    parser = subparsers.add_parser("report", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("input", metavar="INPUT", help="sound file")
-    parser.add_argument("output", metavar="OUTPUT", nargs="?", help="page to write (INPUT with the suffix .html)")
+    parser.add_argument(
+        "output", metavar="OUTPUT", nargs="?", help="page to write (default: INPUT with the suffix .html)"
+    )
     add_denoising(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a page that exists")
 

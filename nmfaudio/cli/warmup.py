@@ -15,8 +15,9 @@ def add_parser(subparsers: Any) -> None:
     subparsers.add_parser(
         "warmup",
         description="Compile what the shipped dictionaries need, for files and streams, and keep it\n"
-        "on disk: in the package's own folder, in the user's cache folder, or in\n"
-        "the folder named by the variable NUMBA_CACHE_DIR.",
+        "on disk: in the package's own folder, in the user's cache folder, or in the\n"
+        "folder named by the variable NUMBA_CACHE_DIR. Else the first use does it.",
+        examples=["nmfaudio warmup", "NUMBA_CACHE_DIR=/opt/kernels nmfaudio warmup"],
     )
 
 

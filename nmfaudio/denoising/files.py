@@ -24,6 +24,8 @@ from .denoiser import Denoiser
 from .noise_profile import LONGEST_S, noise_profile
 
 _BLOCK_S = 2.0
+_SHORTEST_NOISE_S = 0.25
+_NEAR_S = 0.01  # for an end that was rounded up
 
 
 @dataclass(frozen=True)
@@ -181,10 +183,18 @@ def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: Dicti
     Raises
     ------
     AudioError
-        If the file cannot be read, ends before, or is silent there.
+        If the file cannot be read, ends before, or is silent there, or the part is too short.
     """
     start_s, stop_s = part
+    if stop_s - start_s < _SHORTEST_NOISE_S:
+        raise AudioError(
+            f"{source}: noise of {stop_s - start_s:g} s is too short for a profile: give {_SHORTEST_NOISE_S:g} s or "
+            "more, best a second"
+        )
     y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
+    end_s = max(start_s + y.shape[-1] / sr, audio.info(source).duration_s)
+    if stop_s > end_s + _NEAR_S:
+        raise AudioError(f"{source}: ends at {end_s:.2f} s, before the end of the noise at {stop_s:g} s")
     try:
         return noise_profile(y, sr, dictionary)
     except AudioError as error:
