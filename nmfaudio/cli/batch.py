@@ -18,6 +18,7 @@ from typing import Any
 from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
+from ..denoising.music import MOSTLY
 from ..errors import AudioError, NmfaudioError
 from ..files import check_output, is_device, is_same, replacing
 from ..folders import walk
@@ -26,6 +27,7 @@ from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
 
+_MUCH_DB = 3.0  # to take off music
 _MARK = ".denoised"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
 
 
@@ -40,6 +42,11 @@ def run_batch(args: argparse.Namespace) -> int:
                 say(f"denoise: error: {result['error']}")
             elif args.verbose or (sys.stderr.isatty() and not args.quiet):
                 say(_line(result, compilation.seconds if len(results) == 1 else 0.0))
+            if not args.quiet and _harms_music(result):
+                say(
+                    f"warning: {result['input']}: is mostly music, of which {result['lowered_db']:.0f} dB were taken "
+                    "off as noise: nmfaudio separate takes songs apart, --preset gentle removes less"
+                )
     counts = {status: sum(r["status"] == status for r in results) for status in ("done", "skipped", "failed")}
     if len(jobs) > 1 and not args.quiet:
         say(f"{len(jobs)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
@@ -292,6 +299,10 @@ def _attempt(options: Options, job: Job) -> dict[str, Any]:
     if getattr(_there, "options", None) != options:
         _there.options, _there.cleaner = options, Cleaner(options)
     return _there.cleaner.attempt(job)
+
+
+def _harms_music(result: dict[str, Any]) -> bool:
+    return result["status"] == "done" and result["music_share"] >= MOSTLY and (result["lowered_db"] or 0) >= _MUCH_DB
 
 
 def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:

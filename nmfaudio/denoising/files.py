@@ -21,6 +21,7 @@ from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
 from ..files import PathLike, check_output, is_device, is_same
 from .denoiser import Denoiser
+from .music import MusicMeter
 from .noise_profile import LONGEST_S, noise_profile
 
 _BLOCK_S = 2.0
@@ -44,8 +45,12 @@ class FileReport:
         Seconds that were denoised.
     level_in_db, level_out_db : float or None
         Mean power in decibels below full scale, before and after; None for silence.
+    lowered_db : float or None
+        Decibels by which denoising lowered the mean power; None where silence came in or out.
     clipped_samples : int
         Samples of the output that were beyond full scale.
+    music_share : float
+        Share of music in the input, from 0 to 1, as :class:`nmfaudio.denoising.music.MusicMeter` finds it.
     elapsed_s : float
         Seconds that it took.
     """
@@ -57,7 +62,9 @@ class FileReport:
     duration_s: float
     level_in_db: float | None
     level_out_db: float | None
+    lowered_db: float | None
     clipped_samples: int
+    music_share: float
     elapsed_s: float
 
 
@@ -262,11 +269,9 @@ def process_file(
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
             outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
         blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
-        given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
+        given = _Input(blocks, header.sr, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0
-        cleaned = denoiser.process_blocks(given, header.sr)
-        if len(outputs) > 1:
-            cleaned = _with_residual(cleaned, given, outputs[1])
+        cleaned = given.watched(denoiser.process_blocks(given, header.sr), *outputs[1:])
         if loudness_lufs is not None:
             cleaned = with_loudness(cleaned, header.sr, loudness_lufs, folder=_folder(target))
         for y in cleaned:
@@ -283,7 +288,9 @@ def process_file(
         duration_s=round(given.frames / header.sr, 6),
         level_in_db=_level_db(given.power / n_samples),
         level_out_db=_level_db(power / n_samples),
+        lowered_db=_level_db(given.power / given.power_left) if given.power_left else None,
         clipped_samples=outputs[0].clipped,
+        music_share=round(given.music.share, 3),
         elapsed_s=round(time.perf_counter() - began, 3),
     )
 
@@ -291,36 +298,42 @@ def process_file(
 class _Input:
     """Blocks on their way to the denoiser: counted, measured, and kept if the residual needs them."""
 
-    def __init__(self, blocks: Iterator[NDArray[np.float32]], keep: bool, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, blocks: Iterator[NDArray[np.float32]], sr: int, keep: bool, progress: Callable[[int], None]
+    ) -> None:
         self._blocks = blocks
+        self.music = MusicMeter(sr)
         self._keep = keep
         self._kept: list[NDArray[np.float32]] = []
         self._progress = progress
         self.frames = 0
-        self.power = 0.0
+        self.power = self.power_left = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         for y in self._blocks:
             self._progress(self.frames)
             self.frames += y.shape[1]
             self.power += _power(y)
+            self.music.push(y)
             if self._keep:
                 self._kept.append(y.copy())  # a copy, should the denoiser work in place
             yield y
 
-    def take(self, frames: int) -> NDArray[np.float32]:
+    def watched(
+        self, cleaned: Iterable[NDArray[np.floating]], residual: audio.Writer | None = None
+    ) -> Iterator[NDArray[np.floating]]:
+        """Pass on what became of the blocks: measure it, and write what was removed."""
+        for y in cleaned:
+            self.power_left += _power(y)
+            if residual is not None:
+                residual.write(self._take(y.shape[1]) - y)
+            yield y
+
+    def _take(self, frames: int) -> NDArray[np.float32]:
         """Return the oldest samples that were kept, and let go of them."""
         kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
         self._kept = [kept[:, frames:]]
         return kept[:, :frames]
-
-
-def _with_residual(
-    cleaned: Iterable[NDArray[np.floating]], given: _Input, residual: audio.Writer
-) -> Iterator[NDArray[np.floating]]:
-    for y in cleaned:
-        residual.write(given.take(y.shape[1]) - y)
-        yield y
 
 
 def _folder(target: PathLike) -> Path | None:
