@@ -59,13 +59,15 @@ class LoudnessMeter:
 
         y = as_block(y)
         n_channels, n = y.shape
+        if not n:
+            return
         if self._state is None:
             self._state = np.zeros((len(self._sos), n_channels, 2))
         weighted, self._state = sosfilt(self._sos, y, zi=self._state)
         power = np.asarray(_SURROUND.get(n_channels, [1.0] * n_channels)) @ np.square(weighted)
         steps = ((self._done + np.arange(n)) / (self.sr * _STEP_S)).astype(int)
-        self._energies += [0.0] * (int(steps[-1]) + 1 - len(self._energies) if n else 0)
-        for step, energy in enumerate(np.bincount(steps - steps[0], power) if n else (), steps[0] if n else 0):
+        self._energies += [0.0] * (int(steps[-1]) + 1 - len(self._energies))
+        for step, energy in enumerate(np.bincount(steps - steps[0], power), steps[0]):
             self._energies[step] += float(energy)
         self._done += n
 

@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
     from .main import SUBCOMMANDS, build_parser
 
-    parser = build_parser()
-    commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    whole = build_parser()
+    commands = next(action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
     for name, summary in SUBCOMMANDS.items():  # shtab passes over commands without a summary
         commands._choices_actions.append(commands._ChoicesPseudoAction(name, (), summary))
-    for parser in (parser, denoise.build_parser()):
+    for parser in (whole, denoise.build_parser()):
         for action in _actions(parser):
             _complete(action)
         print(shtab.complete(parser, args.shell))

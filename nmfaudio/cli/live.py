@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     sd = _sounddevice()
     try:
         if args.list_devices:
-            print(str(sd.query_devices()) or _NO_DEVICES)
+            print(sd.query_devices() or _NO_DEVICES)
             return OK
         if not sd.query_devices():
             raise NmfaudioError(f"{_NO_DEVICES} For recordings there is: denoise FILE")
