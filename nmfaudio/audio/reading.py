@@ -51,7 +51,9 @@ def locate(path: str | os.PathLike[str]) -> Path:
     try:
         from upath import UPath
 
-        return UPath(path)  # type: ignore[return-value]
+        location = UPath(path)
+        _ = location.fs  # loads the package for its kind of place
+        return location  # type: ignore[return-value]
     except (ImportError, ValueError) as error:
         raise AudioError(f"{path}: cannot be reached ({error}): pip install 'nmfaudio[remote]'") from None
 

@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from os.path import abspath
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from typing import Any
 from .. import __version__
 from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
 from ..compute.processes import workers
+from ..denoising.music import MOSTLY
 from ..errors import AudioError, NmfaudioError
 from ..files import check_output, identity, is_device, is_same, replacing
 from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
-from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
 
+_MUCH_DB = 3.0  # to take off music
 _MARK = ".denoised"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
 
 
@@ -32,15 +35,23 @@ def run_batch(args: argparse.Namespace) -> int:
     """Clean all files; return the exit code."""
     jobs = plan(args)
     results = []
-    for result in _each(jobs, args):
-        results.append(result)
-        if result["status"] == "failed":
-            say(f"denoise: error: {result['error']}")
-        elif args.verbose or (sys.stderr.isatty() and not args.quiet):
-            say(_line(result))
+    with compilation_bar(not args.quiet) as compilation:
+        for result in _each(jobs, args):
+            results.append(result)
+            if result["status"] == "failed":
+                say(f"denoise: error: {result['error']}")
+            elif args.verbose or (sys.stderr.isatty() and not args.quiet):
+                say(_line(result, compilation.seconds if len(results) == 1 else 0.0))
+            if not args.quiet and _harms_music(result):
+                say(
+                    f"warning: {result['input']}: is mostly music, of which {result['lowered_db']:.0f} dB were taken "
+                    "off as noise: nmfaudio separate takes songs apart, --preset gentle removes less"
+                )
     counts = {status: sum(r["status"] == status for r in results) for status in ("done", "skipped", "failed")}
     if len(jobs) > 1 and not args.quiet:
         say(f"{len(jobs)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
+    if len(args.paths) == 1 and args.out_dir is None and counts["done"] and not args.quiet:
+        print(jobs[0].target)
     if args.report and not is_page(args.report):
         _write_report(Path(args.report), args, results)
     if not counts["failed"]:
@@ -113,20 +124,43 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
 
 
 def _single(args: argparse.Namespace) -> Job:
-    if len(args.paths) != 2:
-        raise NmfaudioError(f"{args.paths[0]}: where to? Give one input and one output, or --out-dir FOLDER")
-    source, target = args.paths
+    source = args.paths[0]
+    if len(args.paths) > 2:
+        raise NmfaudioError(f"{source} and {len(args.paths) - 1} more: give -o FOLDER for what comes out of several")
     if Path(source).is_dir():
-        raise NmfaudioError(f"{source}: is a folder: give --out-dir FOLDER for what comes out of it")
-    if Path(target).is_dir() and source != "-":
-        target = str(Path(target, _renamed(Path(Path(source).name), args.format)))
+        raise NmfaudioError(f"{source}: is a folder: give -o FOLDER for what comes out of it")
+    if len(args.paths) == 1:
+        if source == "-":
+            raise NmfaudioError("standard input: where to? Give an output file, or - for standard output")
+        path = Path(source)
+        return Job(
+            source, str(_renamed(path.with_name(f"{path.stem}_cleaned{path.suffix}"), args.format)), args.residual
+        )
+    target = args.paths[1]
+    if source != "-":
+        if Path(target).is_dir():
+            target = str(Path(target, _renamed(Path(Path(source).name), args.format)))
+        else:
+            _check_name(Path(source), target, args)
     return Job(source, target, args.residual)
+
+
+def _check_name(source: Path, target: str, args: argparse.Namespace) -> None:
+    """Refuse a name that was meant for a folder, or was not thought about."""
+    if target.endswith(("/", os.sep)):
+        raise NmfaudioError(f"{target}: no such folder: make it first, or give -o {target} to have it made")
+    if target == "-" or args.format or os.path.exists(target):
+        return
+    if source.suffix and not Path(target).suffix:
+        raise NmfaudioError(
+            f"{target}: has no suffix: give {target}{source.suffix}, or -o {target} if a folder is meant"
+        )
 
 
 def _mirrored(args: argparse.Namespace) -> Iterator[Job]:
     for path in args.paths:
         if path == "-":
-            raise NmfaudioError("standard input has no name to use in --out-dir: give an output file")
+            raise NmfaudioError("standard input has no name to use in a folder: give an output file")
         if Path(path).is_dir():
             yield from _jobs_below(path, args)
         else:
@@ -173,7 +207,7 @@ def _renamed(name: Path, format: str | None) -> Path:
 def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     options = Options(
         denoiser_options(args),
-        {"start_s": args.start, "stop_s": args.end, **format_options(args)},
+        {"start_s": args.start, "stop_s": args.end, "loudness_lufs": args.loudness_lufs, **format_options(args)},
         make_folders=args.out_dir is not None,
         skip_existing=args.skip_existing,
         overwrite=args.overwrite,
@@ -181,27 +215,50 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
         verbose=args.verbose,
     )
     cleaner = Cleaner(options)  # here even for many processes: an option that cannot be used is one error, not many
-    if args.scheduler is not None or (args.jobs > 1 and len(jobs) > 1):
-        with progress_bar(f"{len(jobs)} files", shown=not args.quiet) as progress:
-            for n_done, result in enumerate(_elsewhere(jobs, options, args.jobs, args.scheduler), 1):
-                yield result
-                progress(n_done / len(jobs))
-    else:
-        yield from _one_by_one(jobs, args, cleaner)
+    with progress_bar(shown=not args.quiet) as progress:
+        if args.scheduler is not None or (args.jobs > 1 and len(jobs) > 1):
+            if args.scheduler is None:
+                cleaner.compile()  # here, once, and not in each process
+            yield from _side_by_side(jobs, options, args, progress)
+        else:
+            yield from _one_by_one(jobs, args, cleaner, progress)
     if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
         cleaner.denoiser.noise.save(args.save_profile, overwrite=args.overwrite)
 
 
-def _one_by_one(jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner) -> Iterator[dict[str, Any]]:
-    for number, job in enumerate(jobs, 1):
+def _one_by_one(
+    jobs: list[Job], args: argparse.Namespace, cleaner: Cleaner, progress: Callable[..., None]
+) -> Iterator[dict[str, Any]]:
+    ends = _ends(jobs)
+    for number, (job, start, end) in enumerate(zip(jobs, [0.0, *ends], ends, strict=False), 1):
         label = job.source if len(jobs) == 1 else f"{number}/{len(jobs)}  {job.source}"
-        with progress_bar(label, shown=not args.quiet) as progress:
-            result = cleaner.attempt(job, progress)
+        progress(start, label)
+        result = cleaner.attempt(job, partial(_advance, progress, start, end))
         if args.report and is_page(args.report) and result["status"] == "done":
             part = {"start_s": args.start, "stop_s": args.end}
             options = {"command": args.command_line, "overwrite": args.overwrite, **part}
             report_file(job.source, args.report, cleaner.denoiser, **options)
         yield result
+
+
+def _advance(progress: Callable[..., None], start: float, end: float, part: float) -> None:
+    progress(start + part * (end - start))
+
+
+def _side_by_side(
+    jobs: list[Job], options: Options, args: argparse.Namespace, progress: Callable[..., None]
+) -> Iterator[dict[str, Any]]:
+    progress(0.0, f"0/{len(jobs)}")
+    results = _elsewhere(jobs, options, args.jobs, args.scheduler)
+    for number, (result, end) in enumerate(zip(results, _ends(jobs), strict=True), 1):
+        yield result
+        progress(end, f"{number}/{len(jobs)}")
+
+
+def _ends(jobs: list[Job]) -> list[float]:
+    """Part of all the work that is done at the end of each job, by the sizes of the files."""
+    sizes = [os.path.getsize(job.source) if os.path.isfile(job.source) else 0 for job in jobs]
+    return [done / max(1, sum(sizes)) for done in accumulate(sizes)]
 
 
 def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | None) -> Iterator[dict[str, Any]]:
@@ -235,15 +292,20 @@ def _attempt(options: Options, job: Job) -> dict[str, Any]:
     return _there.cleaner.attempt(job)
 
 
-def _line(result: dict[str, Any]) -> str:
+def _harms_music(result: dict[str, Any]) -> bool:
+    return result["status"] == "done" and result["music_share"] >= MOSTLY and (result["lowered_db"] or 0) >= _MUCH_DB
+
+
+def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:
     if result["status"] == "skipped":
         return f"{result['input']}: skipped, {result['output']} exists"
-    speed = result["duration_s"] / max(result["elapsed_s"], 1e-3)
+    speed = result["duration_s"] / max(result["elapsed_s"] - compiling_s, 1e-3)
+    compiling = f" and {compiling_s:.1f} s of compiling" if compiling_s else ""
     clipped = f", {result['clipped_samples']} samples clipped" if result["clipped_samples"] else ""
     return (
         f"{result['input']} -> {result['output']}: {result['duration_s']:.1f} s, {result['sr']} Hz, "
-        f"{result['channels']} channel{'s' * (result['channels'] > 1)} in {result['elapsed_s']:.1f} s "
-        f"({speed:.0f} x real time){clipped}"
+        f"{result['channels']} channel{'s' * (result['channels'] > 1)} in {result['elapsed_s'] - compiling_s:.1f} s "
+        f"({speed:.0f} x real time){compiling}{clipped}"
     )
 
 

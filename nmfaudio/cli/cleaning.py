@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
-from ..files import is_same
+from ..files import PathLike, is_same
 from .pipes import readable, writable
 
 
@@ -83,6 +85,10 @@ class Cleaner:
         self._part = noise if isinstance(noise, tuple) else None
         self.denoiser = Denoiser(**{**options.sound, "noise": None if self._part else noise})
 
+    def compile(self) -> None:
+        """Use the denoiser, so that all that it needs is compiled."""
+        self.denoiser(np.random.default_rng(0).standard_normal(10_000, np.float32), 16000)
+
     def attempt(self, job: Job, progress: Callable[[float], None] = lambda part: None) -> dict[str, Any]:
         """Clean a file and return the result, for an error too, so that other files can go on."""
         began = time.perf_counter()
@@ -126,7 +132,7 @@ class Cleaner:
             )
         return asdict(report)
 
-    def learn_noise(self, source: str | Path) -> None:
+    def learn_noise(self, source: PathLike) -> None:
         """Learn the noise from a part of this file, if the options name one."""
         if self._part is not None:
             dictionary = self.denoiser.dictionary

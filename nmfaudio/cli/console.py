@@ -13,10 +13,13 @@ import shlex
 import shutil
 import signal
 import sys
+import textwrap
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..errors import NmfaudioError
@@ -25,10 +28,21 @@ OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser whose errors are one line and whose help keeps its lines."""
+    """Parser whose errors are one line, whose help keeps its lines, and which shows its help if nothing is given.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_Help, **options)
+    Parameters
+    ----------
+    examples
+        Command lines to show at the end of the help.
+    options
+        Arguments of ArgumentParser.
+    """
+
+    def __init__(self, *, examples: Iterable[str] = (), epilog: str | None = None, **options: Any) -> None:
+        self.examples = list(examples)
+        lines = "\n".join(["examples:", *(f"  {line}" for line in self.examples)]) if self.examples else None
+        epilog = "\n\n".join(filter(None, (epilog, lines)))
+        super().__init__(formatter_class=_Help, epilog=epilog, **options)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments, and keep them as they were given."""
@@ -39,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments; one that a subcommand does not know is that one's error, with its --help."""
-        if not args and self._subparsers is not None:
+        if not args and any(action.required for action in self._actions):
             self.print_help()
             self.exit(OK)
         parsed, unknown = super().parse_known_args(self._in_order(args), namespace)
@@ -86,8 +100,31 @@ def _is_file(text: str) -> bool:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help of at most 80 columns: short usage, names of an option before its value, defaults at the end."""
+
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28, width=min(110, shutil.get_terminal_size((100, 24)).columns))
+        super().__init__(prog, max_help_position=28, width=min(80, shutil.get_terminal_size((80, 24)).columns))
+
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
+        if usage is None:
+            needed = [action for action in actions if action.option_strings and action.required]
+            values = [action for action in actions if not action.option_strings]
+            words = [self._format_args(action, action.dest) for action in values]
+            words += [f"{action.option_strings[0]} {self._format_args(action, action.dest)}" for action in needed]
+            words = [self._prog, *["[options]"] * (len(actions) > len(words)), *words]
+            usage = textwrap.fill(" ".join(words), self._width - 7, subsequent_indent=" " * 9)
+        return super()._format_usage(usage, actions, groups, prefix)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        names = ", ".join(action.option_strings)
+        if not names or action.nargs == 0:
+            return names or super()._format_action_invocation(action)
+        return f"{names} {self._format_args(action, action.dest.upper())}"
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        shown = action.option_strings and action.nargs != 0 and action.default not in (None, argparse.SUPPRESS, "", [])
+        return f"{text} (default: %(default)s)" if shown and "default:" not in text else text
 
 
 def call(prog: str, run: Callable[[], int]) -> int:
@@ -178,8 +215,11 @@ def say(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
+_BAR = "[{bar:20}] {percentage:3.0f} %  {desc}"
+
+
 @contextmanager
-def progress_bar(label: str, shown: bool = True) -> Iterator[Callable[[float], None]]:
+def progress_bar(label: str = "", shown: bool = True) -> Iterator[Callable[..., None]]:
     """Show a progress bar with the time left on stderr, where that is a terminal.
 
     Parameters
@@ -192,15 +232,93 @@ def progress_bar(label: str, shown: bool = True) -> Iterator[Callable[[float], N
     Yields
     ------
     progress
-        Function to call with the part that is done, from 0 to 1.
+        Function to call with the part that is done, from 0 to 1, and a new label if there is one.
     """
     if not (shown and sys.stderr.isatty()):
-        yield lambda part: None
+        yield lambda part, label="": None
         return
+    with _bar(1.0, _BAR + "  {remaining} left") as bar:
+
+        def progress(part: float, label: str = "") -> None:
+            if label:
+                bar.set_description_str(_fitting(label), refresh=False)
+            bar.update(part - bar.n)
+
+        progress(0.0, label)
+        bar.refresh()
+        yield progress
+
+
+@dataclass
+class Compilation:
+    """Number of kernels that were compiled so far, and the seconds that it took."""
+
+    n_kernels: int = 0
+    seconds: float = 0.0
+
+
+@contextmanager
+def compilation_bar(shown: bool = True, n_kernels: int = 13) -> Iterator[Compilation]:
+    """Say on stderr, with a bar of its own, when kernels are compiled, where that is a terminal.
+
+    Parameters
+    ----------
+    shown
+        False for no bar.
+    n_kernels
+        Kernels that are expected; 13 is what the dictionary "speech" needs.
+
+    Yields
+    ------
+    compilation
+    """
+    from ..kernels.compilation import watched
+
+    compilation = Compilation()
+    visible = shown and sys.stderr.isatty()
+    bars = ExitStack()
+    depth, since = 0, 0.0  # kernels that call others compile them meanwhile
+
+    def begun(kept: bool) -> None:
+        nonlocal depth, since
+        if not depth:
+            since = time.perf_counter()
+            if visible:
+                once = "compiling for this machine, once" if kept else "compiling (nmfaudio warmup says why each time)"
+                bar = bars.enter_context(_bar(max(n_kernels, compilation.n_kernels + 1), _BAR))
+                bar.set_description_str(once, refresh=False)
+                bar.update(compilation.n_kernels)
+                bar.refresh()
+        depth += 1
+
+    def ended() -> None:
+        nonlocal depth
+        depth -= 1
+        compilation.n_kernels += 1
+        if not depth:
+            compilation.seconds += time.perf_counter() - since
+            bars.close()
+
+    with bars, watched(begun, ended):
+        yield compilation
+
+
+_LOCK = threading.RLock()  # that of tqdm is one of processes, which starts another process
+
+
+def _bar(total: float, layout: str) -> Any:
     from tqdm import tqdm
 
-    tqdm.set_lock(threading.RLock())  # its own is one of processes, which starts another process
-    layout = "[{bar:20}] {percentage:3.0f} %  {desc}  {remaining} left"
-    with tqdm(total=1.0, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #") as bar:
-        bar.set_description_str(printable(label))
-        yield lambda part: bar.update(part - bar.n) and None
+    tqdm.set_lock(_LOCK)
+    return tqdm(total=total, bar_format=layout, leave=False, dynamic_ncols=True, ascii=" #")
+
+
+def _fitting(label: str) -> str:
+    """Shorten a label so that it and the bar fit in one line, for a line that wraps is not erased."""
+    label = printable(label)
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        columns = 80
+    room = max(10, columns - 48)
+    return label if len(label) <= room else f"...{label[3 - room :]}"

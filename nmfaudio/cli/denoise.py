@@ -8,20 +8,26 @@ from typing import Any
 
 from .. import __version__
 from .console import Parser, call
-from .options import add_denoising, add_formats, add_workers
+from .options import add_denoising, add_formats, add_workers, lufs, settle
 
-USAGE = """denoise [options] INPUT OUTPUT
-       denoise [options] INPUT... --out-dir FOLDER"""
+USAGE = """denoise [options] INPUT [OUTPUT]
+       denoise [options] INPUT... -o FOLDER"""
 DESCRIPTION = """Take the noise out of speech. Length, rate, channels, sample format and tags
 stay as they are.
 
-INPUT is a sound file, - for standard input or, with --out-dir, a folder.
-OUTPUT is a sound file or - for standard output; its suffix sets the format."""
+INPUT is a sound file, - for standard input or, with -o, a folder. OUTPUT is a
+sound file or - for standard output; its suffix sets the format. Without it the
+result lies beside the input: talk.wav becomes talk_cleaned.wav."""
+EXAMPLES = (
+    "denoise talk.wav",
+    "denoise --preset podcast talk.wav talk.mp3",
+    "denoise -j 4 recordings/ -o cleaned/",
+)
 
 
 def build_parser() -> Parser:
     """Make the parser of `denoise`."""
-    parser = Parser(prog="denoise", usage=USAGE, description=DESCRIPTION, add_help=False)
+    parser = Parser(prog="denoise", usage=USAGE, description=DESCRIPTION, examples=EXAMPLES, add_help=False)
     add_arguments(parser)
     return parser
 
@@ -29,7 +35,10 @@ def build_parser() -> Parser:
 def add_parser(subparsers: Any) -> None:
     """Add `nmfaudio denoise`."""
     usage = USAGE.replace("denoise [", "nmfaudio denoise [")
-    add_arguments(subparsers.add_parser("denoise", usage=usage, description=DESCRIPTION, add_help=False))
+    examples = [f"nmfaudio {line}" for line in EXAMPLES]
+    add_arguments(
+        subparsers.add_parser("denoise", usage=usage, description=DESCRIPTION, examples=examples, add_help=False)
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     files = parser.add_argument_group("files")
     add = files.add_argument
-    add("--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
+    add("-o", "--out-dir", metavar="FOLDER", help="write into this folder, under the same names")
     add_formats(add)
-    add("--residual", metavar="FILE", help="write what was removed (--out-dir: a folder)")
+    add(
+        "--loudness",
+        dest="loudness_lufs",
+        type=lufs,
+        metavar="LUFS",
+        help="make it as loud: -16 for podcasts, -23 for radio",
+    )
+    add("--residual", metavar="FILE", help="write what was removed (with -o: a folder)")
     add("--save-profile", type=_profile, metavar="FILE", help="save the profile of --noise in FILE.npz")
     existing = files.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
@@ -68,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Clean all files; one that cannot be used is reported and the others go on."""
     from .batch import run_batch  # loads NumPy and more, which --help does not need
 
+    settle(args)
     return run_batch(args)
 
 

@@ -2,40 +2,70 @@
 
 import argparse
 import shutil
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..dictionary import Dictionary, available, model_card
 from ..files import check_output, replacing
-from .console import OK
+from .console import OK, printable
+
+PURPOSES = {
+    "speech": "files (the default): the best quality, looks 2.5 s ahead",
+    "speech-fast": "files: three times as fast, less good",
+    "speech-causal": "live sound: 32 ms late (default of live, --causal)",
+    "speech-causal-fast": "live sound on slow machines, less good",
+    "speech-sparse": "separate and repair (default of repair --band); to study",
+}
+"""What each shipped dictionary is for; others say so in the `description` of their record."""
+
+_WIDTH = 80
+_MOST_LINES = 4  # of a list of names
+_DETAILS = ("objective", "stages", "command", "history", "folders")  # of the record, for the model card alone
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
-    parser = subparsers.add_parser("dictionaries", description="List, describe, verify and export dictionaries.")
+    parser = subparsers.add_parser(
+        "dictionaries",
+        description="List, describe, verify and export dictionaries.",
+        examples=["nmfaudio dictionaries list", "nmfaudio dictionaries info speech"],
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions", required=True)
-    actions.add_parser("list", help="names of the shipped dictionaries")
-    info = actions.add_parser("info", help="print the model card of a dictionary")
-    info.add_argument("dictionary", metavar="NAME|FILE")
-    verify = actions.add_parser("verify", help="check that a dictionary's file is complete and unchanged")
-    verify.add_argument("dictionary", metavar="FILE")
-    export = actions.add_parser("export", help="copy a shipped dictionary to a file")
-    export.add_argument("dictionary", metavar="NAME")
-    export.add_argument("output", type=Path, metavar="OUT", help="file or folder to write")
+    _add(actions, "list", "say what each shipped dictionary is for", "list", "list > dictionaries.txt")
+    info = _add(actions, "info", "describe a dictionary", "info speech", "info --card mine.npz > mine.md")
+    info.add_argument("dictionary", metavar="NAME", help="dictionary, by name or path")
+    info.add_argument("--card", action="store_true", help="print the whole model card, in Markdown")
+    verify = _add(actions, "verify", "check that a dictionary is whole", "verify speech", "verify mine.npz")
+    verify.add_argument("dictionary", metavar="NAME", help="dictionary, by name or path")
+    export = _add(
+        actions, "export", "copy a shipped dictionary to a file", "export speech .", "export speech-sparse my/start.npz"
+    )
+    export.add_argument("dictionary", metavar="NAME", help="shipped dictionary")
+    export.add_argument("output", type=Path, metavar="OUTPUT", help="file or folder to write")
     export.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+
+
+def _add(actions: Any, name: str, summary: str, *examples: str) -> argparse.ArgumentParser:
+    description = f"{summary[0].upper()}{summary[1:]}."
+    lines = [f"nmfaudio dictionaries {line}" for line in examples]
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=description, examples=lines)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
     if args.action == "list":
-        for name, path in available().items():
-            description = Dictionary.load(path).record.get("description", "")
-            print(f"{name:20} {path.stat().st_size / 1e6:6.2f} MB  {description}".rstrip())
+        for name in sorted(available(), key=lambda name: list(PURPOSES).index(name) if name in PURPOSES else 99):
+            print(f"{name:18}  {_purpose(Dictionary.load(name))}".rstrip())
     elif args.action == "info":
-        print(model_card(Dictionary.load(args.dictionary)))
+        dictionary = Dictionary.load(args.dictionary)
+        print(model_card(dictionary) if args.card else "\n".join(_described(dictionary)))
     elif args.action == "verify":
         dictionary = Dictionary.load(args.dictionary)
-        print(f"{args.dictionary}: a valid dictionary of kind {dictionary.kind}, sha256 {dictionary.sha256}")
+        print(f"{args.dictionary}: whole and unchanged since it was made")
+        print(f"sha256 {dictionary.sha256}")
     else:
         print(_export(args.dictionary, args.output, args.overwrite))
     return OK
@@ -50,3 +80,42 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     with replacing(output, overwrite=overwrite) as temporary:
         shutil.copyfile(source, temporary)
     return output
+
+
+def _purpose(dictionary: Dictionary) -> str:
+    return PURPOSES.get(dictionary.name) or str(dictionary.record.get("description", ""))
+
+
+def _described(dictionary: Dictionary) -> Iterator[str]:
+    """Lines that describe a dictionary, none longer than 80 characters."""
+    yield from _entry(dictionary.name, _purpose(dictionary) or f"a dictionary of kind {dictionary.kind}", "")
+    n_values = sum(array.size for array in dictionary.arrays.values())
+    facts = {
+        "kind": dictionary.kind,
+        "arrays": f"{len(dictionary.arrays)}, of {n_values / 1e6:.2f} million values",
+        **dictionary.record,
+        "sha256": dictionary.sha256,
+    }
+    for key, value in facts.items():
+        yield from _entry(key, value, "  ")
+    yield "  --card prints all of its record"
+
+
+def _entry(key: str, value: Any, indent: str) -> Iterator[str]:
+    if key in _DETAILS:
+        return
+    if isinstance(value, dict):
+        yield f"{indent}{printable(key)}:"
+        for name, entry in value.items():
+            yield from _entry(name, entry, indent + "  ")
+        return
+    most = 1000
+    if isinstance(value, list):
+        plain = not any(isinstance(entry, (dict, list)) for entry in value)
+        value, most = (", ".join(map(str, value)), _MOST_LINES) if plain else (f"{len(value)} entries", 1)
+    text = printable(f"{key}: {value}")
+    further = indent + "  "
+    lines = textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"{indent}  ..."

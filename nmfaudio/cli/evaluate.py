@@ -15,13 +15,17 @@ from ..compute.processes import workers
 from ..errors import NmfaudioError
 from ..evaluation import Scores, find_recordings, load_denoiser, score_or_error
 from ..files import check_output, replacing
-from .console import BAD_INPUT, OK, SOME_FAILED, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
 wide-band PESQ, ESTOI and SI-SDR at 16 kHz in one channel, for each file and in
 the mean. Files of the two folders are paired by their names without suffix.
 Needs the extra: pip install 'nmfaudio[eval]'"""
+EXAMPLES = (
+    "nmfaudio evaluate --clean clean/ --noisy noisy/ --csv scores.csv",
+    "nmfaudio evaluate --clean clean/ --noisy noisy/ --enhanced of_another_program/",
+)
 
 COLUMNS = {"PESQ": "pesq", "ESTOI": "estoi", "SI-SDR": "si_sdr_db"}
 """Name of each of `nmfaudio.metrics.MEASURES` in the CSV."""
@@ -29,15 +33,13 @@ COLUMNS = {"PESQ": "pesq", "ESTOI": "estoi", "SI-SDR": "si_sdr_db"}
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
-    parser = subparsers.add_parser("evaluate", description=DESCRIPTION)
+    parser = subparsers.add_parser("evaluate", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("--clean", type=Path, required=True, metavar="DIR", help="clean recordings")
     parser.add_argument("--noisy", type=Path, required=True, metavar="DIR", help="the same recordings with noise")
     after = parser.add_mutually_exclusive_group()
     after.add_argument("--enhanced", type=Path, metavar="DIR", help="score these files instead of denoising --noisy")
-    after.add_argument(
-        "-d", "--dictionary", default="speech", metavar="NAME|FILE", help="denoise with it (default: speech)"
-    )
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores to FILE too, a row for each file")
+    after.add_argument("-d", "--dictionary", default="speech", metavar="NAME", help="denoise with it")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the scores to FILE too, a row a file")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     add_workers(parser)
 
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     done: dict[str, Scores] = {}
     with ExitStack() as stack:
         csv_path = stack.enter_context(replacing(args.csv, overwrite=args.overwrite)) if args.csv else None
+        stack.enter_context(compilation_bar(shown=not sys.stdout.isatty()))
         progress = stack.enter_context(progress_bar("scoring", shown=not sys.stdout.isatty()))
         each = stack.enter_context(workers(args.jobs, args.scheduler))
         for i, (recording, scores) in enumerate(zip(recordings, each(score_or_error, recordings), strict=True)):

@@ -12,6 +12,11 @@ from ..errors import NmfaudioError
 from .console import OK, say
 from .options import add_strength
 
+_NO_DEVICES = (
+    "no microphone or loudspeaker on this machine (servers, containers and remote shells have none): "
+    "connect one, or run nmfaudio where they are."
+)
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
@@ -19,14 +24,15 @@ def add_parser(subparsers: Any) -> None:
         "live",
         description="Take the noise out of speech live, from the microphone to the loudspeaker or\n"
         "headphones, until Ctrl-C. Needs the extra: pip install 'nmfaudio[live]'",
+        examples=["nmfaudio live --list-devices", "nmfaudio live --input USB --output headphones"],
     )
     add = parser.add_argument
     add("--list-devices", action="store_true", help="list microphones and loudspeakers")
-    add("--input", type=_device, metavar="DEVICE", help="number or part of the name (the system's default)")
-    add("--output", type=_device, metavar="DEVICE", help="loudspeaker or headphones, in the same way")
-    add("--channels", type=int, choices=(1, 2), default=1, help="channels of input and output (1)")
-    add("--rate", type=int, metavar="HZ", help="sampling rate (that of the output)")
-    add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary (speech-causal)")
+    add("--input", type=_device, metavar="DEVICE", help="number or name (default: the system's)")
+    add("--output", type=_device, metavar="DEVICE", help="loudspeaker or headphones (default: the system's)")
+    add("--channels", type=int, choices=(1, 2), default=1, help="channels of input and output")
+    add("--rate", type=int, metavar="HZ", help="sampling rate (default: the output's)")
+    add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary")
     add("--noise", metavar="FILE", help="the noise alone: a recording or a saved profile")
     add_strength(add)
 
@@ -36,8 +42,10 @@ def run(args: argparse.Namespace) -> int:
     sd = _sounddevice()
     try:
         if args.list_devices:
-            print(sd.query_devices())
+            print(sd.query_devices() or _NO_DEVICES)
             return OK
+        if not sd.query_devices():
+            raise NmfaudioError(f"{_NO_DEVICES} For recordings there is: denoise FILE")
         sr = args.rate or sd.query_devices(args.output, "output")["default_samplerate"]
         passing = Passing(
             StreamingDenoiser(
@@ -45,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
                 sr=sr,
                 n_channels=args.channels,
                 noise=args.noise,
-                attenuation_limit_db=args.attenuation_limit,
-                strength=args.strength,
+                attenuation_limit_db=args.attenuation_limit_db,
+                strength=1.0 if args.strength is None else args.strength,
             )
         )
         devices = sd.Stream(
@@ -71,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     except NmfaudioError:
         raise
     except (sd.PortAudioError, ValueError) as error:  # the latter for a name that no device has, or several
-        raise NmfaudioError(f"no sound device as asked for ({error}): see --list-devices") from error
+        raise NmfaudioError(
+            f"no sound device as asked for ({error}): nmfaudio live --list-devices names those here"
+        ) from error
 
 
 class Passing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from .. import __version__
@@ -20,24 +20,31 @@ SUBCOMMANDS = {
     "report": "make a page to hear and see what denoising does to a recording",
     "evaluate": "score noisy speech before and after denoising",
     "warmup": "compile before the first use",
+    "completion": "let a shell complete commands and options",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nmfaudio`; return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser(argv[:1])
+    args = parser.parse_args(argv)
+    return call(f"nmfaudio {args.command}", lambda: import_module(f".{args.command}", __package__).run(args))
+
+
+def build_parser(commands: Collection[str] = SUBCOMMANDS) -> Parser:
+    """Make the parser of `nmfaudio`, with the options of the given commands, whose modules are imported."""
     parser = Parser(
         prog="nmfaudio",
         description="Clean noisy speech, separate mixtures, repair recordings.",
         epilog="`nmfaudio COMMAND --help` lists the options of each.",
+        examples=["nmfaudio denoise talk.wav", "nmfaudio separate --help"],
     )
     parser.add_argument("--version", action="version", version=f"nmfaudio {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
     for name, summary in SUBCOMMANDS.items():
-        if argv[:1] == [name]:
-            module = import_module(f".{name}", __package__)
-            module.add_parser(subparsers)
+        if name in commands:
+            import_module(f".{name}", __package__).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=summary)
-    args = parser.parse_args(argv)
-    return call(f"nmfaudio {args.command}", lambda: module.run(args))
+    return parser

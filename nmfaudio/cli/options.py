@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from ..denoising.presets import PRESETS
+
 
 def add_denoising(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the denoiser; see `denoiser_options`."""
+    """Add the options of the denoiser; see `settle` and `denoiser_options`."""
     add = parser.add_argument_group("sound").add_argument
-    add("-d", "--dictionary", default="speech", metavar="NAME", help="trained dictionary, by name or path (speech)")
+    add("--preset", choices=PRESETS, metavar="NAME", help=f"for a purpose: {', '.join(PRESETS)}")
+    add("-d", "--dictionary", metavar="NAME", help="trained dictionary, by name or path (default: speech)")
     add(
         "--causal",
         dest="dictionary",
@@ -21,7 +24,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
     )
     add("--noise", type=noise, metavar="WHAT", help="the noise alone: a file, or START-END of INPUT")
     ways = ("linked", "independent")
-    add("--channels", choices=ways, default="linked", metavar="HOW", help="linked: one gain for all; or independent")
+    add("--channels", choices=ways, metavar="HOW", help="gain: linked or independent (default: linked)")
     add_strength(add)
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
@@ -29,26 +32,37 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
 
 def add_strength(add: Callable[..., Any]) -> None:
     """Add how much noise is removed."""
-    add("--attenuation-limit", type=decibels, metavar="DB", help="remove at most DB decibels; 0 changes nothing")
-    add("--strength", type=strength, default=1.0, metavar="X", help="below 1 is gentler, above 1 is stronger (1)")
+    add(
+        "--attenuation-limit",
+        dest="attenuation_limit_db",
+        type=decibels,
+        metavar="DB",
+        help="remove at most DB decibels (default: 40)",
+    )
+    add("--strength", type=strength, metavar="X", help="below 1 is gentler, above 1 is stronger (default: 1)")
+
+
+_DEFAULTS = {"dictionary": "speech", "channels": "linked", "attenuation_limit_db": None, "strength": 1.0}
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the options of the denoiser that were not given: from the preset, or by default."""
+    preset = PRESETS[args.preset].options if args.preset else {}
+    for name, value in {**_DEFAULTS, **preset}.items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, value)
 
 
 def denoiser_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of `nmfaudio.denoise_file` that `add_denoising` has asked for."""
-    return {
-        "dictionary": args.dictionary,
-        "noise": args.noise,
-        "attenuation_limit_db": args.attenuation_limit,
-        "strength": args.strength,
-        "channels": args.channels,
-    }
+    """Arguments of `nmfaudio.Denoiser` that `add_denoising` has asked for."""
+    return {name: getattr(args, name) for name in (*_DEFAULTS, "noise")}
 
 
 def add_formats(add: Callable[..., Any]) -> None:
     """Add the format of what is written; see `format_options`."""
     add("--format", metavar="NAME", help="container: WAV, FLAC, OGG, MP3, AIFF, CAF, W64, ...")
     add("--subtype", metavar="NAME", help="sample format: PCM_16, PCM_24, FLOAT, OPUS, ...")
-    add("--bitrate", type=bit_rate, metavar="RATE", help="bit rate of MP3, AAC, ...: 128k (the input's)")
+    add("--bitrate", type=bit_rate, metavar="RATE", help="bit rate, as 128k (default: the input's)")
     add("--quality", type=quality, metavar="X", help="quality of MP3, Vorbis, Opus: 0 to 1 (best)")
 
 
@@ -60,7 +74,7 @@ def format_options(args: argparse.Namespace) -> dict[str, Any]:
 def add_workers(parser: Any) -> None:
     """Add where work is done; see `nmfaudio.compute.processes`."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes (1)")
+    where.add_argument("-j", "--jobs", type=count, default=1, metavar="N", help="work in N processes")
     where.add_argument("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: tcp://host:8786")
 
 
@@ -93,6 +107,7 @@ def number(what: str, low: float, high: float) -> Callable[[str], float]:
 decibels = number("a number of decibels from 0 to 1000", 0, 1000)
 strength = number("a strength from 0 to 10", 0, 10)
 quality = number("a quality from 0 to 1", 0, 1)
+lufs = number("a loudness in LUFS from -70 to 0", -70, 0)
 hertz = number("a frequency in Hz", 0, 1e9)
 
 

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import AudioError, NmfaudioError
-from ..files import is_device
+from ..files import PathLike, is_device
 from .console import forget_stdout
 
 
 @contextmanager
-def readable(source: str) -> Iterator[Path]:
+def readable(source: str) -> Iterator[PathLike]:
     """Give the file to read: a copy of standard input or of a pipe, as sound files need seeking."""
     if source != "-" and not is_device(source):
-        yield Path(source)
+        yield source
         return
     with _temporary("standard input" if source == "-" else source) as copy, copy.open("wb") as f:
         if source == "-":

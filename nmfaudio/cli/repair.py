@@ -4,20 +4,25 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .console import OK, progress_bar, say
+from .console import OK, compilation_bar, progress_bar, say
 from .options import add_formats, format_options, hertz, number, span
 
 DESCRIPTION = """Repair the damaged parts of a recording, from a model of the rest. Without
 options, look for clipped peaks and dropouts. --clicks looks for clicks, and may
 take the pulses of a creaky voice for them. Several options are done in this
 order: samples, holes, band."""
+EXAMPLES = (
+    "nmfaudio repair tape.wav mended.wav",
+    "nmfaudio repair --clicks --gap 1:02.5-1:02.52 record.flac mended.flac",
+)
+_LONGEST_GAP_S = 0.08  # in speech; see benchmarks/repair.md
 FINDERS = {"dropouts": "digital silence within sound", "clicks": "clicks and crackle", "clipped": "clipped peaks"}
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("repair", description=DESCRIPTION)
-    parser.add_argument("input", type=Path, metavar="INPUT", help="sound file")
+    parser = subparsers.add_parser("repair", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("input", metavar="INPUT", help="sound file")
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="sound file to write")
     what = parser.add_argument_group("damage")
     for name, summary in FINDERS.items():
@@ -41,9 +46,9 @@ def add_parser(subparsers: Any) -> None:
         const=True,
         default=False,
         metavar="HZ",
-        help="extend speech above HZ (half the sampling rate)",
+        help="extend speech above HZ (default: the rate's own limit)",
     )
-    what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band (%(default)s)")
+    what.add_argument("-d", "--dictionary", default="speech-sparse", metavar="NAME", help="for --band")
     files = parser.add_argument_group("files")
     add_formats(files.add_argument)
     files.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
@@ -55,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     """Mend a file; return the exit code."""
     from ..repair.files import repair_file
 
-    with progress_bar(str(args.input), not args.quiet) as progress:
+    with compilation_bar(not args.quiet), progress_bar(str(args.input), not args.quiet) as progress:
         report = repair_file(
             args.input,
             args.output,
@@ -71,6 +76,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if clipped := report.clipped_samples:
         say(f"{args.output}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+    for start_s, stop_s in args.gap:
+        if stop_s - start_s > _LONGEST_GAP_S:
+            say(
+                f"warning: the gap {start_s:g}-{stop_s:g} s is longer than the {_LONGEST_GAP_S:g} s that the rest can "
+                "tell: what fills it has the right level, but is not the sound that was there"
+            )
     if not args.quiet:
         say(f"{args.input} -> {args.output}: {'; '.join(report.repairs) or 'found no damage'}")
     return OK

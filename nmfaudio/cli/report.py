@@ -11,19 +11,22 @@ from .. import audio
 from ..errors import NmfaudioError
 from ..files import check_output
 from .console import OK
-from .options import add_denoising, denoiser_options, is_page
+from .options import add_denoising, denoiser_options, is_page, settle
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
 place, spectrograms, the most active atoms, the numbers. It is one HTML file
 below 20 MB, which needs no network; of a long recording it shows the first
 minutes, or those from --start on."""
+EXAMPLES = ("nmfaudio report talk.wav", "nmfaudio report --noise 0-1.5 talk.wav page.html")
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
-    parser = subparsers.add_parser("report", description=DESCRIPTION)
+    parser = subparsers.add_parser("report", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("input", metavar="INPUT", help="sound file")
-    parser.add_argument("output", metavar="OUTPUT", nargs="?", help="page to write (INPUT with the suffix .html)")
+    parser.add_argument(
+        "output", metavar="OUTPUT", nargs="?", help="page to write (default: INPUT with the suffix .html)"
+    )
     add_denoising(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a page that exists")
 
@@ -33,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from ..report import report_file
     from .cleaning import Cleaner, Options
 
+    settle(args)
     audio.info(args.input)  # before its name is made another, and before the dictionary is loaded
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):

@@ -8,7 +8,7 @@ from typing import Any
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..spectra.phase import METHODS
-from .console import OK, progress_bar, say
+from .console import OK, compilation_bar, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
@@ -18,13 +18,17 @@ DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in
 and a percussive part. Without any of these, components of the mixture are
 grouped into sources by their sound; DIR/groups.json lists them. Change a copy
 of it, and give it to --groups, to group them differently."""
+EXAMPLES = (
+    "nmfaudio separate --split song.wav -o stems/",
+    "nmfaudio separate --source piano.npz --learn rest=20 mix.wav -o stems/",
+)
 
 _MUCH = 1e9  # bytes of memory to speak of
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("separate", description=DESCRIPTION)
+    parser = subparsers.add_parser("separate", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("input", type=Path, metavar="MIX", help="sound file")
     parser.add_argument("-o", "--out-dir", type=Path, required=True, metavar="DIR", help="folder for the stems")
     known = parser.add_argument_group("known sources")
@@ -38,18 +42,23 @@ def add_parser(subparsers: Any) -> None:
         "--penalty",
         type=number("a penalty from 0 to 100", 0, 100),
         metavar="P",
-        help="L1 penalty of the activations (0.2); 1 for voices, 0 for few notes of instruments",
+        help="L1 penalty; 1 for voices, 0 for few notes (default: 0.2)",
     )
     known.add_argument("--guidance", type=Path, metavar="FILE", help="JSON: where sources are silent or alone")
     blind = parser.add_argument_group("unknown sources")
-    blind.add_argument("--stems", type=count, metavar="N", help="number of sources (2)")
-    blind.add_argument("--components", type=count, metavar="K", help="components to group (24)")
-    blind.add_argument("--taps", type=count, metavar="T", help="frames of a component (1); about 8 for drums")
+    blind.add_argument("--stems", type=count, metavar="N", help="number of sources (default: 2)")
+    blind.add_argument("--components", type=count, metavar="K", help="components to group (default: 24)")
+    blind.add_argument("--taps", type=count, metavar="T", help="frames of a component; 8 for drums (default: 1)")
     blind.add_argument("--groups", type=Path, metavar="FILE", help="JSON: the components of each stem")
     blind.add_argument("--split", action="store_true", help="split into a harmonic and a percussive part")
     add = parser.add_argument_group("sound and files").add_argument
-    add("--phase", choices=(*METHODS, "spatial"), help="default: spatial for two channels and more, else mixture")
-    add("--seed", type=seed, default=0, help="seed of what is learnt (%(default)s)")
+    add(
+        "--phase",
+        choices=(*METHODS, "spatial"),
+        metavar="HOW",
+        help=f"{', '.join(METHODS)}, or spatial, as for stereo by default",
+    )
+    add("--seed", type=seed, default=0, metavar="N", help="seed of what is learnt")
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
     add_formats(add)
@@ -80,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         needed = memory_for(args.input, args.stems or 2, start_s=args.start, stop_s=args.end)
         if needed > _MUCH:
             say(f"{args.input}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
-    with progress_bar(str(args.input), not args.quiet) as progress:
+    with compilation_bar(not args.quiet), progress_bar(str(args.input), not args.quiet) as progress:
         progress(0.0)
         report = separate_file(
             args.input,

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from .console import OK, progress_bar, say
+from .console import OK, compilation_bar, progress_bar, say
 from .options import add_workers, count, number, seed
 
 KINDS = ("sparse", "file", "file-fast", "causal", "causal-fast")
@@ -13,7 +13,14 @@ SOUND = """DIR|LIST is a folder of sound files, or a text file with one path or 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("train", description="Make a dictionary from your own recordings.")
+    parser = subparsers.add_parser(
+        "train",
+        description="Make a dictionary from your own recordings.",
+        examples=[
+            "nmfaudio train adapt speech --noise my_noise/ -o mine.npz",
+            "nmfaudio train source piano recordings/ -o piano.npz",
+        ],
+    )
     actions = parser.add_subparsers(dest="action", metavar="WHAT", title="what to make", required=True)
     _add_denoiser(
         actions.add_parser(
@@ -24,6 +31,10 @@ def add_parser(subparsers: Any) -> None:
             epilog="A sparse dictionary takes minutes. The other kinds are trained for the mask, on\n"
             "mixtures made during the training, and take hours. With --checkpoint an\n"
             "interrupted training can be continued.",
+            examples=[
+                "nmfaudio train denoiser --speech voices/ --noise noises/ -o mine.npz",
+                "nmfaudio train denoiser --kind causal --speech s.txt --noise n.txt -o c.npz",
+            ],
         )
     )
     _add_adapt(
@@ -32,6 +43,10 @@ def add_parser(subparsers: Any) -> None:
             help="a shipped dictionary fitted to your noise or voice",
             description="Fit a dictionary to half a minute of a noise, a minute of a voice, or both.\n"
             f"{SOUND}\nAt the end it is compared with the dictionary that it was made from.",
+            examples=[
+                "nmfaudio train adapt speech --noise my_noise/ -o mine.npz",
+                "nmfaudio train adapt speech-causal --speech me/ --noise room/ -o mine.npz",
+            ],
         )
     )
     _add_source(
@@ -39,6 +54,10 @@ def add_parser(subparsers: Any) -> None:
             "source",
             help="a dictionary of one source, for nmfaudio separate",
             description=f"Train a dictionary of any one source, for `nmfaudio separate`.\n{SOUND}",
+            examples=[
+                "nmfaudio train source piano recordings/ -o piano.npz",
+                "nmfaudio train source drums loops/ --taps 8 -o drums.npz",
+            ],
         )
     )
 
@@ -48,13 +67,13 @@ def _add_denoiser(parser: argparse.ArgumentParser) -> None:
     add("--speech", required=True, metavar="DIR|LIST", help="the cleanest speech you have")
     add("--noise", required=True, metavar="DIR|LIST", help="noise without speech")
     _add_output(parser)
-    add("--kind", choices=KINDS, default="sparse", help="kind of dictionary (%(default)s)")
+    add("--kind", choices=KINDS, default="sparse", metavar="KIND", help=f"{', '.join(KINDS)}")
     add("--checkpoint", metavar="FILE", help="save the state here, and continue from it")
     _add_held_out(parser)
     sparse = parser.add_argument_group("kind sparse")
     sparse.add_argument("--tune", action="store_true", help="choose atoms and penalty on held-out sound; draw OUT.png")
     add = parser.add_argument_group("other kinds, which also check their progress on held-out sound").add_argument
-    add("--steps", type=count, nargs="+", metavar="N", help="batches of each stage (30000)")
+    add("--steps", type=count, nargs="+", metavar="N", help="batches of each stage (default: 30000)")
     add("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
     add("--start", metavar="DICTIONARY", help="continue from the stages of this dictionary")
     add("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
@@ -75,11 +94,11 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     add("sound", metavar="DIR|LIST", help="recordings of it alone; five minutes are used")
     _add_output(parser)
     window = number("a number of seconds from 0.005 to 1", 0.005, 1)
-    add("--atoms", type=count, default=80, metavar="K", help="number of atoms (%(default)s)")
-    add("--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums (%(default)s)")
+    add("--atoms", type=count, default=80, metavar="K", help="number of atoms")
+    add("--taps", type=count, default=1, metavar="T", help="frames of an atom; 8 for drums")
     penalty = number("a penalty from 0 to 100", 0, 100)
-    add("--penalty", type=penalty, default=0.2, metavar="P", help="L1 penalty; 1 for voices (%(default)s)")
-    add("--window", type=window, default=0.064, metavar="SECONDS", help="length of a frame (%(default)s)")
+    add("--penalty", type=penalty, default=0.2, metavar="P", help="L1 penalty; 1 for voices")
+    add("--window", type=window, default=0.064, metavar="SECONDS", help="length of a frame")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +106,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, metavar="OUT.npz", help="dictionary to write")
     add("--overwrite", action="store_true", help="replace OUT.npz and its card if they exist")
     add("--note", default="", metavar="TEXT", help="text for the model card: corpora, licences")
-    add("--seed", type=seed, default=0, help="seed of random numbers (%(default)s)")
+    add("--seed", type=seed, default=0, metavar="N", help="seed of random numbers")
     add("-q", "--quiet", action="store_true", help="print errors and a bad verdict only")
     add_workers(parser)
 
@@ -103,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     from ..compute.processes import workers
     from ..training.session import adapt_denoiser, train_denoiser, train_source
 
-    with workers(args.jobs, args.scheduler) as each:
+    with compilation_bar(not args.quiet), workers(args.jobs, args.scheduler) as each:
         common: dict[str, Any] = {
             "random_state": args.seed,
             "note": args.note,

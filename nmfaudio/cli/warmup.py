@@ -5,7 +5,9 @@ import time
 from typing import Any
 
 from ..denoising.warmup import compile_all
-from .console import OK
+from .console import OK, compilation_bar
+
+_N_KERNELS = 38  # of all shipped dictionaries
 
 
 def add_parser(subparsers: Any) -> None:
@@ -13,15 +15,17 @@ def add_parser(subparsers: Any) -> None:
     subparsers.add_parser(
         "warmup",
         description="Compile what the shipped dictionaries need, for files and streams, and keep it\n"
-        "on disk: in the package's own folder, in the user's cache folder, or in\n"
-        "the folder named by the variable NUMBA_CACHE_DIR.",
+        "on disk: in the package's own folder, in the user's cache folder, or in the\n"
+        "folder named by the variable NUMBA_CACHE_DIR. Else the first use does it.",
+        examples=["nmfaudio warmup", "NUMBA_CACHE_DIR=/opt/kernels nmfaudio warmup"],
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return the exit code."""
     began = time.perf_counter()
-    place = compile_all()
+    with compilation_bar(n_kernels=_N_KERNELS):
+        place = compile_all()
     print(f"compiled, or found compiled, in {time.perf_counter() - began:.1f} s")
     if place is None:
         print("kept nowhere, as no folder for it can be written: each start will compile again")

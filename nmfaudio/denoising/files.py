@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from .. import audio
 from ..arguments import check_path, check_ranges, checked
 from ..audio import ffmpeg
+from ..audio.loudness import with_loudness
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
 from ..files import PathLike, check_output, is_device, is_same
 from .denoiser import Denoiser
+from .music import MusicMeter
 from .noise_profile import LONGEST_S, noise_profile
 
 _BLOCK_S = 2.0
+_SHORTEST_NOISE_S = 0.25
+_NEAR_S = 0.01  # for an end that was rounded up
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,12 @@ class FileReport:
         Seconds that were denoised.
     level_in_db, level_out_db : float or None
         Mean power in decibels below full scale, before and after; None for silence.
+    lowered_db : float or None
+        Decibels by which denoising lowered the mean power; None where silence came in or out.
     clipped_samples : int
         Samples of the output that were beyond full scale.
+    music_share : float
+        Share of music in the input, from 0 to 1, as :class:`nmfaudio.denoising.music.MusicMeter` finds it.
     elapsed_s : float
         Seconds that it took.
     """
@@ -54,7 +62,9 @@ class FileReport:
     duration_s: float
     level_in_db: float | None
     level_out_db: float | None
+    lowered_db: float | None
     clipped_samples: int
+    music_share: float
     elapsed_s: float
 
 
@@ -75,6 +85,7 @@ def denoise_file(
     subtype: str | None = None,
     bit_rate: int | None = None,
     quality: float | None = None,
+    loudness_lufs: float | None = None,
     overwrite: bool = False,
     in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
@@ -108,6 +119,8 @@ def denoise_file(
         Bits a second of a lossy format; by default those of `source`, where the format is the same.
     quality : float, optional
         Quality of MP3, Vorbis or Opus instead, from 0 to 1.
+    loudness_lufs : float, optional
+        Loudness of the output by EBU R128, in LUFS; -16 is that of podcasts. No true peak is above -1 dB.
     overwrite : bool
         Replace files that exist.
     in_place : bool
@@ -152,6 +165,7 @@ def denoise_file(
         subtype=subtype,
         bit_rate=bit_rate,
         quality=quality,
+        loudness_lufs=loudness_lufs,
         overwrite=overwrite,
         in_place=in_place,
         progress=progress,
@@ -178,10 +192,18 @@ def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: Dicti
     Raises
     ------
     AudioError
-        If the file cannot be read, ends before, or is silent there.
+        If the file cannot be read, ends before, or is silent there, or the part is too short.
     """
     start_s, stop_s = part
+    if stop_s - start_s < _SHORTEST_NOISE_S:
+        raise AudioError(
+            f"{source}: noise of {stop_s - start_s:g} s is too short for a profile: give {_SHORTEST_NOISE_S:g} s or "
+            "more, best a second"
+        )
     y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
+    end_s = max(start_s + y.shape[-1] / sr, audio.info(source).duration_s)
+    if stop_s > end_s + _NEAR_S:
+        raise AudioError(f"{source}: ends at {end_s:.2f} s, before the end of the noise at {stop_s:g} s")
     try:
         return noise_profile(y, sr, dictionary)
     except AudioError as error:
@@ -201,6 +223,7 @@ def process_file(
     subtype: str | None = None,
     bit_rate: int | None = None,
     quality: float | None = None,
+    loudness_lufs: float | None = None,
     overwrite: bool = False,
     in_place: bool = False,
     progress: Callable[[float], None] = lambda part: None,
@@ -211,7 +234,7 @@ def process_file(
     ----------
     denoiser : Denoiser
     source, target : path
-    start_s, stop_s, residual, format, subtype, bit_rate, quality, overwrite, in_place, progress
+    start_s, stop_s, residual, format, subtype, bit_rate, quality, loudness_lufs, overwrite, in_place, progress
         As for :func:`denoise_file`.
 
     Returns
@@ -248,13 +271,14 @@ def process_file(
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
             outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
         blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
-        given = _Input(blocks, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
+        given = _Input(blocks, header.sr, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0
-        for y in denoiser.process_blocks(given, header.sr):
+        cleaned = given.watched(denoiser.process_blocks(given, header.sr), *outputs[1:])
+        if loudness_lufs is not None:
+            cleaned = with_loudness(cleaned, header.sr, loudness_lufs, folder=_folder(target))
+        for y in cleaned:
             power += _power(y)
             outputs[0].write(y)
-            if len(outputs) > 1:
-                outputs[1].write(given.take(y.shape[1]) - y)
         if not given.frames:
             raise AudioError(f"{source}: has no sound in it")
     n_samples = given.frames * header.channels
@@ -266,7 +290,9 @@ def process_file(
         duration_s=round(given.frames / header.sr, 6),
         level_in_db=_level_db(given.power / n_samples),
         level_out_db=_level_db(power / n_samples),
+        lowered_db=_level_db(given.power / given.power_left) if given.power_left else None,
         clipped_samples=outputs[0].clipped,
+        music_share=round(given.music.share, 3),
         elapsed_s=round(time.perf_counter() - began, 3),
     )
 
@@ -274,28 +300,47 @@ def process_file(
 class _Input:
     """Blocks on their way to the denoiser: counted, measured, and kept if the residual needs them."""
 
-    def __init__(self, blocks: Iterator[NDArray[np.float32]], keep: bool, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, blocks: Iterator[NDArray[np.float32]], sr: int, keep: bool, progress: Callable[[int], None]
+    ) -> None:
         self._blocks = blocks
+        self.music = MusicMeter(sr)
         self._keep = keep
         self._kept: list[NDArray[np.float32]] = []
         self._progress = progress
         self.frames = 0
-        self.power = 0.0
+        self.power = self.power_left = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         for y in self._blocks:
             self._progress(self.frames)
             self.frames += y.shape[1]
             self.power += _power(y)
+            self.music.push(y)
             if self._keep:
                 self._kept.append(y.copy())  # a copy, should the denoiser work in place
             yield y
 
-    def take(self, frames: int) -> NDArray[np.float32]:
+    def watched(
+        self, cleaned: Iterable[NDArray[np.floating]], residual: audio.Writer | None = None
+    ) -> Iterator[NDArray[np.floating]]:
+        """Pass on what became of the blocks: measure it, and write what was removed."""
+        for y in cleaned:
+            self.power_left += _power(y)
+            if residual is not None:
+                residual.write(self._take(y.shape[1]) - y)
+            yield y
+
+    def _take(self, frames: int) -> NDArray[np.float32]:
         """Return the oldest samples that were kept, and let go of them."""
         kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
         self._kept = [kept[:, frames:]]
         return kept[:, :frames]
+
+
+def _folder(target: PathLike) -> Path | None:
+    """Folder for what waits to be written, on the same disk; that of the system for devices."""
+    return None if is_device(target) else Path(target).resolve().parent
 
 
 def _power(y: NDArray[np.floating]) -> float:

@@ -8,7 +8,7 @@ import pytest
 import nmfaudio.dictionary
 from nmfaudio.cli import dictionaries
 from nmfaudio.cli.console import Parser, call
-from nmfaudio.dictionary import Dictionary
+from nmfaudio.dictionary import Dictionary, available
 from nmfaudio.spectra.front_end import FrontEnd
 
 
@@ -31,19 +31,42 @@ def command(*argv):
     return call("nmfaudio dictionaries", lambda: dictionaries.run(args))
 
 
-def test_list_names_each_with_its_description(shipped, capsys):
+def test_list_says_what_each_is_for(shipped, capsys):
     assert command("list") == 0
-    assert capsys.readouterr().out.split()[::3] == ["mine", "three"]
+    assert capsys.readouterr().out.split(maxsplit=1) == ["mine", "three voices\n"]
 
 
-def test_info_prints_the_model_card(shipped, capsys):
-    assert command("info", "mine") == 0
+def test_the_shipped_ones_are_listed_with_the_default_first(capsys):
+    assert command("list") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(available(), key=list(dictionaries.PURPOSES).index)
+    assert "the default" in lines[0] and "the default" not in "".join(lines[1:])
+    assert all(len(line) <= 80 and len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.parametrize("name", available())
+def test_info_is_short_lines_of_words(name, capsys):
+    assert command("info", name) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{name}: {dictionaries.PURPOSES[name]}")
+    assert max(map(len, lines)) <= 80 and len(lines) < 60
+    assert "CC BY" in "\n".join(lines)
+
+
+def test_info_of_a_foreign_dictionary_and_the_model_card(shipped, capsys):
+    assert command("info", shipped / "mine.npz") == 0
+    assert capsys.readouterr().out.startswith("mine: three voices\n  kind: sparse\n  arrays: 2, of ")
+    assert command("info", "mine", "--card") == 0
     assert "| seed | 3 |" in capsys.readouterr().out
 
 
-def test_verify_tells_sound_from_broken(shipped, tmp_path, capsys):
+def test_verify_tells_whole_from_broken(shipped, tmp_path, capsys):
     assert command("verify", shipped / "mine.npz") == 0
-    assert Dictionary.load("mine").sha256 in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert (
+        out
+        == f"{shipped / 'mine.npz'}: whole and unchanged since it was made\nsha256 {Dictionary.load('mine').sha256}\n"
+    )
     broken = tmp_path / "broken.npz"
     broken.write_bytes((shipped / "mine.npz").read_bytes()[:-100])
     assert command("verify", broken) == 2

@@ -117,6 +117,25 @@ def test_broken_samples_do_not_end_the_sound(dictionary):
         assert np.isfinite(played).all()
 
 
+class NoDevices(FakeDevices):
+    """As sounddevice on a server: an empty list, which prints as an empty line."""
+
+    def query_devices(self, device=None, kind=None):
+        if kind is None:
+            return ()
+        raise PortAudioError("Error querying device -1")
+
+    Stream = None
+
+
+def test_a_machine_without_devices_is_explained(monkeypatch, dictionary, capsys):
+    assert run(monkeypatch, NoDevices(), "-d", dictionary) == 2
+    err = capsys.readouterr().err
+    assert "no microphone or loudspeaker on this machine" in err and "denoise FILE" in err and err.count("\n") == 1
+    assert run(monkeypatch, NoDevices(), "--list-devices") == 0
+    assert capsys.readouterr().out.startswith("no microphone or loudspeaker on this machine")
+
+
 def test_devices_are_listed(monkeypatch, capsys):
     assert run(monkeypatch, FakeDevices(), "--list-devices") == 0
     assert "1 loudspeaker" in capsys.readouterr().out
@@ -126,7 +145,11 @@ def test_devices_are_listed(monkeypatch, capsys):
     "devices, options, words",
     [
         (None, [], "pip install 'nmfaudio[live]'"),
-        (FakeDevices(), ["--output", "nothing"], "No output device matching 'nothing'): see --list-devices"),
+        (
+            FakeDevices(),
+            ["--output", "nothing"],
+            "No output device matching 'nothing'): nmfaudio live --list-devices names",
+        ),
         (FakeDevices(broken=True), [], "Invalid sample rate"),
         (FakeDevices(), [], "the sound device has stopped"),
         (FakeDevices(), ["-d", "unknown"], "no dictionary named 'unknown'"),
