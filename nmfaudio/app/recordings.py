@@ -21,14 +21,12 @@ from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..denoising.gain import GainRule
-from ..dictionary import Dictionary
+from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, NmfaudioError
 from ..repair import repair_file
 from ..report import report_file
 from .preview import Preview, Stopped
 from .stems import Stems
-
-_DICTIONARY = "speech"
 
 
 @dataclass
@@ -183,15 +181,17 @@ class Recordings:
     ----------
     folder : path
         Temporary folder.
+    dictionary : str, path or Dictionary
+        Dictionary for cleaning.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dictionary: DictionaryLike = "speech") -> None:
         self.folder = folder
         self.ready = False
         self._all: dict[str, Recording] = {}
         self._lock = threading.Lock()
         self._hearing, self._saving = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._dictionary = Dictionary.load(_DICTIONARY)
+        self._dictionary = Dictionary.load(dictionary)
         self.limit_db = Denoiser(self._dictionary).gain_rule.attenuation_limit_db
         self._hearing.submit(self._warm_up)
         self.all_job: Job | None = None

@@ -131,14 +131,16 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
+    status, text = 500, _recordings(request).line(error)
     if isinstance(error, Stopped):
-        return JSONResponse({"error": "stopped"}, 409)
-    if isinstance(error, KeyError):
-        return JSONResponse({"error": f"{error.args[0]!r} is missing or unknown"}, 400)
-    if isinstance(error, ValueError):
-        return JSONResponse({"error": f"the request cannot be read ({error})"}, 400)
-    known = isinstance(error, (NmfaudioError, OSError, MemoryError))
-    return JSONResponse({"error": _recordings(request).line(error)}, 422 if known else 500)
+        status, text = 409, "stopped"
+    elif isinstance(error, (NmfaudioError, OSError, MemoryError)):
+        status = 422
+    elif isinstance(error, KeyError):
+        status, text = 400, f"{error.args[0]!r} is missing or unknown"
+    elif isinstance(error, ValueError):
+        status, text = 400, f"the request cannot be read ({error})"
+    return JSONResponse({"error": text}, status)
 
 
 def _page(request: Request) -> Response:
