@@ -59,7 +59,7 @@ class Preview:
         self._sound, self._masks = folder / "sound", folder / "masks"
         self._n_masks = self.header.channels if denoiser.channels == "independent" else 1
         self._peaks: list[NDArray[np.float32]] = []
-        self._top_db = 0.0
+        self._top_db: float | None = None  # level of the brightest colour
         self._stopped = False
         self._more = threading.Condition()
 
@@ -190,13 +190,16 @@ class Preview:
         frames = (first + (np.arange(columns * each) + 0.5) / (columns * each) * (last - first)).astype(int)
         there = frames[frames < self.frames]
         there = there[: len(there) // each * each]
-        levels = np.full((ROWS, columns), self._top_db - RANGE_DB)
+        if self._top_db is None and self.frames:
+            self.measure(rule)
+        top_db = self._top_db or 0.0
+        levels = np.full((ROWS, columns), top_db - RANGE_DB)
         if len(there):
             P, Q = self.powers(there, rule)
             power = P if track == "before" else Q if track == "after" else _removed(P, Q)
             means = power.reshape(len(power), -1, each).mean(axis=2)
             levels[:, : means.shape[1]] = mel_rows(means, self.sr / 2)
-        return png(levels, self._top_db, effort=1)
+        return png(levels, top_db, effort=1)
 
     def peaks(self, rule: GainRule) -> NDArray[np.float32]:
         """Outline of the sound before, after and removed: the peak of each hop, shape (3, hops)."""
@@ -218,7 +221,7 @@ class Preview:
         P, Q = self.powers(frames, rule)
         stft = self._stft
         unit = np.float32(2 / (stft.n_fft * np.square(stft.analysis_window).sum()))  # to the mean square of samples
-        self._top_db = brightest_db(mel_rows(P, self.sr / 2), RANGE_DB)
+        self._top_db = brightest_db(mel_rows(P, self.sr / 2), RANGE_DB)  # the same for all rules
         seconds = max(self.frames * stft.hop_length / self.sr, 1e-3)
         facts = summary(P, Q, rule, float(unit * P.sum(axis=0).mean()), self.elapsed_s / seconds)
         parts = {"before": P, "after": Q}

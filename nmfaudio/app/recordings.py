@@ -312,9 +312,10 @@ class Recordings:
 def gain_rule(options: Mapping[str, str]) -> GainRule:
     """Gain rule of a strength and a limit, as they come in an address."""
     try:
-        return GainRule(float(options["strength"]), float(options["attenuation_limit_db"]))
+        strength, limit_db = float(options["strength"]), float(options["attenuation_limit_db"])
     except (KeyError, ValueError):
         raise NmfaudioError("give a strength and an attenuation_limit_db as numbers") from None
+    return GainRule(strength, limit_db)
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:

@@ -171,7 +171,7 @@ const open = attempt(async (id) => {
 
 const show = attempt(async () => {
   const { tab, state } = now(), id = current, clean = tab === "clean";
-  byId("clean").hidden = !clean;
+  byId("clean").hidden = byId("measured").hidden = !clean;
   byId("stems").hidden = clean;
   byId("sentence").hidden = !clean;
   for (const part of document.querySelectorAll(".listen .choice, .toggle:has(#equal)")) part.hidden = !clean;
@@ -189,7 +189,7 @@ const show = attempt(async () => {
   } else if (state.cleaned) {
     const source = new Remote(address(), state, now().options);
     const found = await source.numbers();
-    if (id !== current) return;
+    if (id !== current || now().tab !== tab) return;
     remote = source;
     drawn = state.cleaned;
     numbers(found);
@@ -286,6 +286,7 @@ const learn = document.createElement("button");
 Object.assign(learn, { type: "button", textContent: "This is the noise" });
 learn.addEventListener("click", () => {
   const { start, end } = listening.view.selection;
+  listening.view.select(0, 0);
   change({ noise: [start, end] });
 });
 byId("selection-actions").append(learn);

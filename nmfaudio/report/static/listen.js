@@ -9,6 +9,8 @@ const LANES = {
 };
 
 class Listening extends EventTarget {
+  player = null;
+  view = null;
   #radios = [...document.querySelectorAll("[name=heard]")];
   #keys = {
     " ": () => this.toggle(), 1: () => this.hear("before"), 2: () => this.hear("after"), 3: () => this.hear("removed"),
@@ -41,6 +43,7 @@ class Listening extends EventTarget {
     this.mixed = Boolean(lanes);
     this.player = new Player(source);
     this.view = new View(byId("view"), this.player, source, lanes ?? [LANES.before, this.#second()]);
+    byId("view").classList.toggle("mixed", this.mixed);
     byId("position").max = source.duration;
     for (const event of ["play", "pause", "timeupdate", "waiting"]) this.player.addEventListener(event, () => this.#show());
     this.player.addEventListener("trouble", (event) => this.say(event.detail));
@@ -55,6 +58,7 @@ class Listening extends EventTarget {
   close() {
     this.player?.close();
     this.view?.close();
+    this.player = this.view = null;
     byId("selection").hidden = true;
   }
 
@@ -109,7 +113,8 @@ class Listening extends EventTarget {
   }
 
   #loop() {
-    const range = byId("loop").checked ? this.view?.selection ?? { start: 0, end: this.player.duration } : null;
+    if (!this.player) return;
+    const range = byId("loop").checked ? this.view.selection ?? { start: 0, end: this.player.duration } : null;
     const now = this.player.loop;
     if (range?.start === now?.start && range?.end === now?.end) return;
     this.player.loop = range;

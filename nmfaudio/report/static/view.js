@@ -21,7 +21,8 @@ class View extends EventTarget {
   #pictures = [];
   #ruler;
   #peaks = null;
-  #drawing = 0;
+  #due = false;
+  #turn = 0;
   #zoom = 0; // pixels a second; 0 for the whole
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #recolour = () => this.draw();
@@ -61,7 +62,7 @@ class View extends EventTarget {
       image.draggable = false;
       frame.append(image);
       wrapper.append(frame);
-      this.#pictures.push({ lane, image });
+      this.#pictures.push({ lane, image, turn: 0 });
     }
     this.#ruler = document.createElement("div");
     this.#ruler.style.cssText = `position: relative; overflow: hidden; height: ${RULER}px; font-size: 12px; white-space: nowrap`;
@@ -174,22 +175,26 @@ class View extends EventTarget {
 
   // Draw the spectrograms of what is in sight, and of a little more.
   async #draw() {
-    const turn = ++this.#drawing, { duration } = this.#source;
+    if (this.#due) return;
+    this.#due = true;
     await sleep(0.06);
-    if (turn !== this.#drawing || !this.#lanes) return;
-    const pixels = Math.max(this.#wave.getWidth(), 1), whole = this.#zoom ? this.#zoom * duration : pixels;
+    this.#due = false;
+    if (!this.#lanes) return;
+    const { duration } = this.#source, pixels = Math.max(this.#wave.getWidth(), 1), whole = this.#zoom ? this.#zoom * duration : pixels;
     const first = this.#wave.getScroll() / whole, span = pixels / whole;
     const start = Math.max(0, first - span / 2) * duration, stop = Math.min(1, first + 1.5 * span) * duration;
     const columns = Math.round(Math.min(2, devicePixelRatio) * pixels * (stop - start) / (span * duration));
     this.#rule(start, stop, pixels / (span * duration));
-    for (const { lane, image } of this.#pictures) {
-      const next = new Image(), picture = this.#source.picture(lane.track, start, stop, Math.min(4000, columns));
+    const turn = ++this.#turn;
+    for (const place of this.#pictures) {
+      const next = new Image(), picture = this.#source.picture(place.lane.track, start, stop, Math.min(4000, columns));
       next.src = picture.url;
       next.decode().then(() => {
-        if (turn !== this.#drawing) return;
-        image.src = picture.url;
-        image.style.left = `${100 * picture.start / duration}%`;
-        image.style.width = `${100 * (picture.stop - picture.start) / duration}%`;
+        if (turn < place.turn) return; // a later one was faster
+        place.turn = turn;
+        place.image.src = picture.url;
+        place.image.style.left = `${100 * picture.start / duration}%`;
+        place.image.style.width = `${100 * (picture.stop - picture.start) / duration}%`;
       }, () => {});
     }
   }
