@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import STFT, Denoiser, audio
-from nmfaudio.report.page import summary
+from nmfaudio.report.numbers import summary
 from nmfaudio.spectra.front_end import powers
 
 

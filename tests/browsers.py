@@ -11,7 +11,8 @@ const connect = AudioNode.prototype.connect, ears = new WeakMap();
 window.ear = null;
 AudioNode.prototype.connect = function (target, ...rest) {
   if (target instanceof AudioDestinationNode) {
-    if (!ears.has(this.context)) ears.set(this.context, new AnalyserNode(this.context, { fftSize: 2048, smoothingTimeConstant: 0 }));
+    const settings = { fftSize: 2048, smoothingTimeConstant: 0 };
+    if (!ears.has(this.context)) ears.set(this.context, new AnalyserNode(this.context, settings));
     window.ear = ears.get(this.context);
     connect.call(this, window.ear);
   }

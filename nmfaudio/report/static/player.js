@@ -73,7 +73,8 @@ class Player extends EventTarget {
     if (!this.paused) return;
     if (!this.#context) this.#open();
     this.#context.resume();
-    if (this.#position >= this.duration - 0.02) this.#position = this.#loop ? this.#loop.start : 0;
+    const { start, end } = this.#loop ?? { start: 0, end: this.duration };
+    if (this.#position >= end - 0.02 || this.#loop && this.#position < start) this.#position = start;
     this.paused = this.ended = false;
     this.#tell("play");
     this.refresh(this.#position);

@@ -70,12 +70,14 @@ class Frozen {
 const frozen = new Frozen(JSON.parse(byId("data").textContent)), listening = new Listening();
 document.body.classList.add("live"); // what is shown in the view need not be shown twice
 listening.open(frozen);
-byId("removed").addEventListener("click", async (event) => {
-  const link = event.currentTarget;
-  if (link.href.startsWith("blob:")) return;
-  event.preventDefault();
-  link.href = URL.createObjectURL(await frozen.removed());
-  link.click();
+byId("removed").addEventListener("click", async () => {
+  const link = document.createElement("a");
+  try {
+    Object.assign(link, { href: URL.createObjectURL(await frozen.removed()), download: byId("removed").dataset.file });
+    link.click();
+  } catch (error) {
+    listening.say(error.message);
+  }
 });
 byId("copy").addEventListener("click", async () => {
   try {
