@@ -41,9 +41,8 @@ def page(request, browser, path):
     said = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on(
-        "request", lambda r: said.append(r.url) if not r.url.startswith(("data:", "blob:", path.as_uri())) else None
-    )
+    own = ("data:", "blob:", path.as_uri())
+    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(own) else None)
     page.goto(path.as_uri())
     page.wait_for_selector("#view canvas", state="attached")
     yield page
@@ -76,13 +75,10 @@ def test_players_switch_in_place(page):
 
 def test_before_and_after_are_both_in_view(page):
     assert lanes(page) == ["Before", "After"] * 2
-    pictures = [
-        page.get_by_alt_text(f"Spectrogram: {name}").and_(page.locator("#view img")) for name in lanes(page)[:2]
-    ]
-    page.wait_for_function(
-        "[...document.querySelector('#view > div').shadowRoot.querySelectorAll('img')].every(i => i.src)"
-    )
-    assert all(picture.is_visible() for picture in pictures)
+    for name in ("Before", "After"):
+        picture = page.locator(f"#view img[alt='Spectrogram: {name}']")
+        picture.wait_for()
+        assert picture.bounding_box()["width"] > 300
     page.keyboard.press("3")
     assert lanes(page) == ["Before", "Removed"] * 2
 
@@ -147,8 +143,8 @@ def test_the_mouse_moves_and_marks(page):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=5)
     page.mouse.up()
     page.locator("#selection").wait_for()
-    assert float(page.locator("#from").input_value()) == pytest.approx(5, abs=0.3)
-    assert float(page.locator("#to").input_value()) == pytest.approx(10, abs=0.3)
+    assert float(page.locator("#from").input_value()) == pytest.approx(5, abs=0.5)
+    assert float(page.locator("#to").input_value()) == pytest.approx(10, abs=0.5)
 
 
 def test_zoom_goes_to_where_it_plays_and_back(page):
