@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nmfaudio import STFT, Denoiser, audio
-from nmfaudio.report.page import summary
+from nmfaudio.report.numbers import summary
 from nmfaudio.spectra.front_end import powers
 
 
@@ -20,7 +20,8 @@ def errors(clean: Path, noisy: Path, denoiser: Denoiser) -> tuple[float, float]:
     speech, _ = audio.read(clean)
     stft = STFT.for_rate(sr)
     Y, Z = stft(y), stft(denoiser(y, sr))
-    found = summary(Y, Z, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
+    P, Q = (powers(X, "linked")[0] for X in (Y, Z))
+    found = summary(P, Q, denoiser.gain_rule, float(np.square(y).mean()), 0.0)
     gain = np.minimum(np.abs(Z) / np.maximum(np.abs(Y), 1e-10), 1)
     S, N = powers(stft(speech), "linked"), powers(stft(y - speech), "linked")
     before, after = (10 * np.log10((g**2 * S).sum() / (g**2 * N).sum()) for g in (1.0, gain))

@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "train": "make a dictionary from your own recordings",
     "report": "make a page to hear and see what denoising does to a recording",
     "evaluate": "score noisy speech before and after denoising",
+    "app": "clean recordings on a page in the browser",
     "warmup": "compile before the first use",
     "completion": "let a shell complete commands and options",
 }

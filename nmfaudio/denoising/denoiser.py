@@ -172,20 +172,58 @@ class Denoiser(Options):
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return
-        stft = self.stft(sr)
-        n_begin = round(_BEGIN_S * sr) if self._decomposition.future_frames else stft.hop_length  # as a stream has it
-        if not self._decomposition.future_frames:  # a stream cannot wait for lines to show
-            spectra = BlockSpectra(stft, _split(map(as_block, blocks), sr, n_begin))
-            yield from overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples)
-            return
-        lines = _Lines(lines_apart(map(as_block, blocks), sr))
-        spectra = BlockSpectra(stft, _split(lines.rest(), sr, n_begin))
+        blocks = map(as_block, blocks)
+        lines = None
+        if self._waits:
+            lines = _Lines(lines_apart(blocks, sr))
+            blocks = lines.rest()
+        spectra = self._spectra(blocks, sr)
+        cleaned = (Y * np.stack([*map(self.gain_rule, masks)]) for Y, masks in self._masks(spectra))
         least = self.gain_rule(np.zeros(1, np.float32))
-        for y in overlap_add(stft, self._cleaned(spectra), lambda: spectra.n_samples):
-            yield y + least * lines.next(y.shape[1])
+        for y in overlap_add(spectra.stft, cleaned, lambda: spectra.n_samples):
+            yield y if lines is None else y + least * lines.next(y.shape[1])
 
-    def _cleaned(self, spectra: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield spectra with their gain, a chunk at a time: windows -> mask -> mask of all bins -> gain."""
+    def masks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Compute the share of speech in each bin of a recording, from which `gain_rule` makes the gains.
+
+        Parameters
+        ----------
+        blocks, sr
+            As for :meth:`process_blocks`.
+
+        Yields
+        ------
+        Y : ndarray of complex, shape (channels, B, n)
+            Spectra of the next frames, by :meth:`stft`: of the recording without its offset and without steady lines,
+            which get the gain of a mask of 0.
+        masks : list of ndarray, shape (B, n)
+            Share of speech, from 0 to 1: one for all channels, or one for each.
+
+        Raises
+        ------
+        NmfaudioError
+            As for :meth:`process_blocks`.
+        """
+        check_rate(sr)
+        check_iterable("blocks", blocks)
+        blocks = map(as_block, blocks)
+        if self._waits:
+            blocks = (np.split(y, 2)[0] for y in lines_apart(blocks, sr))
+        yield from self._masks(self._spectra(blocks, sr))
+
+    @property
+    def _waits(self) -> bool:
+        """True if later samples are waited for; a stream cannot wait for lines to show."""
+        return self._decomposition.future_frames > 0
+
+    def _spectra(self, blocks: Iterable[np.ndarray], sr: float) -> BlockSpectra:
+        """Spectra of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
+        stft = self.stft(sr)
+        n_begin = round(_BEGIN_S * sr) if self._waits else stft.hop_length  # as a stream has it
+        return BlockSpectra(stft, _split(blocks, sr, n_begin))
+
+    def _masks(self, spectra: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Yield spectra with their masks, a chunk at a time: windows -> mask -> mask of all bins."""
         model, band = self._decomposition, self._full_band
         halves = (np.split(Y, 2) for Y in spectra)
         frames = ((Y, P, self._spectrograms(P)) for Y, A in halves for P in [powers(A, self.channels)])
@@ -194,8 +232,7 @@ class Denoiser(Options):
         sharp = ((Y, P, sharpened(mask, self.mask_power)) for Y, P, mask in masked)
         for (Y, P, mask), now in windows(sharp, band.past, band.future):
             masks = [self.dictionary.front_end.over_bins(m, P.shape[1]) for m in mask]
-            gains = [self.gain_rule(band(*pair)[:, now]) for pair in zip(P, masks, strict=True)]
-            yield Y[..., now] * np.stack(gains)
+            yield Y[..., now], [band(*pair)[:, now] for pair in zip(P, masks, strict=True)]
 
     def _spectrograms(self, power: np.ndarray) -> np.ndarray:
         """Compressed magnitude V of each power spectrum, shape (channels, n_bins, n)."""

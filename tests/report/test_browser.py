@@ -1,36 +1,17 @@
 """The report's page in a real browser: needs Chromium and `pip install playwright`, and is skipped without them."""
 
-import shutil
-
 import numpy as np
 import pytest
+import soundfile as sf
+from browsers import CHROMIUM, LISTEN, chromium, heard, position
 
 from nmfaudio import Denoiser, report
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.spectra.front_end import FrontEnd
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 SR = 16000
-
-# What reaches the loudspeaker also goes to analysers, so that the test hears which sine is played.
-LISTEN = """
-const connect = AudioNode.prototype.connect;
-AudioNode.prototype.connect = function (target, ...rest) {
-  if (target instanceof AudioDestinationNode) {
-    window.ear = window.ear || new AnalyserNode(this.context, { fftSize: 2048, smoothingTimeConstant: 0 });
-    connect.call(this, window.ear);
-  }
-  return connect.call(this, target, ...rest);
-};
-window.levels = () => {
-  if (!window.ear) return [-200, -200]; // the page opens its sound at the first key
-  const bins = new Float32Array(window.ear.frequencyBinCount);
-  window.ear.getFloatFrequencyData(bins);
-  return [1000, 6000].map((hz) => bins[Math.round((hz / window.ear.context.sampleRate) * 2048)]);
-};
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +28,8 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with playwright.sync_playwright() as p, chromium(p) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, 900, "light"), (360, 740, "dark")], ids=["wide", "narrow"])
@@ -62,36 +41,31 @@ def page(request, browser, path):
     said = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda r: said.append(r.url) if not r.url.startswith(("data:", path.as_uri())) else None)
+    own = ("data:", "blob:", path.as_uri())
+    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(own) else None)
     page.goto(path.as_uri())
+    page.wait_for_selector("#view canvas", state="attached")
     yield page
     context.close()
     assert not said
 
 
-def position(page):
-    return float(page.locator("#position").input_value())
+def lanes(page):
+    return page.locator(".lane").all_text_contents()
 
 
-def heard(page, low, high):
-    """Wait until the sines of 1 and 6 kHz are heard, or not."""
-    words = [f"levels()[{i}] {'>' if loud else '<'} -60" for i, loud in enumerate((low, high))]
-    page.wait_for_function(" && ".join(words))
-
-
-def shown(page):
-    return page.locator("#stage img:visible").get_attribute("data-name")
+def width_of_the_whole(page):
+    return page.evaluate("document.querySelector('#view > div').shadowRoot.querySelector('.wrapper').clientWidth")
 
 
 def test_players_switch_in_place(page):
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("Number(document.getElementById('position').value) > 0.2")
-    heard(page, True, False)
+    heard(page, hz1000=True, hz6000=False)
     for name, low, high in (("Before", True, True), ("Removed", False, True), ("After", True, False)):
         at = position(page)
-        page.get_by_text(name, exact=True).click()
-        heard(page, low, high)
-        assert shown(page) == name.lower()
+        page.locator(".choice").get_by_text(name, exact=True).click()
+        heard(page, hz1000=low, hz6000=high)
         assert at <= position(page) < at + 5  # it went on, and did not begin anew
     page.get_by_role("button", name="Pause").click()
     at = position(page)
@@ -99,20 +73,29 @@ def test_players_switch_in_place(page):
     assert position(page) == at > 0.2
 
 
+def test_before_and_after_are_both_in_view(page):
+    assert lanes(page) == ["Before", "After"] * 2
+    for name in ("Before", "After"):
+        picture = page.locator(f"#view img[alt='Spectrogram: {name}']")
+        picture.wait_for()
+        assert picture.bounding_box()["width"] > 300
+    page.keyboard.press("3")
+    assert lanes(page) == ["Before", "Removed"] * 2
+
+
 def test_sound_that_cannot_be_played_is_told(page):
     page.evaluate("document.getElementById('before').href = 'data:audio/flac;base64,AAAA'")
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("document.getElementById('clock').value.startsWith('This browser cannot play')")
+    page.get_by_role("alert").get_by_text("This browser cannot play the sound").wait_for()
 
 
 def test_keys_alone_do(page):
     page.keyboard.press("Space")
-    heard(page, True, False)
+    heard(page, hz1000=True, hz6000=False)
     page.keyboard.press("1")
-    heard(page, True, True)
-    assert shown(page) == "before"
+    heard(page, hz1000=True, hz6000=True)
     page.keyboard.press("3")
-    heard(page, False, True)
+    heard(page, hz1000=False, hz6000=True)
     page.keyboard.press("Space")
     at = position(page)
     for _ in range(3):
@@ -124,25 +107,79 @@ def test_keys_alone_do(page):
     assert page.evaluate("document.activeElement.id") == "play"
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowLeft")  # from "removed" to "after", as radio buttons do
-    assert shown(page) == "after"
+    assert page.locator("[name=heard]:checked").get_attribute("value") == "after"
 
 
-def test_pictures_zoom_scroll_and_take_one_there(page):
-    stage, view = page.locator("#stage"), page.locator("#view")
-    width = view.evaluate("e => e.clientWidth")
-    assert stage.evaluate("e => e.clientWidth") == width
-    view.click(position={"x": width / 2, "y": 50})
-    assert position(page) == pytest.approx(10, abs=0.1)
-    for key in "++]":
+def test_a_stretch_is_marked_by_keys_and_looped(page):
+    for _ in range(4):
+        page.keyboard.press("l")
+    page.keyboard.press("i")
+    page.keyboard.press("l")
+    page.keyboard.press("o")
+    start, end = (float(page.locator(f"#{id}").input_value()) for id in ("from", "to"))
+    assert (start, end) == (4, 5)
+    page.locator("#to").fill("4.5")
+    page.locator("#to").press("Enter")
+    page.locator("h1").click()
+    page.keyboard.press("r")
+    page.keyboard.press("Space")
+    page.wait_for_function("listening.player.currentTime > 4.1")
+    for _ in range(12):
+        page.wait_for_timeout(100)
+        assert 3.9 < page.evaluate("listening.player.currentTime") < 4.6
+    heard(page, hz1000=True, hz6000=False)
+    page.keyboard.press("Escape")
+    assert page.locator("#selection").is_hidden()
+
+
+def test_the_mouse_moves_and_marks(page):
+    box = page.locator("#view").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.wait_for_function("Math.abs(listening.player.currentTime - 10) < 0.2")
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60, steps=5)
+    page.wait_for_timeout(150)  # a finger has to rest for so long
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=5)
+    page.mouse.up()
+    page.locator("#selection").wait_for()
+    assert float(page.locator("#from").input_value()) == pytest.approx(5, abs=0.5)
+    assert float(page.locator("#to").input_value()) == pytest.approx(10, abs=0.5)
+
+
+def test_zoom_goes_to_where_it_plays_and_back(page):
+    whole = width_of_the_whole(page)
+    page.evaluate("listening.player.currentTime = 10")
+    for key in "++":
         page.keyboard.press(key)
-    assert stage.evaluate("e => e.clientWidth") == 4 * width
-    middle = view.evaluate("e => (e.scrollLeft + e.clientWidth / 2) / document.getElementById('stage').clientWidth")
-    assert middle == pytest.approx(0.5, abs=0.01)
-    view.click(position={"x": width / 4, "y": 50})
-    assert position(page) == pytest.approx(10 - 20 / 16, abs=0.1)
+    page.wait_for_timeout(300)
+    assert width_of_the_whole(page) == pytest.approx(4 * whole, rel=0.02)
+    scroll = page.evaluate("document.querySelector('#view > div').shadowRoot.querySelector('.scroll').scrollLeft")
+    assert (scroll + whole / 2) / (4 * whole) == pytest.approx(0.5, abs=0.02)
     page.get_by_role("button", name="Whole").click()
-    assert stage.evaluate("e => e.clientWidth") == width
-    assert page.locator(".tick.s").count() > 2 and page.locator(".tick.hz").count() > 2
+    page.wait_for_timeout(300)
+    assert width_of_the_whole(page) == whole
+
+
+def test_equal_loudness_lowers_the_louder(page):
+    page.keyboard.press("e")
+    page.keyboard.press("1")
+    lowered = page.evaluate("listening.player.level('before')")
+    assert 0.2 < lowered < 0.8
+    page.keyboard.press("2")
+    assert page.evaluate("listening.player.level('after')") == 1
+    assert page.evaluate("listening.player.level('before')") == 0
+
+
+def test_removed_is_saved(page, tmp_path):
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save removed").click()
+    assert saved.value.suggested_filename == "sines_removed.wav"
+    saved.value.save_as(tmp_path / "removed.wav")
+    y, sr = sf.read(tmp_path / "removed.wav")
+    assert (len(y), sr) == (20 * SR, SR)
+    spectrum = np.abs(np.fft.rfft(y[SR : 2 * SR]))
+    assert spectrum.argmax() == 6000 and spectrum[1000] < 0.05 * spectrum[6000]
 
 
 def test_page_fits_the_screen(page):

@@ -1,0 +1,325 @@
+"""Recordings of the app: what is done to them, and the files that come of it, all in one temporary folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile
+
+import numpy as np
+
+from .. import audio
+from ..denoising.denoiser import Denoiser
+from ..denoising.files import noise_of_part, process_file
+from ..denoising.gain import GainRule
+from ..dictionary import Dictionary, DictionaryLike
+from ..errors import AudioError, NmfaudioError
+from ..repair import repair_file
+from ..report import report_file
+from .preview import Preview, Stopped
+from .stems import Stems
+
+
+@dataclass
+class Job:
+    """Work in the background."""
+
+    kind: str
+    part: float = 0.0
+    error: str | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a recording is cleaned: arguments of :func:`nmfaudio.denoise_file`, and damage to repair first.
+
+    Parameters
+    ----------
+    noise : (float, float), optional
+        Where the noise is alone, in seconds.
+    damage : tuple of str
+        Damage to repair, as for :func:`nmfaudio.repair_file`.
+    channels : {"linked", "independent"}
+        One gain for all channels, or one for each.
+    """
+
+    noise: tuple[float, float] | None = None
+    damage: tuple[str, ...] = ()
+    channels: str = "linked"
+
+
+class Recording:
+    """A sound file that was given to the app.
+
+    Parameters
+    ----------
+    path : path
+        The file, in a folder of its own for what comes of it.
+    dictionary : Dictionary
+        Dictionary for cleaning.
+    """
+
+    def __init__(self, path: Path, dictionary: Dictionary) -> None:
+        self.header = audio.info(path)
+        if not self.header.frames:
+            raise AudioError(f"{path}: has no sound in it")
+        self.path = path
+        self.folder = path.parent
+        self.settings = Settings()
+        self.repairs: tuple[str, ...] = ()
+        self.preview: Preview | None = None
+        self.stems: Stems | None = None
+        self.jobs: dict[str, Job] = {}
+        self.files: dict[str, Path] = {}
+        self._dictionary = dictionary
+        self._given = path  # to the denoiser: repaired, if that was asked for
+        self._noise: Dictionary | None = None
+        self._preparing = threading.Lock()
+
+    def clean(self, settings: Settings, progress: Callable[[float], None]) -> None:
+        """Compute the masks with these settings, for `preview`."""
+        self._prepare(settings)
+        folder = self.folder / f"masks-{secrets.token_hex(4)}"
+        folder.mkdir()
+        preview = Preview(self._given, self._denoiser(), folder)
+        former, self.preview = self.preview, preview
+        if former:
+            former.stop()
+            shutil.rmtree(former.folder, ignore_errors=True)
+        preview.run(progress)
+
+    def _prepare(self, settings: Settings) -> None:
+        """Repair the recording and learn its noise, where these settings ask for another way than the last ones."""
+        with self._preparing:
+            if settings.damage != self.settings.damage:
+                given, repairs = self.path, tuple[str, ...]()
+                if settings.damage:
+                    given = self._place("repaired", self.path.suffix if self.header.bit_rate is None else ".flac")
+                    repairs = repair_file(self.path, given, damage=settings.damage, overwrite=True).repairs
+                self._given, self.repairs = given, repairs
+            if (settings.noise, settings.damage) != (self.settings.noise, self.settings.damage):
+                noise = settings.noise
+                self._noise = noise_of_part(self._given, noise, self._dictionary) if noise else None
+            self.settings = settings
+
+    def _denoiser(self, **options: Any) -> Denoiser:
+        """Make the denoiser of the settings, with a strength and a limit."""
+        return Denoiser(self._dictionary, noise=self._noise, channels=self.settings.channels, **options)
+
+    def save(
+        self, what: str, settings: Settings, options: Mapping[str, Any], progress: Callable[[float], None]
+    ) -> Path:
+        """Write "cleaned", "removed", "report", or with stems "mix" or the name of one, and return the file."""
+        self._prepare(settings)
+        if what == "report":
+            target = self._place("saved", ".html")
+            command = self._command(options)
+            report_file(self._given, target, self._denoiser(**options), command=command, overwrite=True)
+        elif what in ("cleaned", "removed"):
+            target, like = self._like(what)
+            kept: dict[str, Any] = {}
+            if self._given != self.path:
+                kept = {"format": like.format, "subtype": like.subtype, "bit_rate": self.header.bit_rate}
+            residual = target if what == "removed" else None
+            cleaned = target.with_name(f".cleaned{target.suffix}") if residual else target
+            process_file(
+                self._denoiser(**options),
+                self._given,
+                cleaned,
+                residual=residual,
+                overwrite=True,
+                progress=progress,
+                **kept,
+            )
+        else:
+            assert self.stems is not None
+            target, like = self._like(what)
+            levels = options if what == "mix" else {what: 1.0}
+            self.stems.write(target, like, levels)
+        self.files[what] = target
+        return target
+
+    def separate(self, progress: Callable[[float], None]) -> None:
+        """Separate the recording into stems."""
+        self.stems = Stems(self.path, self.folder / "stems", progress)
+
+    def _like(self, what: str) -> tuple[Path, audio.AudioInfo]:
+        """Place and format of a copy: the recording's own, or FLAC where that cannot be written."""
+        target = self._place("saved", f"_{what}{self.path.suffix}")
+        try:
+            return target, self.header.written_to(target)
+        except AudioError:
+            target = target.with_suffix(".flac")
+            return target, self.header.written_to(target)
+
+    def _place(self, folder: str, ending: str) -> Path:
+        (self.folder / folder).mkdir(exist_ok=True)
+        return self.folder / folder / f"{self.path.stem}{ending}"
+
+    def _command(self, options: Mapping[str, Any]) -> str:
+        words = ["nmfaudio", "report", self.path.name, "--strength", f"{options['strength']:g}"]
+        words += ["--attenuation-limit", f"{options['attenuation_limit_db']:g}"]
+        if self.settings.noise:
+            words += ["--noise", "{:g}-{:g}".format(*self.settings.noise)]
+        return shlex.join(words)
+
+
+class Recordings:
+    """All recordings, and the two threads that work on them: one for what is heard now, one for what is saved.
+
+    Parameters
+    ----------
+    folder : path
+        Temporary folder.
+    dictionary : str, path or Dictionary
+        Dictionary for cleaning.
+    """
+
+    def __init__(self, folder: Path, dictionary: DictionaryLike = "speech") -> None:
+        self.folder = folder
+        self.ready = False
+        self._all: dict[str, Recording] = {}
+        self._lock = threading.Lock()
+        self._hearing, self._saving = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._dictionary = Dictionary.load(dictionary)
+        self.limit_db = Denoiser(self._dictionary).gain_rule.attenuation_limit_db
+        self._hearing.submit(self._warm_up)
+        self.all_job: Job | None = None
+
+    def _warm_up(self) -> None:
+        """Compile what the first recording needs."""
+        noise = np.random.default_rng(0).standard_normal((1, 16000)).astype(np.float32)
+        Denoiser(self._dictionary)(noise, 16000)
+        self.ready = True
+
+    def place(self, name: str) -> Path:
+        """Make a folder for a new recording, and a path in it that has the recording's name as far as is safe."""
+        folder = self.folder / secrets.token_hex(8)
+        folder.mkdir()
+        safe = re.sub(r"[^\w.,()+ -]", "_", os.path.basename(name.replace("\\", "/"))).lstrip(". -")[-120:]
+        return folder / (safe or "recording")
+
+    def add(self, path: Path) -> str:
+        """Take in the file at a path from `place`; return its name in the app."""
+        recording = Recording(path, self._dictionary)
+        with self._lock:
+            self._all[path.parent.name] = recording
+        return path.parent.name
+
+    def __getitem__(self, name: str) -> Recording:
+        """Return a recording by its name in the app."""
+        with self._lock:
+            return self._all[name]
+
+    def items(self) -> list[tuple[str, Recording]]:
+        """Return all recordings with their names."""
+        with self._lock:
+            return list(self._all.items())
+
+    def remove(self, name: str) -> None:
+        """Forget a recording, and delete its files."""
+        with self._lock:
+            recording = self._all.pop(name)
+        if recording.preview:
+            recording.preview.stop()
+        shutil.rmtree(recording.folder, ignore_errors=True)
+
+    def clean(self, name: str, settings: Settings) -> None:
+        """Compute the masks of a recording, in place of those of others that are not done."""
+        for _, other in self.items():
+            if other.preview and other.preview.n_samples is None:
+                other.preview.stop()
+        recording = self[name]
+        self._start(self._hearing, recording, "clean", lambda progress: recording.clean(settings, progress))
+
+    def save(self, name: str, what: str, settings: Settings, options: Mapping[str, Any]) -> None:
+        """Write a file of a recording."""
+        recording = self[name]
+        self._start(self._saving, recording, f"save {what}", lambda p: recording.save(what, settings, options, p))
+
+    def separate(self, name: str) -> None:
+        """Separate a recording into stems."""
+        recording = self[name]
+        self._start(self._saving, recording, "separate", recording.separate)
+
+    def save_all(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]]) -> None:
+        """Clean several recordings, each with its own settings and options, into one zip file."""
+        job = self.all_job = Job("save all")
+        self._saving.submit(self._run, job, lambda progress: self._zip(wishes, progress))
+
+    @property
+    def zip_path(self) -> Path:
+        """File of `save_all`."""
+        return self.folder / "cleaned.zip"
+
+    def _zip(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]], progress: Callable[[float], None]) -> None:
+        taken: set[str] = set()
+        with ZipFile(self.zip_path, "w", ZIP_STORED) as archive:
+            for i, (name, wish) in enumerate(wishes.items()):
+                path = self[name].save("cleaned", *wish, lambda part, i=i: progress((i + part) / len(wishes)))  # type: ignore[misc]
+                entry = path.name if path.name not in taken else f"{i + 1} {path.name}"
+                taken.add(entry)
+                archive.write(path, entry)
+
+    def _start(
+        self, pool: ThreadPoolExecutor, recording: Recording, kind: str, work: Callable[[Callable[[float], None]], Any]
+    ) -> None:
+        job = recording.jobs[kind] = Job(kind)
+        pool.submit(self._run, job, work)
+
+    def _run(self, job: Job, work: Callable[[Callable[[float], None]], Any]) -> None:
+        try:
+            work(lambda part: setattr(job, "part", part))
+            job.part = 1.0
+        except Stopped:
+            job.error = "stopped"
+        except Exception as error:
+            job.error = self.line(error)
+        job.done = True
+
+    def line(self, error: Exception) -> str:
+        """Say an error in one line that names files as the user does."""
+        if isinstance(error, NmfaudioError):
+            text = str(error)
+        elif isinstance(error, MemoryError):
+            text = "not enough memory: give less sound at a time"
+        elif isinstance(error, OSError):
+            text = f"{error.strerror or error}: make room in the folder for temporary files"
+        else:
+            text = f"unexpected {type(error).__name__}: {error}"
+        folders = re.escape(str(self.folder)) + r"[\\/]\w+[\\/](?:(?:saved|repaired)[\\/])?"
+        return " ".join(re.sub(folders, "", text).split())
+
+    def close(self) -> None:
+        """Stop all work."""
+        for _, recording in self.items():
+            if recording.preview:
+                recording.preview.stop()
+        for pool in (self._hearing, self._saving):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def gain_rule(options: Mapping[str, str]) -> GainRule:
+    """Gain rule of a strength and a limit, as they come in an address."""
+    try:
+        strength, limit_db = float(options["strength"]), float(options["attenuation_limit_db"])
+    except (KeyError, ValueError):
+        raise NmfaudioError("give a strength and an attenuation_limit_db as numbers") from None
+    return GainRule(strength, limit_db)
+
+
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Settings as they come as JSON."""
+    noise: Sequence[float] | None = values.get("noise")
+    damage: Sequence[str] = values.get("damage", ())
+    return Settings(tuple(noise) if noise else None, tuple(damage), values.get("channels", "linked"))  # type: ignore[arg-type]

@@ -1,0 +1,436 @@
+"use strict";
+// The app: recordings come in, are cleaned on the server, heard and seen here, and go out again.
+
+async function api(path, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The app has ended: start `nmfaudio app` again.");
+  }
+  if (answer.ok) return answer;
+  const text = await answer.text();
+  let error = text.trim();
+  try {
+    ({ error } = JSON.parse(text));
+  } catch { /* it is plain text */ }
+  throw new Error(error);
+}
+const post = (path, value) => api(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
+const samples = async (path) => new Float32Array(await (await api(path)).arrayBuffer());
+const split = (all, tracks, channels) => {
+  const n = all.length / tracks.length / channels;
+  const channel = (i, c) => all.subarray((i * channels + c) * n, (i * channels + c + 1) * n);
+  return Object.fromEntries(tracks.map((track, i) => [track, Array.from({ length: channels }, (_, c) => channel(i, c))]));
+};
+
+// A recording on the server, cleaned with these options.
+class Remote {
+  tracks = ["before", "after", "removed"];
+  loudness = null;
+  #version = 0;
+
+  constructor(address, { duration, sr, played }, options) {
+    Object.assign(this, { address, duration, sr, channels: played, nyquist: sr / 2, options });
+  }
+
+  get #how() {
+    return new URLSearchParams({ strength: this.options.strength, attenuation_limit_db: this.options.attenuation_limit_db });
+  }
+
+  changed() { this.#version++; } // of the masks: pictures are drawn anew
+
+  async numbers() {
+    const found = await (await api(`${this.address}/numbers?${this.#how}`)).json();
+    this.loudness = found.loudness;
+    return found;
+  }
+
+  async peaks() {
+    const peaks = await samples(`${this.address}/peaks?${this.#how}`), n = peaks.length / 3;
+    return Object.fromEntries(this.tracks.map((track, i) => [track, peaks.subarray(i * n, (i + 1) * n)]));
+  }
+
+  picture(track, start, stop, columns) {
+    const where = new URLSearchParams({ track, start, stop, columns, version: this.#version });
+    return { url: `${this.address}/picture?${where}&${this.#how}`, start, stop };
+  }
+
+  async sound(start, stop) {
+    const both = await samples(`${this.address}/sound?start=${start}&stop=${stop}&${this.#how}`);
+    const { before, after } = split(both, ["before", "after"], this.channels);
+    return { before, after, removed: before.map((x, c) => x.map((sample, i) => sample - after[c][i])) };
+  }
+}
+
+const listening = new Listening(), mixer = new Mixer(byId("mixer"), (name, button) => save(name, button));
+const recordings = new Map(); // id -> { state, options, settings, tab, strips }
+let current = null, remote = null, defaults = null, presets = {}, polling = false, drawn = 0;
+
+const address = () => `recordings/${current}`;
+const now = () => recordings.get(current);
+const busy = ({ state }) => Object.values(state.jobs).some((job) => !job.done);
+const say = (text) => {
+  byId("fault").textContent = text;
+  byId("fault").hidden = !text;
+};
+const attempt = (work) => async (...given) => {
+  try {
+    await work(...given);
+  } catch (error) {
+    say(error.message);
+  }
+};
+const later = (seconds, work) => { // once, some time after the last call
+  let timer;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(work, 1000 * seconds);
+  };
+};
+
+// --- recordings come in ---
+
+const add = attempt(async (files) => {
+  say("");
+  for (const file of files) {
+    byId("state").textContent = `Reading ${file.name}…`;
+    try {
+      const state = await (await api(`recordings?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
+      take(state);
+      if (!current) await open(state.id);
+    } catch (error) {
+      say(error.message);
+    }
+  }
+  byId("state").textContent = "";
+  list();
+});
+
+function take(state) {
+  const like = now();
+  recordings.set(state.id, {
+    state,
+    options: { ...(like?.options ?? defaults) },
+    settings: { noise: state.settings.noise, damage: [...(like?.settings.damage ?? state.settings.damage)], channels: like?.settings.channels ?? "linked" },
+    preset: like?.preset ?? null,
+    tab: "clean",
+    strips: null,
+  });
+  list();
+}
+
+function list() {
+  byId("welcome").hidden = recordings.size > 0;
+  byId("work").hidden = byId("more").hidden = recordings.size === 0;
+  byId("list").hidden = recordings.size < 2;
+  byId("recordings").replaceChildren(...[...recordings].map(([id, { state }]) => {
+    const item = document.createElement("li"), button = document.createElement("button"), remove = document.createElement("button");
+    Object.assign(button, { type: "button", className: "open", textContent: state.name });
+    button.setAttribute("aria-current", id === current);
+    button.addEventListener("click", () => open(id));
+    Object.assign(remove, { type: "button", className: "remove", textContent: "×" });
+    remove.setAttribute("aria-label", `Remove ${state.name}`);
+    remove.addEventListener("click", attempt(() => discard(id)));
+    item.append(button, remove);
+    return item;
+  }));
+  byId("save-all").textContent = `Save all ${recordings.size} cleaned`;
+}
+
+async function discard(id) {
+  await api(`recordings/${id}`, { method: "DELETE" });
+  recordings.delete(id);
+  if (id === current) {
+    current = null;
+    listening.close();
+    const next = [...recordings.keys()][0];
+    if (next) await open(next);
+  }
+  list();
+}
+
+// --- one of them is open ---
+
+const open = attempt(async (id) => {
+  current = id;
+  remote = null;
+  say("");
+  listening.close();
+  list();
+  const { state, tab } = now();
+  byId("name").textContent = state.name;
+  const channels = { 1: "mono", 2: "stereo" }[state.channels] ?? `${state.channels} channels`;
+  byId("facts").textContent = `${clock(state.duration)} long, ${state.sr / 1000} kHz, ${channels}, ${state.format}`;
+  byId("format").textContent = `${state.format}.`;
+  byId("sentence").textContent = "";
+  document.querySelector(`[name=tab][value=${tab}]`).checked = true;
+  controls();
+  await show();
+});
+
+const show = attempt(async () => {
+  const { tab, state } = now(), id = current, clean = tab === "clean";
+  byId("clean").hidden = byId("measured").hidden = !clean;
+  byId("stems").hidden = clean;
+  byId("sentence").hidden = !clean;
+  for (const part of document.querySelectorAll(".listen .choice, .toggle:has(#equal)")) part.hidden = !clean;
+  byId("unseparated").hidden = Boolean(state.stems);
+  byId("mixed").hidden = !state.stems;
+  byId("mixer").hidden = !state.stems;
+  byId("listen").hidden = clean ? !state.cleaned : !state.stems;
+  if (!clean) {
+    remote = null;
+    listening.close();
+    if (!state.stems) return;
+    const source = new Stems(address(), state.stems, state);
+    await listening.open(source, source.lanes());
+    now().strips = mixer.open(state.stems, listening.player, now().strips);
+  } else if (state.cleaned) {
+    const source = new Remote(address(), state, now().options);
+    const found = await source.numbers();
+    if (id !== current || now().tab !== tab) return;
+    remote = source;
+    drawn = state.cleaned;
+    numbers(found);
+    await listening.open(remote);
+  } else if (!Object.values(state.jobs).some((job) => job.kind === "clean" && !job.done)) {
+    await clean_();
+  }
+});
+
+async function clean_() {
+  await post(`${address()}/clean`, now().settings);
+  now().state.cleaned = 0;
+  poll();
+}
+
+function numbers(found) {
+  byId("sentence").textContent = found.sentence;
+  byId("numbers").replaceChildren(...Object.entries(found.numbers).map(([name, [value, meaning]]) => {
+    const row = document.createElement("div");
+    for (const [tag, text] of [["dt", name], ["dd", value], ["dd", meaning]]) {
+      const cell = document.createElement(tag);
+      cell.textContent = text;
+      row.append(cell);
+    }
+    row.lastChild.className = "quiet";
+    return row;
+  }));
+  listening.balance();
+}
+
+// --- how it is cleaned ---
+
+const hear = later(0.04, () => remote && listening.player.refresh());
+const redraw = later(0.2, attempt(async () => {
+  if (!remote) return;
+  numbers(await remote.numbers());
+  await listening.view.refresh();
+}));
+
+function controls() {
+  const { options, settings, preset, state } = now();
+  byId("strength").value = options.strength;
+  byId("limit").value = options.attenuation_limit_db;
+  byId("strength-value").value = `${Math.round(100 * options.strength)} %`;
+  byId("limit-value").value = `${options.attenuation_limit_db} dB`;
+  byId("noise-known").hidden = !settings.noise;
+  byId("noise-unknown").hidden = Boolean(settings.noise);
+  if (settings.noise) byId("noise-span").textContent = settings.noise.map((s) => clock(s, 2)).join(" to ");
+  for (const box of document.querySelectorAll("[name=damage]")) box.checked = settings.damage.includes(box.value);
+  byId("repairs").textContent = !state.settings.damage.length ? "" : state.repairs.length ? `Done: ${state.repairs.join("; ")}.` : "No such damage was found.";
+  for (const button of byId("presets").children) button.setAttribute("aria-pressed", button.value === preset);
+}
+
+for (const [id, option] of [["strength", "strength"], ["limit", "attenuation_limit_db"]]) {
+  byId(id).addEventListener("input", () => {
+    now().options[option] = Number(byId(id).value);
+    now().preset = null;
+    controls();
+    hear();
+    redraw();
+  });
+}
+
+const change = attempt(async (settings) => {
+  Object.assign(now().settings, settings);
+  controls();
+  await clean_();
+});
+
+function choose(name) {
+  const { purpose, channels = "linked", ...options } = presets[name] ?? {};
+  Object.assign(now(), { options: { ...defaults, ...options }, preset: name });
+  if (remote) remote.options = now().options;
+  controls();
+  hear();
+  redraw();
+  if (channels !== now().settings.channels) change({ channels });
+}
+
+function drawPresets() {
+  byId("presets").replaceChildren(...["default", ...Object.keys(presets)].map((name) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", value: name, textContent: name === "asr" ? "Speech recognition" : name[0].toUpperCase() + name.slice(1), title: presets[name]?.purpose ?? "as trained" });
+    button.addEventListener("click", () => choose(name));
+    return button;
+  }));
+}
+
+for (const box of document.querySelectorAll("[name=damage]")) {
+  box.addEventListener("change", () => change({ damage: [...document.querySelectorAll("[name=damage]:checked")].map(({ value }) => value) }));
+}
+byId("forget").addEventListener("click", () => change({ noise: null }));
+const learn = document.createElement("button");
+Object.assign(learn, { type: "button", textContent: "This is the noise" });
+learn.addEventListener("click", () => {
+  const { start, end } = listening.view.selection;
+  listening.view.select(0, 0);
+  change({ noise: [start, end] });
+});
+byId("selection-actions").append(learn);
+listening.addEventListener("select", () => { learn.hidden = now().tab !== "clean"; });
+
+for (const tab of document.querySelectorAll("[name=tab]")) {
+  tab.addEventListener("change", () => {
+    now().tab = tab.value;
+    show();
+  });
+}
+byId("separate").addEventListener("click", attempt(async () => {
+  await post(`${address()}/separate`, {});
+  poll();
+}));
+
+// --- what the server is doing ---
+
+const poll = attempt(async () => {
+  if (polling) return;
+  polling = true;
+  try {
+    while (await look()) await sleep(0.3);
+  } finally {
+    polling = false;
+  }
+});
+
+async function look() {
+  const found = await (await api("recordings")).json();
+  for (const state of found.recordings) {
+    const known = recordings.get(state.id);
+    if (known) known.state = state;
+  }
+  progress(found);
+  if (current) await follow();
+  return !found.ready || found.saving && !found.saving.done || [...recordings.values()].some(busy);
+}
+
+// Show more of the recording that is open as it becomes ready.
+async function follow() {
+  const { state, tab } = now(), job = state.jobs[tab === "clean" ? "clean" : "separate"];
+  if (job?.done && job.error && job.error !== "stopped") say(job.error);
+  if (tab === "stems") {
+    if (state.stems && byId("unseparated").hidden === false) await show();
+  } else if (!remote && state.cleaned) {
+    byId("listen").hidden = false;
+    await show();
+    controls();
+  } else if (remote && (state.cleaned > drawn + 0.2 || state.cleaned < drawn || state.cleaned === 1 && drawn < 1)) {
+    if (state.cleaned < drawn) hear();
+    drawn = state.cleaned;
+    remote.changed();
+    controls();
+    redraw();
+  }
+}
+
+function progress({ ready, saving }) {
+  const { state, tab } = now() ?? { state: { jobs: {} } };
+  const job = Object.values(state.jobs).find((job) => !job.done && ["clean", "separate"].includes(job.kind));
+  byId("progress").hidden = !job || (job.kind === "separate") !== (tab === "stems");
+  const bar = byId("progress").firstElementChild;
+  if (job?.part) bar.value = job.part;
+  else bar.removeAttribute("value");
+  const what = job?.kind === "separate" ? "Separating" : "Cleaning";
+  byId("progress").lastElementChild.textContent = ready ? `${what}… ${Math.round(100 * (job?.part ?? 0))} %` : "Getting ready: compiling, this once";
+  byId("save-all").disabled = Boolean(saving && !saving.done);
+  byId("state").textContent = saving && !saving.done ? `Saving all… ${Math.round(100 * saving.part)} %` : "";
+}
+
+// --- what goes out ---
+
+const save = attempt(async (what, button) => {
+  say("");
+  const id = current, kind = `save ${what}`, text = button.textContent;
+  const options = what === "mix" ? mixer.levels() : now().options;
+  button.disabled = true;
+  try {
+    await post(`recordings/${id}/save`, { what, settings: now().settings, options });
+    for (;;) {
+      const state = await (await api(`recordings/${id}`)).json(), job = state.jobs[kind];
+      if (job.done) {
+        if (job.error) throw new Error(job.error);
+        download(`recordings/${id}/files/${encodeURIComponent(what)}`, state.files[what]);
+        return;
+      }
+      button.textContent = `Saving… ${Math.round(100 * job.part)} %`;
+      await sleep(0.15);
+    }
+  } finally {
+    button.textContent = text;
+    button.disabled = false;
+  }
+});
+
+function download(href, name) {
+  const link = document.createElement("a");
+  Object.assign(link, { href, download: name });
+  link.click();
+}
+
+for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
+byId("save-all").addEventListener("click", attempt(async () => {
+  await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
+  await poll();
+  while (polling) await sleep(0.2);
+  const { saving } = await (await api("recordings")).json();
+  if (saving.error) throw new Error(saving.error);
+  download("saved.zip", "cleaned.zip");
+}));
+byId("same").addEventListener("click", () => {
+  const { options, settings, preset } = now();
+  for (const [id, other] of recordings) {
+    if (id === current) continue;
+    Object.assign(other, { options: { ...options }, preset });
+    Object.assign(other.settings, { damage: [...settings.damage], channels: settings.channels });
+  }
+});
+
+for (const id of ["add", "choose"]) {
+  byId(id).addEventListener("change", () => {
+    add([...byId(id).files]);
+    byId(id).value = "";
+  });
+}
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  add([...event.dataTransfer.files]);
+});
+
+attempt(async () => {
+  const found = await (await api("recordings")).json();
+  defaults = { strength: 1, attenuation_limit_db: found.limit };
+  presets = found.presets;
+  drawPresets();
+  for (const state of found.recordings) take(state);
+  list();
+  if (recordings.size) await open([...recordings.keys()][0]);
+  poll();
+})();

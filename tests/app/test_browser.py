@@ -1,0 +1,338 @@
+"""The app in a real browser and through the real server: skipped without Chromium and `pip install playwright`."""
+
+import base64
+import io
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import soundfile as sf
+from browsers import CHROMIUM, LISTEN, chromium, position
+
+from nmfaudio.cli import main as nmfaudio_command
+
+pytest.importorskip("starlette")
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.needs_jit,
+]
+SR = 16000
+
+DROP = """([name, text]) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], name));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+  }
+}"""
+
+
+def talk(seconds=8.0):
+    """Syllables of a voice of 150 Hz in steady noise, which is alone in the first second."""
+    t = np.arange(int(seconds * SR)) / SR
+    voice = sum(np.sin(2 * np.pi * 150 * k * t) / k for k in range(1, 20))
+    syllables = np.maximum(np.sin(2 * np.pi * 1.5 * t), 0) * (t > 1)
+    return 0.1 * voice * syllables + 0.02 * np.random.default_rng(0).standard_normal(len(t))
+
+
+@contextmanager
+def running(folder):
+    """Run the app with its temporary files below a folder, and give its address."""
+    script = "import sys; from nmfaudio.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, "app", "--no-browser"]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as app:
+        try:
+            yield app, app.stdout.readline().split()[0]
+        finally:
+            app.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("app")) as (_, address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as p, chromium(p) as browser:
+        yield browser
+
+
+@contextmanager
+def opened(browser, address, **screen):
+    screen = {"viewport": {"width": 1280, "height": 1400}, **screen}
+    context = browser.new_context(bypass_csp=True, **screen)  # Playwright evaluates strings
+    context.set_default_timeout(120_000)
+    context.add_init_script(LISTEN)
+    page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda r: said.append(r.url) if not r.url.startswith(("blob:", address)) else None)
+    page.goto(address)
+    page.wait_for_function("defaults !== null && document.getElementById('progress').hidden")
+    yield page
+    while page.locator(".remove").count():
+        n = page.locator(".remove").count()
+        page.evaluate("document.querySelector('.remove').click()")
+        page.wait_for_function(f"document.querySelectorAll('.remove').length < {n}")
+    context.close()
+    assert not said
+
+
+@pytest.fixture
+def page(browser, address):
+    with opened(browser, address) as page:
+        yield page
+
+
+def drop(page, name="talk.wav", y=None, **format):
+    file = io.BytesIO()
+    sf.write(file, talk() if y is None else y, SR, **{"format": "WAV", "subtype": "PCM_16", **format})
+    page.evaluate(DROP, [name, base64.b64encode(file.getvalue()).decode()])
+    page.get_by_role("heading", name=name).wait_for()
+    page.wait_for_selector("#view canvas", state="attached")
+    page.wait_for_function("document.getElementById('progress').hidden")
+    return file.getvalue()
+
+
+def noise_level(page):
+    """Mean level of what is played between 4 and 7 kHz, over half a second of sound."""
+    levels = []
+    while len(levels) < 10:
+        level = page.evaluate("Math.max(...[4, 4.5, 5, 5.5, 6, 6.5, 7].map((khz) => level(1000 * khz)))")
+        if level > -180:  # or the sound is not there yet
+            levels.append(level)
+        page.wait_for_timeout(50)
+    return np.mean(levels)
+
+
+def saved(page, button, scope="body"):
+    with page.expect_download() as download:
+        page.locator(scope).get_by_role("button", name=button).first.click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def test_dropped_recordings_are_heard_before_and_after_and_sliders_at_once(page):
+    drop(page)
+    assert "The noise is" in page.locator("#sentence").text_content()
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
+    page.locator("#loop").check()
+    after = noise_level(page)
+    page.keyboard.press("1")
+    before = noise_level(page)
+    assert before > after + 10
+    page.keyboard.press("2")
+    at = position(page)
+    page.locator("#strength").fill("0")
+    page.wait_for_timeout(400)
+    assert noise_level(page) == pytest.approx(before, abs=4)
+    assert page.locator("#strength-value").text_content() == "0 %"
+    assert (position(page) - at) % 8 < 6  # it went on, in its loop of 8 s
+    page.locator("#strength").fill("1")
+    page.locator("#limit").fill("6")
+    page.wait_for_timeout(400)
+    assert before - 10 < noise_level(page) < before - 2
+    page.get_by_text("With these settings", exact=False).wait_for(state="hidden")
+
+
+def test_marked_noise_is_learnt_and_the_saved_file_is_that_of_the_command_line(page, tmp_path):
+    content = drop(page)
+    box = page.locator("#view").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.01, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 60, steps=8)
+    page.mouse.up()
+    for id, seconds in (("from", "0.1"), ("to", "0.9")):
+        page.locator(f"#{id}").fill(seconds)
+        page.locator(f"#{id}").press("Enter")
+    page.get_by_role("button", name="This is the noise").click()
+    page.get_by_text("Learnt from 0:00.10 to 0:00.90").wait_for()
+    page.wait_for_function("document.getElementById('progress').hidden")
+    page.locator("#strength").fill("1.2")
+    page.locator("#limit").fill("30")
+    name, cleaned = saved(page, "Save cleaned")
+    assert name == "talk_cleaned.wav"
+    (tmp_path / "talk.wav").write_bytes(content)
+    args = "--noise 0.1-0.9 --strength 1.2 --attenuation-limit 30".split()
+    assert nmfaudio_command.main(["denoise", str(tmp_path / "talk.wav"), str(tmp_path / "out.wav"), *args, "-q"]) == 0
+    assert cleaned == (tmp_path / "out.wav").read_bytes()
+    name, removed = saved(page, "Save removed")
+    assert name == "talk_removed.wav"
+    parts = [sf.read(io.BytesIO(part))[0] for part in (cleaned, removed)]
+    assert np.allclose(sum(parts), sf.read(io.BytesIO(content))[0], atol=1e-4)
+    name, report = saved(page, "Save report")
+    assert name == "talk.html" and b"<title>talk.wav: before and after" in report
+
+
+def test_presets_and_repair(page):
+    drop(page, "loud.flac", np.clip(8 * talk(3), -0.5, 0.5), format="FLAC")
+    page.get_by_role("button", name="Gentle").click()
+    assert page.locator("#limit-value").text_content() == "12 dB"
+    assert page.locator("#strength-value").text_content() == "70 %"
+    page.get_by_label("Clipped peaks").check()
+    page.get_by_text("samples restored").wait_for()
+    name, cleaned = saved(page, "Save cleaned")
+    assert name == "loud_cleaned.flac"
+    assert sf.info(io.BytesIO(cleaned)).subtype == "PCM_16"
+
+
+def test_many_files_are_saved_at_once(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(2))
+    page.get_by_role("button", name="b.wav", exact=True).click()
+    page.get_by_role("heading", name="b.wav").wait_for()
+    page.locator("#strength").fill("0")
+    page.get_by_role("button", name="Same settings for all").click()
+    name, archive = saved(page, "Save all 2 cleaned")
+    files = zipfile.ZipFile(io.BytesIO(archive))
+    assert sorted(files.namelist()) == ["a_cleaned.wav", "b_cleaned.wav"]
+    for name in files.namelist():
+        assert np.allclose(sf.read(io.BytesIO(files.read(name)))[0], talk(2), atol=1e-4)
+
+
+def test_stems_are_mixed(page):
+    t = np.arange(2 * SR) / SR
+    y = 0.2 * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 5000 * t) * (t % 0.5 < 0.1)
+    drop(page, "song.wav", y)
+    page.locator(".tabs").get_by_text("Stems").click()
+    page.get_by_role("button", name="Separate into stems").click()
+    page.wait_for_selector("#mixer section")
+    strips = page.locator("#mixer section")
+    names = strips.get_by_role("heading").all_text_contents()
+    assert len(names) >= 2 and page.locator(".lane").all_text_contents() == names
+    _, whole = saved(page, "Save the mix")
+    assert np.allclose(sf.read(io.BytesIO(whole))[0], y, atol=1e-3)
+    strips.nth(0).get_by_role("button", name="solo").click()
+    strips.nth(0).get_by_role("slider").fill("-6")
+    name, mix = saved(page, "Save the mix")
+    assert name == "song_mix.wav"
+    name, stem = saved(page, "save", "#mixer section:first-child")
+    assert name == f"song_{names[0]}.wav"
+    parts = [sf.read(io.BytesIO(part))[0] for part in (mix, stem)]
+    assert np.allclose(parts[0], 10 ** (-6 / 20) * parts[1], atol=1e-3)
+    page.keyboard.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Space")
+    page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
+    page.locator(".tabs").get_by_text("Clean").click()
+    page.get_by_text("After").first.wait_for()
+
+
+def test_what_is_no_recording_is_told(page):
+    page.evaluate(DROP, ["notes.txt", base64.b64encode(b"words").decode()])
+    page.get_by_role("alert").get_by_text("notes.txt").wait_for()
+    page.wait_for_timeout(100)
+    assert page.locator("#welcome").is_visible()
+    assert "\n" not in page.locator("#fault").text_content()
+
+
+def test_a_reload_finds_the_recordings_again(page):
+    drop(page, "kept.wav", talk(2))
+    page.reload()
+    page.get_by_role("heading", name="kept.wav").wait_for()
+    page.wait_for_selector("#view canvas", state="attached")
+
+
+def test_the_keyboard_alone_does_it_all(page, tmp_path):
+    sf.write(tmp_path / "keys.wav", talk(3), SR)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "choose"
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(tmp_path / "keys.wav")
+    page.wait_for_selector("#view canvas", state="attached")
+
+    def tab_to(words):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({words!r})"):
+                return
+        raise AssertionError(f"{words} cannot be reached")
+
+    page.keyboard.press("Space")
+    page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
+    page.keyboard.press("i")
+    page.keyboard.press("l")
+    page.keyboard.press("o")
+    tab_to("#selection-actions button")
+    page.keyboard.press("Enter")
+    page.get_by_text("Learnt from").wait_for()
+    tab_to("#strength")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    assert page.locator("#strength-value").text_content() == "80 %"
+    tab_to("[name=damage][value=clicks]")
+    page.keyboard.press("Space")
+    page.wait_for_function("document.getElementById('repairs').textContent !== ''")
+    tab_to("[data-save=cleaned]")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename == "keys_cleaned.wav"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with opened(browser, address, viewport={"width": width, "height": 800}, color_scheme=scheme) as page:
+
+        def check():
+            assert axe.run(page).response["violations"] == []
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+        check()
+        drop(page, "a recording with a name that is quite long, as they are.wav", talk(2))
+        drop(page, "b.wav", talk(2))
+        page.keyboard.press("i")
+        page.locator("#measured summary").click()
+        page.locator(".keys summary").click()
+        check()
+        page.locator(".tabs").get_by_text("Stems").click()
+        page.get_by_role("button", name="Separate into stems").click()
+        page.wait_for_selector("#mixer section")
+        check()
+
+
+def test_the_page_obeys_its_own_policy(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(address)
+    page.locator("#presets button").first.wait_for(state="attached")
+    file = io.BytesIO()
+    sf.write(file, talk(1), SR, format="WAV")
+    page.set_input_files("#choose", {"name": "a.wav", "mimeType": "audio/wav", "buffer": file.getvalue()})
+    page.locator("#view img").first.wait_for()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").wait_for()
+    context.close()
+    assert not said
+
+
+def test_nothing_is_left_behind(browser, tmp_path):
+    with running(tmp_path) as (app, address):
+        page = browser.new_page(bypass_csp=True)
+        page.goto(address)
+        page.locator("#presets button").first.wait_for(state="attached")
+        drop(page, "secret.wav", talk(2))
+        saved(page, "Save cleaned")
+        (folder,) = tmp_path.iterdir()
+        assert any(path.name == "secret_cleaned.wav" for path in folder.rglob("*"))
+        app.send_signal(signal.SIGTERM)
+        assert app.wait(timeout=60) == 0
+        assert not list(tmp_path.iterdir())
+        assert app.stderr.read() == ""
+        page.get_by_role("button", name="Save cleaned").click()
+        page.get_by_role("alert").get_by_text("start `nmfaudio app` again").wait_for()
+        page.close()

@@ -1,0 +1,428 @@
+import io
+import socket
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+pytest.importorskip("starlette")
+from starlette.testclient import TestClient
+
+from nmfaudio import NmfaudioError, denoise_file
+from nmfaudio.app import serve, server
+from nmfaudio.app.recordings import Recordings
+from nmfaudio.cli import main as nmfaudio_command
+from nmfaudio.dictionary import Dictionary
+from nmfaudio.repair import repair_file
+from nmfaudio.spectra.front_end import FrontEnd
+
+SR, PORT, TOKEN = 16000, 8765, "secret"
+PLAIN = {"noise": None, "damage": [], "channels": "linked"}
+AS_IT_IS = {"strength": 1.0, "attenuation_limit_db": 40.0}
+
+
+def atoms_of_bins():
+    """A dictionary of single bins: speech below 4 kHz, noise above, and nothing learnt from the recording."""
+    bins = np.eye(257, dtype=np.float32)
+    settings = {"n_free": 0, "speech_penalty": 0.0, "noise_penalty": 0.0, "n_iter": 2}
+    return Dictionary("sparse", {"speech": bins[:, :128], "noise": bins[:, 128:]}, FrontEnd(), settings, {}, "bins")
+
+
+def sound(seconds=2.0, sr=SR, channels=1):
+    rng = np.random.default_rng(0)
+    t = np.arange(int(seconds * sr)) / sr
+    voice = 0.2 * np.sin(2 * np.pi * 700 * t) * (np.sin(2 * np.pi * 2 * t) > 0)
+    return np.stack([voice + 0.02 * rng.standard_normal(len(t)) for _ in range(channels)], axis=1)
+
+
+def as_file(y, sr=SR, format="WAV", subtype="FLOAT"):
+    file = io.BytesIO()
+    sf.write(file, y, sr, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+class App:
+    """The app, and a page that talks to it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.recordings = Recordings(folder, atoms_of_bins())
+        self.asgi = server.make_app(self.recordings, TOKEN, PORT)
+        self.client = TestClient(self.asgi, base_url=f"http://127.0.0.1:{PORT}/{TOKEN}/")
+
+    def add(self, name="talk.wav", content=None):
+        answer = self.client.post("recordings", params={"name": name}, content=content or as_file(sound()))
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def wait(self, id, kind):
+        for _ in range(1200):
+            job = self.client.get(f"recordings/{id}").json()["jobs"][kind]
+            if job["done"]:
+                return job
+            time.sleep(0.05)
+        raise AssertionError(f"{kind} goes on and on")
+
+    def do(self, id, path, kind, **values):
+        assert self.client.post(f"recordings/{id}/{path}", json=values).status_code == 202
+        job = self.wait(id, kind)
+        assert job["error"] is None
+        return self.client.get(f"recordings/{id}").json()
+
+    def clean(self, id, **settings):
+        return self.do(id, "clean", "clean", **{**PLAIN, **settings})
+
+    def save(self, id, what="cleaned", settings=PLAIN, options=AS_IT_IS):
+        self.do(id, "save", f"save {what}", what=what, settings=settings, options=options)
+        answer = self.client.get(f"recordings/{id}/files/{what}")
+        assert answer.status_code == 200
+        return answer
+
+    def heard(self, id, start=0.0, stop=2.0, channels=1, options=AS_IT_IS):
+        answer = self.client.get(f"recordings/{id}/sound", params={"start": start, "stop": stop, **options})
+        assert answer.status_code == 200, answer.text
+        return np.frombuffer(answer.content, "<f4").reshape(2, channels, -1)
+
+
+@pytest.fixture
+def app(tmp_path):
+    app = App(tmp_path)
+    yield app
+    app.recordings.close()
+
+
+def samples(answer):
+    return sf.read(io.BytesIO(answer.content), always_2d=True)
+
+
+def error_of(answer):
+    error = answer.json()["error"]
+    assert "\n" not in error and "/tmp" not in error
+    return error
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        (f"/{TOKEN}/", {}, 200),
+        (f"/{TOKEN}/", {"origin": f"http://127.0.0.1:{PORT}", "sec-fetch-site": "same-origin"}, 200),
+        ("/", {}, 404),
+        ("/guess/", {}, 404),
+        (f"/{TOKEN}x/", {}, 404),
+        (f"//{TOKEN}/", {}, 404),
+        (f"/{TOKEN}/", {"host": "evil.example"}, 403),
+        (f"/{TOKEN}/", {"host": "127.0.0.1"}, 403),
+        (f"/{TOKEN}/", {"origin": "http://evil.example"}, 403),
+        (f"/{TOKEN}/", {"origin": "null"}, 403),
+        (f"/{TOKEN}/", {"origin": "http://127.0.0.1:1"}, 403),
+        (f"/{TOKEN}/", {"sec-fetch-site": "cross-site"}, 403),
+        (f"/{TOKEN}/recordings", {"host": f"evil.example:{PORT}"}, 403),
+    ],
+)
+def test_only_its_own_page_is_let_in(app, address, headers, status):
+    answer = app.client.get(f"http://127.0.0.1:{PORT}{address}", headers=headers)
+    assert answer.status_code == status
+    if status != 200:
+        assert TOKEN not in answer.text
+        assert app.client.post(f"http://127.0.0.1:{PORT}{address}", headers=headers).status_code == status
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_the_page_may_fetch_nothing_from_elsewhere_and_is_not_kept(app):
+    answer = app.client.get("")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    for script in ("wavesurfer.min.js", "app.js", "listen.css", "wavesurfer.LICENSE.txt"):
+        assert app.client.get(f"static/{script}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["static/../server.py", "static/..%2fserver.py", "static/%2e%2e/%2e%2e/__init__.py", "static//etc/passwd"]
+)
+def test_no_other_files_are_served(app, path):
+    assert app.client.get(path).status_code == 404
+    assert app.client.get(f"recordings/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../../talk.wav", "talk.wav"),
+        ("C:\\sounds\\talk.wav", "talk.wav"),
+        ("..", "recording"),
+        ("", "recording"),
+        ("a\nb\0c<d>.wav", "a_b_c_d_.wav"),
+        ("Grüße (1).wav", "Grüße (1).wav"),
+        (".hidden.wav", "hidden.wav"),
+        ("-rf.wav", "rf.wav"),
+        ("x" * 400 + ".wav", "x" * 116 + ".wav"),
+    ],
+)
+def test_names_of_recordings_lead_nowhere(app, name, safe):
+    id = app.add(name)
+    assert app.client.get(f"recordings/{id}").json()["name"] == safe
+    assert app.recordings[id].path == app.folder / id / safe
+
+
+def test_too_large_a_recording_is_refused(app, monkeypatch):
+    monkeypatch.setattr(server, "LARGEST_UPLOAD", 1000)
+    whole = app.client.post("recordings?name=a.wav", content=bytes(1001))
+    streamed = app.client.post("recordings?name=a.wav", content=iter([bytes(600)] * 2))
+    for answer in (whole, streamed):
+        assert answer.status_code == 413
+        assert "too large" in error_of(answer)
+    assert not list(app.folder.iterdir())
+
+
+def test_a_recording_for_which_there_is_no_room_is_refused(app, monkeypatch):
+    monkeypatch.setattr(server.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    answer = app.client.post("recordings?name=a.wav", content=as_file(sound()))
+    assert answer.status_code == 507
+    assert not list(app.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.txt", b"no sound at all", "notes.txt"),
+        ("empty.wav", b"", "empty.wav"),
+        ("silent.wav", as_file(np.zeros(0)), "silent.wav: has no sound in it"),
+    ],
+)
+def test_what_is_no_sound_is_refused_in_one_line(app, name, content, words):
+    answer = app.client.post("recordings", params={"name": name}, content=content)
+    assert answer.status_code == 422
+    assert words in error_of(answer) and str(app.folder) not in answer.text
+    assert not list(app.folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("recordings/unknown", 404, "no such recording"),
+        ("recordings/unknown/sound", 404, "no such recording"),
+        ("recordings/{id}/peaks", 409, "not cleaned yet"),
+        ("recordings/{id}/stems/sound?start=0&stop=1", 409, "not separated yet"),
+        ("recordings/{id}/files/cleaned", 404, "not saved yet"),
+        ("recordings/{id}/files/..%2ftalk.wav", 404, ""),
+        ("saved.zip", 409, "nothing saved yet"),
+    ],
+)
+def test_errors_are_one_line(app, path, status, words):
+    answer = app.client.get(path.replace("{id}", app.add()))
+    assert answer.status_code == status
+    assert words in error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("sound?start=0&stop=1", 422, "strength"),
+        ("sound?start=0&stop=1&strength=99&attenuation_limit_db=3", 422, "strength 99"),
+        ("sound?start=0&stop=1&strength=nan&attenuation_limit_db=3", 422, "strength nan"),
+        ("sound?start=1&stop=0&strength=1&attenuation_limit_db=3", 400, "a part"),
+        ("sound?start=0&stop=999&strength=1&attenuation_limit_db=3", 400, "a part"),
+        ("sound?start=x&stop=1&strength=1&attenuation_limit_db=3", 400, "cannot be read"),
+        ("sound?stop=1&strength=1&attenuation_limit_db=3", 400, "start"),
+        ("picture?track=after&start=0&stop=1&columns=999999&strength=1&attenuation_limit_db=3", 400, "columns"),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(app, path, status, words):
+    id = app.add()
+    app.clean(id)
+    answer = app.client.get(f"recordings/{id}/{path}")
+    assert answer.status_code == status
+    assert words in error_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"), [({"noise": [3, 5]}, "3"), ({"damage": ["rust"]}, "rust"), ({"channels": "odd"}, "odd")]
+)
+def test_settings_that_cannot_be_used_are_told(app, values, words):
+    id = app.add()
+    assert app.client.post(f"recordings/{id}/clean", json={**PLAIN, **values}).status_code == 202
+    error = app.wait(id, "clean")["error"]
+    assert words in error and str(app.folder) not in error and "\n" not in error
+
+
+@pytest.mark.parametrize("sr", [8000, 11025, 48000])
+@pytest.mark.parametrize("options", [AS_IT_IS, {"strength": 0.6, "attenuation_limit_db": 12.0}])
+def test_what_is_heard_is_what_is_saved(app, sr, options):
+    id = app.add(content=as_file(sound(sr=sr, channels=2), sr))
+    app.clean(id)
+    saved, _ = samples(app.save(id, options=options))
+    before, after = app.heard(id, channels=2, options=options)
+    assert np.allclose(before.T, sound(sr=sr, channels=2), atol=1e-6)
+    assert np.abs(after.T - saved).max() < 2e-3 * np.abs(saved).max()
+    pieces = [app.heard(id, start, start + 0.25, 2, options)[1] for start in np.arange(0, 2, 0.25)]
+    assert np.abs(np.concatenate(pieces, axis=1) - after).max() < 1e-6
+
+
+def test_saved_is_what_the_command_line_writes(app, tmp_path):
+    content, settings = as_file(sound(), subtype="PCM_16"), {**PLAIN, "noise": [0.3, 0.5]}
+    options = {"strength": 1.2, "attenuation_limit_db": 30.0}
+    id = app.add("talk.wav", content)
+    app.clean(id, noise=[0.3, 0.5])
+    answer = app.save(id, settings=settings, options=options)
+    (tmp_path / "in.wav").write_bytes(content)
+    denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", dictionary=atoms_of_bins(), noise=(0.3, 0.5), **options)
+    assert answer.content == (tmp_path / "out.wav").read_bytes()
+    assert 'filename="talk_cleaned.wav"' in answer.headers["content-disposition"]
+
+
+def test_cleaned_and_removed_add_up(app):
+    id = app.add()
+    parts = [samples(app.save(id, what))[0] for what in ("cleaned", "removed")]
+    assert np.allclose(sum(parts), sound(), atol=1e-6)
+
+
+def test_repairs_come_first(app, tmp_path):
+    y = np.clip(4 * sound(), -0.3, 0.3)
+    id = app.add("loud.flac", as_file(y, format="FLAC", subtype="PCM_24"))
+    state = app.clean(id, damage=["clipped"])
+    assert "samples restored" in state["repairs"][0]
+    settings = {**PLAIN, "damage": ["clipped"]}
+    saved, _ = samples(app.save(id, settings=settings, options={**AS_IT_IS, "strength": 0.0}))
+    (tmp_path / "in.flac").write_bytes(as_file(y, format="FLAC", subtype="PCM_24"))
+    repair_file(tmp_path / "in.flac", tmp_path / "out.flac", damage=["clipped"])
+    assert np.allclose(saved, sf.read(tmp_path / "out.flac", always_2d=True)[0], atol=1e-6)
+    assert app.clean(id)["repairs"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "subtype"),
+    [("a.mp3", "MP3", "MPEG_LAYER_III"), ("a.ogg", "OGG", "VORBIS"), ("a.aiff", "AIFF", "PCM_24")],
+)
+def test_the_format_stays(app, name, format, subtype):
+    id = app.add(name, as_file(sound(), format=format, subtype=subtype))
+    for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
+        answer = app.save(id, settings=settings)
+        info = sf.info(io.BytesIO(answer.content))
+        assert (info.format, info.subtype) == (format, subtype)
+        assert name.replace(".", "_cleaned.") in answer.headers["content-disposition"]
+
+
+def test_channels_independent_and_more_than_two(app):
+    id = app.add(content=as_file(sound(channels=2)))
+    app.clean(id, channels="independent")
+    saved, _ = samples(app.save(id, settings={**PLAIN, "channels": "independent"}))
+    assert np.abs(app.heard(id, channels=2)[1].T - saved).max() < 2e-3
+    many = app.add("many.wav", as_file(sound(channels=4)))
+    assert app.clean(many)["played"] == 1
+    assert np.allclose(app.heard(many)[0][0], sound(channels=4).mean(axis=1), atol=1e-6)
+
+
+def test_pictures_outlines_and_numbers_tell_what_changes(app):
+    id = app.add()
+    app.clean(id)
+    found = app.client.get(f"recordings/{id}/numbers", params=AS_IT_IS).json()
+    assert found["sentence"].startswith("The noise is ")
+    assert len(found["numbers"]) == 4
+    assert found["loudness"]["before"] == pytest.approx(-18.4, abs=1.5)  # a sine of -14 dBFS half of the time, gated
+    assert found["loudness"]["after"] <= found["loudness"]["before"]
+    peaks = np.frombuffer(app.client.get(f"recordings/{id}/peaks", params=AS_IT_IS).content, "<f4").reshape(3, -1)
+    assert peaks[0].max() == pytest.approx(np.abs(sound()).max(), abs=1e-6)
+    assert (peaks[1] <= peaks[0] + 1e-6).all()
+    where = {"start": 0, "stop": 2, "columns": 80}
+    pictures = [
+        app.client.get(f"recordings/{id}/picture", params={**where, **AS_IT_IS, "track": track}).content
+        for track in ("before", "after", "removed")
+    ]
+    assert len(set(pictures)) == 3 and all(picture.startswith(b"\x89PNG") for picture in pictures)
+    nothing = app.client.get(f"recordings/{id}/numbers", params={**AS_IT_IS, "strength": 0}).json()
+    assert nothing["sentence"] == "With these settings nothing is removed."
+
+
+@pytest.mark.parametrize("y", [np.zeros((SR, 1)), 0.1 * np.ones((10, 1)), sound(0.02)], ids=["silence", "ten", "short"])
+def test_recordings_of_next_to_nothing_work(app, y):
+    id = app.add(content=as_file(y))
+    app.clean(id)
+    assert np.allclose(app.heard(id, stop=len(y) / SR)[0].T, y)
+    assert app.client.get(f"recordings/{id}/numbers", params=AS_IT_IS).json()["sentence"]
+    where = {"start": 0, "stop": 1, "columns": 80, "track": "after", **AS_IT_IS}
+    assert app.client.get(f"recordings/{id}/picture", params={**where, "stop": len(y) / SR}).status_code == 200
+    assert len(app.save(id).content)
+
+
+def test_a_damaged_recording_is_told(app):
+    content = as_file(sound(), format="FLAC", subtype="PCM_16")
+    id = app.add("cut.flac", content[: len(content) // 2])
+    app.client.post(f"recordings/{id}/clean", json=PLAIN)
+    error = app.wait(id, "clean")["error"]
+    assert "cut.flac" in error and str(app.folder) not in error
+
+
+def test_all_are_saved_at_once_each_with_its_own_strength(app):
+    a, b, c = (
+        app.add("talk.wav"),
+        app.add("talk.wav"),
+        app.add("other.flac", as_file(sound(), format="FLAC", subtype="PCM_16")),
+    )
+    off = {"strength": 0.0, "attenuation_limit_db": 40.0}
+    wishes = {a: {"settings": PLAIN, "options": off}, b: {"settings": PLAIN, "options": AS_IT_IS}}
+    assert app.client.post("save", json={**wishes, c: wishes[b]}).status_code == 202
+    for _ in range(1200):
+        job = app.client.get("recordings").json()["saving"]
+        if job["done"]:
+            break
+        time.sleep(0.05)
+    assert job["error"] is None and job["part"] == 1
+    archive = zipfile.ZipFile(io.BytesIO(app.client.get("saved.zip").content))
+    assert archive.namelist() == ["talk_cleaned.wav", "2 talk_cleaned.wav", "other_cleaned.flac"]
+    first, second = (sf.read(io.BytesIO(archive.read(name)), always_2d=True)[0] for name in archive.namelist()[:2])
+    assert np.allclose(first, sound(), atol=1e-6) and not np.allclose(second, sound(), atol=1e-3)
+
+
+def test_a_report_can_be_saved(app):
+    id = app.add("my talk.wav")
+    answer = app.save(id, "report")
+    assert "<title>my talk.wav: before and after" in answer.text
+    assert "nmfaudio report &#x27;my talk.wav&#x27; --strength 1 --attenuation-limit 40" in answer.text
+
+
+@pytest.mark.needs_jit
+def test_stems_add_up_and_are_mixed(app):
+    y = sound(1.0, channels=2)
+    id = app.add("song.wav", as_file(y, subtype="PCM_16"))
+    names = app.do(id, "separate", "separate")["stems"]
+    assert len(names) >= 2
+    answer = app.client.get(f"recordings/{id}/stems/sound", params={"start": 0, "stop": 1})
+    stems = np.frombuffer(answer.content, "<f4").reshape(len(names), 2, -1)
+    assert np.allclose(stems.sum(axis=0).T, y, atol=1e-3)
+    peaks = np.frombuffer(app.client.get(f"recordings/{id}/stems/peaks").content, "<f4").reshape(len(names), -1)
+    assert np.allclose(peaks.max(axis=1), np.abs(stems).max(axis=(1, 2)), atol=1e-6)
+    levels = {name: i / 2 for i, name in enumerate(names)}
+    mix, _ = samples(app.save(id, "mix", options=levels))
+    assert np.allclose(mix.T, sum(levels[name] * stem for name, stem in zip(names, stems, strict=True)), atol=1e-4)
+    one, _ = samples(app.save(id, names[0]))
+    assert np.allclose(one.T, stems[0], atol=1e-4)
+    assert (
+        app.client.post(f"recordings/{id}/save", json={"what": "x", "settings": PLAIN, "options": {}}).status_code
+        == 404
+    )
+
+
+def test_what_is_removed_is_deleted(app):
+    id = app.add()
+    app.clean(id)
+    app.save(id)
+    assert app.client.delete(f"recordings/{id}").status_code == 200
+    assert not list(app.folder.iterdir())
+    assert app.client.get(f"recordings/{id}").status_code == 404
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(NmfaudioError, match=f"port {port}: cannot be used .* give another with --port"):
+            serve(port)
+
+
+def test_the_command_refuses_a_port_that_is_none(capsys):
+    with pytest.raises(SystemExit):
+        nmfaudio_command.main(["app", "--port", "99999"])
+    assert "'99999' is not a port" in capsys.readouterr().err
