@@ -1,6 +1,5 @@
 """Usage of atoms: how much each of them adds to the estimates of speech and of noise, and when."""
 
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from ..arguments import checked, shown
 from ..errors import NmfaudioError
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
+from .unfolded.context import of_height
 from .unfolded.decomposition import UnfoldedDecomposition
 from .unfolded.updates import Rows, activations, contributions
 
@@ -83,13 +83,10 @@ def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsa
 
 
 def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, AtomUsage]:
-    stage = decomposition.stages[-1]
-    mask = None
-    if len(decomposition.stages) > 1:
-        before = copy(decomposition)
-        before.stages = decomposition.stages[:-1]
-        mask = before(V)
-    stage = stage.below(len(V))
+    *earlier, stage = decomposition.stages_below(len(V))
+    height = stage.context.height
+    mask = of_height(decomposition.of(earlier)(V), height) if earlier else None
+    V = V[:height]
     stack, tracked = stage.context.stack_rows(V, mask)
     weights, n_rows = stage.weights, len(V)
     atoms = dict(zip(("speech", "noise"), weights.sources, strict=True))

@@ -172,17 +172,18 @@ class Denoiser(Options):
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return
-        blocks = map(as_block, blocks)
+        sound: Iterable[np.ndarray] = map(as_block, blocks)
         lines = None
         if self._waits:
-            lines = _Lines(lines_apart(blocks, sr))
-            blocks = lines.rest()
-        spectra = self._spectra(blocks, sr)
+            lines = _Lines(lines_apart(sound, sr))
+            sound = lines.rest()
+        spectra = self._spectra(sound, sr)
         cleaned = (Y * np.stack([*map(self.gain_rule, masks)]) for Y, masks in self._masks(spectra))
         least = self.gain_rule(np.zeros(1, np.float32))
         for y in overlap_add(spectra.stft, cleaned, lambda: spectra.n_samples):
             yield y if lines is None else y + least * lines.next(y.shape[1])
 
+    @checked
     def masks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         """Compute the share of speech in each bin of a recording, from which `gain_rule` makes the gains.
 
@@ -205,11 +206,10 @@ class Denoiser(Options):
             As for :meth:`process_blocks`.
         """
         check_rate(sr)
-        check_iterable("blocks", blocks)
-        blocks = map(as_block, blocks)
+        sound: Iterable[np.ndarray] = map(as_block, blocks)
         if self._waits:
-            blocks = (np.split(y, 2)[0] for y in lines_apart(blocks, sr))
-        yield from self._masks(self._spectra(blocks, sr))
+            sound = (np.split(y, 2)[0] for y in lines_apart(sound, sr))
+        yield from self._masks(self._spectra(sound, sr))
 
     @property
     def _waits(self) -> bool:

@@ -16,7 +16,7 @@ from .denoiser import Options
 from .full_band import FullBandMask, FullBandMaskStream
 from .gain import sharpened
 from .low_end import LowEnd
-from .unfolded.decomposition import stages_of
+from .unfolded.decomposition import stages_below, stages_of
 from .unfolded.stream import DecompositionStream
 
 
@@ -82,7 +82,7 @@ class StreamingDenoiser(Options):
         self._low_end = LowEnd(sr, n_channels, self._hop)
         n_gains = 1 if channels == "linked" else n_channels
         n_rows = len(self.dictionary.front_end.rows(np.zeros(stft.n_bins, np.float32)))
-        stages = [stage.below(min(n_rows, stage.context.height)) for stage in stages_of(self.dictionary)]
+        stages = stages_below(stages_of(self.dictionary), n_rows)
         profile = None if self.noise is None else self.noise.arrays["noise"]
         n_modelled = stft.n_bins if n_rows > self.dictionary.front_end.n_bins else self.dictionary.front_end.n_bins
         band = FullBandMask.around(future=False)

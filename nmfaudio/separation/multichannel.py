@@ -99,7 +99,8 @@ def _filtered(
 def _inverse(S: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Invert matrices, shape (..., C, C); those of two channels by the formula, ten times as fast as by LAPACK."""
     if S.shape[-1] != 2:
-        return np.linalg.inv(S)
+        inverse: NDArray[np.complex128] = np.asarray(np.linalg.inv(S), np.complex128)
+        return inverse
     determinant = S[..., 0, 0] * S[..., 1, 1] - S[..., 0, 1] * S[..., 1, 0]
     adjugate = np.empty_like(S)
     adjugate[..., 0, 0], adjugate[..., 1, 1] = S[..., 1, 1], S[..., 0, 0]

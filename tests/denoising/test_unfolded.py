@@ -196,6 +196,15 @@ def test_bands_that_a_recording_lacks_are_missing_and_not_zero(contexts, n_high)
         np.testing.assert_allclose(np.stack(pushed, axis=2), got, rtol=2e-4)
 
 
+@pytest.mark.parametrize("contexts", [LOOKING_AHEAD, CAUSAL])
+def test_a_stage_for_a_full_band_is_left_out_where_there_is_none(contexts):
+    V = np.random.default_rng(0).random((N_BINS, 20), np.float32)
+    whole, narrow = (UnfoldedDecomposition(random_dictionary(c)) for c in (contexts, contexts[:2]))
+    np.testing.assert_array_equal(whole(V), narrow(V))
+    wide = np.random.default_rng(0).random((N_BINS + 2, 20), np.float32)
+    assert whole(wide).shape == (N_BINS + 2, 20) and np.abs(whole(wide)[:N_BINS] - narrow(wide)).max() > 1e-3
+
+
 def test_silent_frames_give_a_finite_mask():
     V = np.zeros((N_BINS + N_HIGH, 20), np.float32)
     V[:, 10] = 1

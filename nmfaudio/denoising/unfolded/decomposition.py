@@ -1,5 +1,7 @@
 """Decomposition of a spectrogram by an unfolded dictionary, stage after stage."""
 
+from copy import copy
+
 import numpy as np
 
 from ...compute.threads import in_parallel, n_cores
@@ -59,10 +61,16 @@ class UnfoldedDecomposition:
         masks = in_parallel(lambda part: self._mask(stages, V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
         return np.concatenate(masks, axis=1)
 
+    def of(self, stages: list[Stage]) -> "UnfoldedDecomposition":
+        """Return the same decomposition by other stages."""
+        other = copy(self)
+        other.stages, other._lower = stages, {}
+        return other
+
     def stages_below(self, height: int) -> list[Stage]:
-        """Return the stages for spectrograms of `height` rows, which may lack the highest bands."""
+        """Return the stages for spectrograms of `height` rows, see :func:`stages_below`."""
         if height not in self._lower:
-            self._lower[height] = [stage.below(min(height, stage.context.height)) for stage in self.stages]
+            self._lower[height] = stages_below(self.stages, height)
         return self._lower[height]
 
     def _mask(self, stages: list[Stage], V: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -103,6 +111,17 @@ def stages_of(dictionary: Dictionary) -> list[Stage]:
     if not stages:
         raise DictionaryError(f"dictionary {dictionary.name!r}: has no stages")
     return stages
+
+
+def stages_below(stages: list[Stage], height: int) -> list[Stage]:
+    """Return the stages for spectrograms of `height` rows, which may lack the highest bands.
+
+    A later stage for a full band is left out where a recording has no band above the bins: it is trained for both, but
+    brings nothing there.
+    """
+    first, *later = stages
+    wanted = [first, *(stage for stage in later if height > stage.context.n_bins or not stage.context.n_high)]
+    return [stage.below(min(height, stage.context.height)) for stage in wanted]
 
 
 def _check_stage(weights: Weights, order: list[int], context: Context, front_end: FrontEnd) -> None:
