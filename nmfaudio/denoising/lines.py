@@ -7,7 +7,7 @@ import numpy as np
 from ..spectra.blocks import BlockSpectra, overlap_add, windows
 from ..spectra.stft import STFT
 
-_WINDOW_S, _HOP_S = 2.0, 1.0
+_HOP_S = 1.0  # half of a window
 _AROUND = 4  # frames before and after that a line goes through
 _LEAST_FRAMES = 6
 _TOP_HZ = 1600.0
@@ -38,7 +38,10 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
     ndarray, shape (2 channels, samples)
         The channels without lines, and the lines of each; their sum is the recording.
     """
-    stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
+    from scipy.fft import next_fast_len
+
+    hop = next_fast_len(round(_HOP_S * sr))
+    stft = STFT(2 * hop, hop, window="sqrt_hann")
     bin_hz = sr / stft.n_fft
     low, top = round(_LOW_HZ / bin_hz), min(round(_TOP_HZ / bin_hz), stft.n_bins)
     spectra = BlockSpectra(stft, blocks)
