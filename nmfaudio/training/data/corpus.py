@@ -150,17 +150,11 @@ class Corpus:
         other._hold(self.files, self.starts_s, self.durations_s)
         return other
 
-    def wider_than(self, hz: float) -> "Corpus":
-        """Return the files whose content reaches beyond a frequency.
-
-        Raises
-        ------
-        AudioError
-            If there is none.
-        """
+    def wider_than(self, hz: float) -> "Corpus | None":
+        """Return the files whose content reaches beyond a frequency, or None if there are none."""
         wide = self.bandwidths_hz > hz
         if not wide.any():
-            raise AudioError(f"{self.source}: no file has content above {hz:g} Hz, which a full-band dictionary needs")
+            return None
         other = copy(self)
         other.bandwidths_hz = self.bandwidths_hz[wide]
         files = [path for path, is_in in zip(self.files, wide, strict=True) if is_in]

@@ -304,13 +304,17 @@ def mixer_of(
     random_state: int,
     variations: Mapping[Variation, float] = MOSTLY_NATURAL,
 ) -> AnyMixer:
-    """Return the mixer for a front end; with bands above the bins it takes both rates."""
-    if not front_end.n_high:
-        return Mixer(speech, noise, front_end.stft(speech.sr), random_state, variations=variations)
-    sr, top_hz = front_end.bins_alone().sr, front_end.high_edges[4] / front_end.window_s
+    """Return the mixer for a front end: with bands above the bins it takes both rates, if any sound reaches there."""
+    sr = front_end.bins_alone().sr
     low = Mixer(speech.at(sr), noise.at(sr), front_end.stft(sr), random_state, variations=variations)
+    if not front_end.n_high:
+        return low
+    top_hz = front_end.high_edges[min(4, front_end.n_high)] / front_end.window_s
     wide = speech.wider_than(top_hz), noise.wider_than(top_hz)
+    if wide[0] is None or wide[1] is None:
+        return low
     plain = {variation: share for variation, share in variations.items() if not variation.warps}  # warps move the top
     total = sum(plain.values())
     plain = {variation: share / total for variation, share in plain.items()}
-    return FullBandMixer(low, Mixer(*wide, front_end.stft(speech.sr), random_state, variations=plain))
+    high = Mixer(wide[0], wide[1], front_end.stft(speech.sr), random_state, variations=plain)
+    return FullBandMixer(low, high)

@@ -10,16 +10,17 @@ import numpy as np
 
 from ...arguments import checked
 from ...denoising.unfolded.context import Context, of_height
-from ...denoising.unfolded.decomposition import stages_of
+from ...denoising.unfolded.decomposition import stages_below, stages_of
 from ...denoising.unfolded.stage import Stage
 from ...denoising.unfolded.updates import Matmul
 from ...denoising.unfolded.weights import Weights, named_arrays
 from ...dictionary import Dictionary
+from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
 from ..checkpoint import Checkpoint
 from ..data.corpus import Corpus
 from ..data.frame_pool import Example
-from ..data.mixing import ADDED, AnyMixer, Mixture, mixer_of
+from ..data.mixing import ADDED, AnyMixer, FullBandMixer, Mixture, mixer_of
 from .loss import Objective
 from .presets import Preset
 from .stage import Curve, Schedule, train_stage
@@ -79,6 +80,11 @@ def build_unfolded(
     NmfaudioError
         If a checkpoint is of another training, or if the training breaks down.
     """
+    if preset.front_end.n_high and not (isinstance(mixer, FullBandMixer) and isinstance(dev_mixer, FullBandMixer)):
+        raise NmfaudioError(
+            "a full-band dictionary learns from, and is watched on, speech and noise with content well above 8 kHz: "
+            "give recordings at 44.1 or 48 kHz too"
+        )
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
@@ -116,7 +122,7 @@ def retrain_unfolded(
     n_dev: int,
     random_state: int = 0,
 ) -> Dictionary:
-    """Train the last stage of an unfolded dictionary on, from its present state.
+    """Train the last stage of an unfolded dictionary on, from its present state: that for bins, and for a full band.
 
     Parameters
     ----------
@@ -133,12 +139,15 @@ def retrain_unfolded(
     -------
     Dictionary
     """
-    *before, stage = stages_of(dictionary)
-    front_end = dictionary.front_end
-    examples = Examples(mixer, tuple(before), stage.context, front_end, Objective(), schedule.item_frames)
-    trained, _ = _trained(stage, examples, dev_mixer, n_dev, schedule, random_state=random_state)
-    renewed = named_arrays([*(known.weights for known in before), trained.weights])
-    return replace(dictionary, arrays={**dictionary.arrays, **renewed})
+    stages = stages_of(dictionary)
+    last = {len(stages_below(stages, dictionary.front_end.n_bins)) - 1}
+    if isinstance(mixer, FullBandMixer):
+        last.add(len(stages) - 1)
+    for i in sorted(last):
+        context, before = stages[i].context, tuple(stages[:i])
+        examples = Examples(mixer, before, context, dictionary.front_end, Objective(), schedule.item_frames)
+        stages[i], _ = _trained(stages[i], examples, dev_mixer, n_dev, schedule, random_state=random_state)
+    return replace(dictionary, arrays={**dictionary.arrays, **named_arrays([stage.weights for stage in stages])})
 
 
 def mixers(
