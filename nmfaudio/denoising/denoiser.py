@@ -117,7 +117,7 @@ class Denoiser(Options):
     ) -> None:
         super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
         self._decomposition = decomposition_for(self.dictionary, self.noise)
-        self._full_band = FullBandMask.around(future=self._decomposition.future_frames > 0)
+        self._full_band = FullBandMask.around(self._waits, self.dictionary.front_end.n_bins)
 
     @checked
     def __call__(self, y: ArrayLike, sr: float) -> NDArray[np.floating]:

@@ -23,24 +23,28 @@ class FullBandMask:
     dictionary sees too few frames at once to know which it is. The odds of speech are multiplied by
     ``1 + (r / 50)**2``, where r is the ratio of the speech power to the noise power over the window, by the mask.
 
-    Band above the model: consonants raise the whole upper spectrum at once, so the highest octave of the modelled band
-    shows when there is speech, and the other times show the noise level. With m the mean of the mask over its top
-    quarter and ``w = (1 - m)**2``, the noise is ``N = sum(w P) / sum(w)`` over the window. The mask is the Wiener
-    filter ``1 - N / P`` with P smoothed; it fades out where nobody speaks.
+    Band above the bins of the model: consonants raise the whole upper spectrum at once, so the highest octave of the
+    modelled band shows when there is speech, and the other times show the noise level. With m the mean of the mask over
+    its top quarter and ``w = (1 - m)**2``, the noise is ``N = sum(w P) / sum(w)`` over the window. The mask is the
+    Wiener filter ``1 - N / P`` with P smoothed; it fades out where nobody speaks. A dictionary that has bands there has
+    a mask of its own; the geometric mean of both is closer to the clean recording than either.
 
     Parameters
     ----------
     past, future : int
         Window, in frames before and after the current one.
+    n_bins : int
+        Number of bins of the model, F.
     """
 
     past: int
     future: int
+    n_bins: int
 
     @classmethod
-    def around(cls, future: bool) -> "FullBandMask":
+    def around(cls, future: bool, n_bins: int) -> "FullBandMask":
         """Return the mask of the 2.6 s around a frame, or before it where the future is not known."""
-        return cls(80, 80) if future else cls(160, 0)
+        return cls(80, 80, n_bins) if future else cls(160, 0, n_bins)
 
     def __call__(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return the mask of all bins.
@@ -49,24 +53,27 @@ class FullBandMask:
         ----------
         power : ndarray, shape (B, N)
             Squared magnitudes of the recording.
-        mask : ndarray, shape (F, N)
-            Share of speech in the bins of the modelled band; bins above the recording's band are left out.
+        mask : ndarray, shape (F, N) or (B, N)
+            Share of speech in the bins of the model, or in all of them; bins above the recording's band are left out.
 
         Returns
         -------
         ndarray, shape (B, N), float32
         """
         mask = mask[: len(power)]
-        modelled, above = power[: len(mask)], power[len(mask) :]
+        modelled, above = power[: len(mask)], power[self.n_bins :]
         speech, noise = (np.sum(share * modelled, axis=0, keepdims=True) for share in (mask, 1 - mask))
         mask = _with_odds(mask, self._mean(speech), self._mean(noise))
         if not len(above):
             return mask
+        mask, own = mask[: self.n_bins], mask[self.n_bins :]
         top = _top(mask)
         absent = (1 - top) ** 2
         behind = _SMOOTH_FRAMES // 2 if self.future else _SMOOTH_FRAMES - 1
         smooth = _over_time(_over_bins(above), behind, _SMOOTH_FRAMES - 1 - behind)
         gain = _gain_above(self._mean(absent * above), self._mean(absent), smooth, top)
+        if len(own):
+            gain = np.sqrt(gain * own)
         return np.concatenate([mask, gain.astype(np.float32)])
 
     def _mean(self, X: np.ndarray) -> np.ndarray:
@@ -79,24 +86,25 @@ class FullBandMaskStream:
     Parameters
     ----------
     band : FullBandMask
-    n_bins, n_modelled : int
-        Bins of the stream, and those that the dictionary models.
+    n_bins : int
+        Number of bins of the stream, B.
     """
 
-    def __init__(self, band: FullBandMask, n_bins: int, n_modelled: int):
-        n_above = max(0, n_bins - n_modelled)
+    def __init__(self, band: FullBandMask, n_bins: int):
+        self._n_modelled, n_above = band.n_bins, max(0, n_bins - band.n_bins)
         self._past = np.zeros((2, band.past + 1), np.float32)  # speech and noise in the modelled band
         self._above = np.zeros((band.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
         self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
         self._count = 0
 
     def push(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Return the mask, shape (B,), of a frame from its power, shape (B,), and its mask in the model, shape (F,)."""
+        """Return the mask, shape (B,), of a frame from its power, shape (B,), and its mask, shape (F,) or (B,)."""
         mask = mask[: len(power)].copy()
-        modelled, above = power[: len(mask)], power[len(mask) :]
+        modelled, above = power[: len(mask)], power[self._n_modelled :]
         at = self._count % len(self._above)
         raise_odds(mask, modelled, self._past, at, _CLEAN_SNR, _MOST_SNR)
         if len(above):
+            mask, own = mask[: self._n_modelled], mask[self._n_modelled :]
             top = _top(mask)
             row = self._above[at]
             row[0] = (1 - top[0]) ** 2
@@ -104,6 +112,8 @@ class FullBandMaskStream:
             self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above[:, None])[:, 0]
             means = self._above.mean(axis=0, dtype=np.float64)
             gain = _gain_above(means[1:], means[0], self._smooth.mean(axis=0, dtype=np.float64), top)
+            if len(own):
+                gain = np.sqrt(gain * own)
             mask = np.concatenate([mask, gain.astype(np.float32)])
         self._count += 1
         return mask

@@ -84,11 +84,9 @@ class StreamingDenoiser(Options):
         n_rows = len(self.dictionary.front_end.rows(np.zeros(stft.n_bins, np.float32)))
         stages = stages_below(stages_of(self.dictionary), n_rows)
         profile = None if self.noise is None else self.noise.arrays["noise"]
-        n_modelled = stft.n_bins if n_rows > self.dictionary.front_end.n_bins else self.dictionary.front_end.n_bins
-        band = FullBandMask.around(future=False)
+        band = FullBandMask.around(False, self.dictionary.front_end.n_bins)
         self._streams = [
-            (DecompositionStream(stages, profile), FullBandMaskStream(band, stft.n_bins, n_modelled))
-            for _ in range(n_gains)
+            (DecompositionStream(stages, profile), FullBandMaskStream(band, stft.n_bins)) for _ in range(n_gains)
         ]
         self._shared = [self.dictionary, self.noise, profile, stft, *stages, *(stage.context for stage in stages)]
         self._input = np.zeros((n_channels, self._hop), np.float32)

@@ -21,7 +21,7 @@ def scene():
 @pytest.mark.parametrize("ahead", [True, False])
 def test_above_the_modelled_band_noise_between_words_goes_and_consonants_stay(scene, ahead):
     power, mask, speaking = scene
-    cleaned = FullBandMask.around(ahead)(power, mask)[F:] ** 2 * power[F:]
+    cleaned = FullBandMask.around(ahead, F)(power, mask)[F:] ** 2 * power[F:]
     assert 10 * np.log10(power[F:, ~speaking].mean() / cleaned[:, ~speaking].mean()) > 15
     assert cleaned[:, speaking].mean() > 0.8 * power[F:, speaking].mean()
 
@@ -30,44 +30,57 @@ def test_weak_sounds_are_kept_in_a_clean_recording_and_not_in_a_noisy_one():
     power = np.ones((F, 100), np.float32)
     mask = np.full((F, 100), 0.999, np.float32)
     mask[:, 50] = 0.5
-    assert FullBandMask.around(True)(power, mask)[:, 50].min() > 0.9
+    assert FullBandMask.around(True, F)(power, mask)[:, 50].min() > 0.9
     noisy = np.full((F, 100), 0.3, np.float32)
     noisy[:, 50] = 0.5
-    np.testing.assert_allclose(FullBandMask.around(True)(power, noisy)[:, 50], 0.5, atol=0.01)
+    np.testing.assert_allclose(FullBandMask.around(True, F)(power, noisy)[:, 50], 0.5, atol=0.01)
 
 
 def test_mask_does_not_depend_on_level(scene):
     power, mask, _ = scene
-    band = FullBandMask.around(True)
+    band = FullBandMask.around(True, F)
     np.testing.assert_allclose(band(power * np.float32(1e-6), mask), band(power, mask), rtol=1e-4, atol=1e-6)
 
 
 def test_silence_stays_finite():
     power, mask = np.zeros((F + 9, 30), np.float32), np.zeros((F, 30), np.float32)
-    assert np.isfinite(FullBandMask.around(True)(power, mask)).all()
+    assert np.isfinite(FullBandMask.around(True, F)(power, mask)).all()
 
 
 def test_a_recording_without_noise_is_kept():
-    mask = FullBandMask.around(True)(np.full((F, 30), 10, np.float32), np.ones((F, 30), np.float32))
+    mask = FullBandMask.around(True, F)(np.full((F, 30), 10, np.float32), np.ones((F, 30), np.float32))
     np.testing.assert_allclose(mask, 1)
 
 
 def test_a_narrow_recording_has_a_narrow_mask(scene):
     power, mask, _ = scene
-    assert FullBandMask.around(True)(power[:20], mask).shape == (20, 400)
+    assert FullBandMask.around(True, F)(power[:20], mask).shape == (20, 400)
 
 
 def test_a_frame_depends_on_its_window_alone(scene):
     power, mask, _ = scene
-    band = FullBandMask(past=20, future=5)
+    band = FullBandMask(20, 5, F)
     part = band(power[:, 100:200], mask[:, 100:200])
     np.testing.assert_allclose(part[:, 40:90], band(power, mask)[:, 140:190], rtol=1e-5)
 
 
-def test_stream_gives_the_same(scene):
+def test_a_mask_above_the_bins_has_its_say_beside_the_statistics(scene):
+    power, mask, speaking = scene
+    band, own = FullBandMask.around(True, F), np.full((len(power) - F, power.shape[1]), 0.5, np.float32)
+    own[:, speaking] = 0.8
+    without, given = band(power, mask), band(power, np.concatenate([mask, own]))
+    assert (given[F:] <= np.maximum(without[F:], 0.95) + 1e-5).all()
+    np.testing.assert_array_equal(np.sign(given[F:] - without[F:])[:, speaking & (without[F:].min(axis=0) > 0.9)], -1)
+    closed = band(power, np.concatenate([mask, np.zeros_like(own)]))
+    assert not closed[F:].any()
+
+
+@pytest.mark.parametrize("n_own", [0, 100])
+def test_stream_gives_the_same(scene, n_own):
     power, mask, _ = scene
-    stream = FullBandMaskStream(FullBandMask.around(False), len(power), F)
+    mask = np.concatenate([mask, mask[:1].repeat(n_own, axis=0)])
+    stream = FullBandMaskStream(FullBandMask.around(False, F), len(power))
     for _ in range(2):
         one_by_one = np.stack([stream.push(power[:, t], mask[:, t]) for t in range(power.shape[1])], axis=1)
-        np.testing.assert_allclose(one_by_one, FullBandMask.around(False)(power, mask), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(one_by_one, FullBandMask.around(False, F)(power, mask), rtol=1e-4, atol=1e-6)
         stream.reset()

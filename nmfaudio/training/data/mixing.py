@@ -1,7 +1,7 @@
 """Noisy speech, mixed on the fly. Mixture i of a random state is the same in every process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -313,8 +313,6 @@ def mixer_of(
     wide = speech.wider_than(top_hz), noise.wider_than(top_hz)
     if wide[0] is None or wide[1] is None:
         return low
-    plain = {variation: share for variation, share in variations.items() if not variation.warps}  # warps move the top
-    total = sum(plain.values())
-    plain = {variation: share / total for variation, share in plain.items()}
+    plain = {replace(variation, warps=0): share for variation, share in variations.items()}  # warps move the top
     high = Mixer(wide[0], wide[1], front_end.stft(speech.sr), random_state, variations=plain)
     return FullBandMixer(low, high)
