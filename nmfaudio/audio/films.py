@@ -21,12 +21,23 @@ def fault_of(file: BinaryIO) -> str:
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
         return _CUT if _mp4_end(data) > data.size else ""
     if head[:4] == b"RIFF":
+        if head[8:12] == b"WAVE" and _n_data_chunks(data) > 1:
+            return "it has several chunks of samples, of which one is read"
         return _CUT if 8 + data.number(4, 4, "little") > data.size else ""
     if head[:4] == b"FLV\1":
         return _CUT if _flv_end(data) > data.size else ""
     if head == bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"):
         return _CUT if _asf_end(data) > data.size else ""
     return ""
+
+
+def _n_data_chunks(data: Bytes) -> int:
+    place, n = 12, 0
+    while place + 8 <= data.size:
+        n += data.at(place, 4) == b"data"
+        size = data.number(place + 4, 4, "little")
+        place += 8 + size + size % 2
+    return n
 
 
 def _matroska_end(data: Bytes) -> int:

@@ -80,3 +80,39 @@ def test_a_command_that_is_stopped_leaves_nothing_half_written(tmp_path, name, n
                 path.unlink()
         if name != "in place":
             assert before == {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+import numpy as np
+from nmfaudio.training.checkpoint import Checkpoint
+from nmfaudio.training.sparse import train_on_blocks
+blocks = [np.random.default_rng(i).random((40, 100), np.float32) for i in range(100)]
+options = {"n_speech": 8, "n_noise": 4, "progress": lambda *_: print("a batch", flush=True)}
+np.savez(sys.argv[1], **train_on_blocks(blocks, blocks, checkpoint=Checkpoint(Path(sys.argv[2]), {}), **options))
+"""
+
+
+@pytest.mark.parametrize("n", [2, pytest.param(12, marks=pytest.mark.slow)])
+def test_a_training_that_is_killed_goes_on_to_the_same_atoms(tmp_path, n):
+    def begin(name, state):
+        command = [sys.executable, "-c", TRAINING, name, state]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    rng = np.random.default_rng(n)
+    for _ in range(n):
+        process = begin("killed.npz", "killed")
+        for _ in range(rng.integers(1, 200 // n)):
+            process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.01))
+        process.kill()
+        process.communicate()
+        assert not (tmp_path / "killed.npz").exists()
+    for name in ("killed", "whole"):
+        process = begin(f"{name}.npz", name)
+        assert process.communicate()[0].count("a batch") == 200 or name == "killed"
+        assert process.returncode == 0
+    with np.load(tmp_path / "killed.npz") as killed, np.load(tmp_path / "whole.npz") as whole:
+        for name in whole.files:
+            np.testing.assert_array_equal(killed[name], whole[name])
