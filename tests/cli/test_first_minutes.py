@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
 def screen(data):
     """Return the lines that a terminal has shown in the end, and those that came by."""
     lines, row, column, seen = [""], 0, 0, set()
-    text = data.decode().replace("\x1b[A", "\0")
+    text = data.decode().replace("\x1b[0m", "").replace("\x1b[A", "\0")  # up a line
     for c in text:
         if c == "\n":
             row += 1
