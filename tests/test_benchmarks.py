@@ -54,3 +54,18 @@ def test_whole_files_are_timed(tmp_path):
     row = next(line for line in text.splitlines() if line.startswith("| `speech-fast` | 0.5 s |")).split("|")
     assert float(row[3]) > 0 and float(row[6]) > 10  # seconds, MB
     assert "nmfaudio, `speech-fast`" in text and "| `speech-causal-fast` | 16 |" in text
+
+
+@pytest.mark.parametrize(
+    "heard, said, n",
+    [
+        ("", "a b", 2),
+        ("a b", "", 2),
+        ("a b c", "a b c", 0),
+        ("a c", "a b c", 1),
+        ("x a b", "a b", 1),
+        ("b a", "a b", 2),
+    ],
+)
+def test_word_errors_are_insertions_deletions_and_replacements(heard, said, n):
+    assert runpy.run_path(str(BENCHMARKS / "word_errors.py"))["errors"](heard.split(), said.split()) == n

@@ -11,12 +11,13 @@ from .console import OK
 DESCRIPTION = """Open a page in the browser on which recordings can be dropped, cleaned by ear,
 separated, repaired and saved. It works on this computer alone: nothing is sent
 anywhere, and all files are deleted at the end. Ctrl+C ends it."""
+EXAMPLES = ("nmfaudio app", "nmfaudio app --no-browser --port 8080")
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the command to those of `nmfaudio`."""
-    parser = subparsers.add_parser("app", description=DESCRIPTION)
-    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port of 127.0.0.1 (any that is free)")
+    parser = subparsers.add_parser("app", description=DESCRIPTION, examples=EXAMPLES)
+    parser.add_argument("--port", type=_port, metavar="N", help="port of 127.0.0.1 (default: any that is free)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, and do not open it")
 
 
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     with suppress(KeyboardInterrupt):  # which is how it ends
-        serve(args.port, opened)
+        serve(args.port or 0, opened)
     return OK
 
 

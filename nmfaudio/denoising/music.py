@@ -95,7 +95,4 @@ def _lasting(lines: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
     if lines.shape[1] < n:
         return np.zeros_like(lines)
     whole = sliding_window_view(lines, n, axis=1).all(axis=-1)
-    lasting: NDArray[np.bool_] = np.asarray(
-        sliding_window_view(np.pad(whole, ((0, 0), (n - 1, n - 1))), n, axis=1).any(axis=-1)
-    )
-    return lasting
+    return np.asarray(sliding_window_view(np.pad(whole, ((0, 0), (n - 1, n - 1))), n, axis=1).any(axis=-1))

@@ -49,8 +49,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             strength=0.7,
         ),
         "asr": _preset(
-            "speech recognition: the noise that recognisers expect stays",
-            attenuation_limit_db=10.0,
+            "speech recognition: a floor of noise stays, as recognisers expect one",
+            attenuation_limit_db=25.0,
         ),
     }
 )
