@@ -181,6 +181,11 @@ def test_a_recording_for_which_there_is_no_room_is_refused(app, monkeypatch):
     answer = app.client.post("recordings?name=a.wav", content=as_file(sound()))
     assert answer.status_code == 507
     assert not list(app.folder.iterdir())
+    monkeypatch.undo()
+    id = app.add()
+    monkeypatch.setattr(server.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    app.client.post(f"recordings/{id}/clean", json=PLAIN)
+    assert "talk.wav: needs 0.0 GB for temporary files" in app.wait(id, "clean")["error"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +263,17 @@ def test_what_is_heard_is_what_is_saved(app, sr, options):
     assert np.abs(after.T - saved).max() < 2e-3 * np.abs(saved).max()
     pieces = [app.heard(id, start, start + 0.25, 2, options)[1] for start in np.arange(0, 2, 0.25)]
     assert np.abs(np.concatenate(pieces, axis=1) - after).max() < 1e-6
+
+
+def test_hum_is_heard_as_it_is_saved(app):
+    t = np.arange(9 * SR) / SR
+    hum = sound(9) + 0.05 * np.sin(2 * np.pi * 100 * t)[:, None]
+    id = app.add(content=as_file(hum))
+    app.clean(id)
+    options = {"strength": 0.8, "attenuation_limit_db": 20.0}
+    saved, _ = samples(app.save(id, options=options))
+    after = app.heard(id, stop=9, options=options)[1]
+    assert np.abs(after.T - saved).max() < 2e-3 * np.abs(saved).max()
 
 
 def test_saved_is_what_the_command_line_writes(app, tmp_path):
