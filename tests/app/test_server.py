@@ -277,13 +277,13 @@ def test_hum_is_heard_as_it_is_saved(app):
 
 
 def test_saved_is_what_the_command_line_writes(app, tmp_path):
-    content, settings = as_file(sound(), subtype="PCM_16"), {**PLAIN, "noise": [0.3, 0.5]}
+    content, settings = as_file(sound(), subtype="PCM_16"), {**PLAIN, "noise": [0.3, 0.8]}
     options = {"strength": 1.2, "attenuation_limit_db": 30.0}
     id = app.add("talk.wav", content)
-    app.clean(id, noise=[0.3, 0.5])
+    app.clean(id, noise=[0.3, 0.8])
     answer = app.save(id, settings=settings, options=options)
     (tmp_path / "in.wav").write_bytes(content)
-    denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", dictionary=atoms_of_bins(), noise=(0.3, 0.5), **options)
+    denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", dictionary=atoms_of_bins(), noise=(0.3, 0.8), **options)
     assert answer.content == (tmp_path / "out.wav").read_bytes()
     assert 'filename="talk_cleaned.wav"' in answer.headers["content-disposition"]
 
