@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +18,10 @@ from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..denoising.gain import GainRule
 from ..display import brightest_db
+from ..errors import NmfaudioError
 from ..report.numbers import Summary, loudness_lufs, summary
 from ..report.pictures import RANGE_DB, ROWS, mel_rows, png
+from ..spectra.blocks import overlap_add
 
 _BLOCK_S = 2.0
 _SAMPLED = 3000  # frames of the whole recording that numbers and outlines are estimated from
@@ -33,9 +36,10 @@ class Stopped(Exception):
 
 
 class Preview:
-    """Recording and its masks, in two files of a temporary folder.
+    """Recording and its masks, in files of a temporary folder that are read while they are written.
 
-    `frames` of the masks are there so far, and the sound of as many hops; both are read and written at once.
+    `frames` are there so far: their masks, their sound, and what is left of it without steady lines and offset,
+    which the masks are for.
 
     Parameters
     ----------
@@ -44,7 +48,7 @@ class Preview:
     denoiser : Denoiser
         Its strength and attenuation limit do not matter.
     folder : path
-        Folder for the two files.
+        Empty folder for the files.
     """
 
     def __init__(self, source: Path, denoiser: Denoiser, folder: Path) -> None:
@@ -52,11 +56,10 @@ class Preview:
         self.frames = 0
         self.n_samples: int | None = None  # once they are all there
         self.elapsed_s = 0.0
-        self._rows = 0
         self._source, self._denoiser = source, denoiser
         self._stft = denoiser.stft(self.header.sr)
         self.folder = folder
-        self._sound, self._masks = folder / "sound", folder / "masks"
+        self._paths = [folder / name for name in ("sound", "rest", "masks")]
         self._n_masks = self.header.channels if denoiser.channels == "independent" else 1
         self._peaks: list[NDArray[np.float32]] = []
         self._top_db: float | None = None  # level of the brightest colour
@@ -94,59 +97,83 @@ class Preview:
     def run(self, progress: Callable[[float], None]) -> None:
         """Compute the masks; raise `Stopped` if asked to."""
         began = time.perf_counter()
-        stft, n_samples = self._stft, 0
+        self._check_room()
+        hop, overlap, n_read = self._stft.hop_length, self._stft.overlap, 0
         with ExitStack() as files:
-            sound = files.enter_context(self._sound.open("wb", buffering=0))
-            masks = files.enter_context(self._masks.open("wb", buffering=0))
+            sound, rest, masks = (files.enter_context(path.open("wb", buffering=0)) for path in self._paths)
             files.callback(self.stop)  # nobody waits for what has failed
 
-            def keep(y: NDArray[np.float32]) -> None:
-                sound.write(np.ascontiguousarray(y.T).tobytes())
-                self._rows += y.shape[1]
-
             def blocks() -> Iterator[NDArray[np.float32]]:
-                nonlocal n_samples
+                nonlocal n_read
                 for y in audio.blocks(self._source, _BLOCK_S):
-                    keep(y)
-                    n_samples += y.shape[1]
+                    sound.write(np.ascontiguousarray(y.T).tobytes())
+                    n_read += y.shape[1]
                     yield y
-                keep(np.zeros((self.header.channels, 2 * stft.n_fft), np.float32))
 
-            keep(np.zeros((self.header.channels, stft.overlap), np.float32))
-            for _, found in self._denoiser.masks(blocks(), self.sr):
-                if self._stopped:
-                    raise Stopped
-                masks.write(np.stack(found).transpose(2, 0, 1).astype(np.float16).tobytes())
-                self._more_frames(found[0].shape[1])
+            def spectra() -> Iterator[NDArray[np.complexfloating]]:
+                for Y, found in self._denoiser.masks(blocks(), self.sr):
+                    if self._stopped:
+                        raise Stopped
+                    masks.write(np.stack(found).transpose(2, 0, 1).astype(np.float16).tobytes())
+                    yield Y
+
+            def silence(n: int) -> bytes:
+                return np.zeros((n, self.header.channels), np.float32).tobytes()
+
+            n_done = 0
+            for file in (sound, rest):
+                file.write(silence(overlap))
+            for y in overlap_add(self._stft, spectra(), lambda: n_read):
+                rest.write(np.ascontiguousarray(y.T).tobytes())
+                n_done += y.shape[1]
+                self._more_frames(n_done // hop)
                 progress(self.part_done)
+            for file in (sound, rest):
+                file.write(silence(2 * self._stft.n_fft))
+            self._more_frames(self._stft.n_frames(n_read))
             self.elapsed_s = time.perf_counter() - began
             with self._more:
-                self.n_samples = n_samples
+                self.n_samples = n_read
                 self._more.notify_all()
             files.pop_all().close()
 
-    def _more_frames(self, n: int) -> None:
+    def _check_room(self) -> None:
+        header = self.header
+        frames = header.frames / self._stft.hop_length
+        needed = 8 * header.frames * header.channels + 2 * frames * self._n_masks * self._stft.n_bins
+        if needed > shutil.disk_usage(self.folder).free:
+            raise NmfaudioError(
+                f"{self._source}: needs {needed / 1e9:.1f} GB for temporary files, and there is less room: make some"
+            )
+
+    def _more_frames(self, frames: int) -> None:
+        """Let in the first frames up to this number, whose masks and sound are written."""
         hop = self._stft.hop_length
         start = self._stft.overlap + self.frames * hop
-        y = self._samples()[start : start + n * hop]  # the zeros at the end fill the last hop
-        self._peaks.append(np.abs(y).reshape(n, -1).max(axis=1))
+        y = self._samples(0, frames)[start : start + (frames - self.frames) * hop]  # zeros at the end fill the last hop
+        if len(y):
+            self._peaks.append(np.abs(y).reshape(frames - self.frames, -1).max(axis=1))
         with self._more:
-            self.frames += n
+            self.frames = frames
             self._more.notify_all()
 
-    def _samples(self) -> NDArray[np.float32]:
-        """Sound so far, shape (samples, channels), behind as many zeros as frames overlap: frame t begins at t hops."""
-        return np.memmap(self._sound, np.float32, "r", shape=(self._rows, self.header.channels))
+    def _samples(self, which: int, frames: int) -> NDArray[np.float32]:
+        """Sound (0) or what is left of it without its lines (1) under the first frames, shape (samples, channels).
+
+        As many zeros as frames overlap lie in front, so that frame t begins t hops from there.
+        """
+        rows = frames * self._stft.hop_length + self._stft.overlap
+        return np.memmap(self._paths[which], np.float32, "r", shape=(rows, self.header.channels))
 
     def _gains(self, frames: Any, rule: GainRule) -> NDArray[np.float32]:
         """Gains of some frames, shape (masks, F, frames)."""
-        masks = np.memmap(self._masks, np.float16, "r", shape=(self.frames, self._n_masks, self._stft.n_bins))
+        masks = np.memmap(self._paths[2], np.float16, "r", shape=(self.frames, self._n_masks, self._stft.n_bins))
         return rule(masks[frames].astype(np.float32)).transpose(1, 2, 0)
 
-    def _spectra(self, frames: Any) -> NDArray[np.complexfloating]:
+    def _spectra(self, which: int, frames: Any) -> NDArray[np.complexfloating]:
         """Spectra of some frames, shape (channels, F, frames)."""
-        stft = self._stft
-        y = sliding_window_view(self._samples(), len(stft.analysis_window), axis=0)[:: stft.hop_length][frames]
+        stft, samples = self._stft, self._samples(which, self.frames)
+        y = sliding_window_view(samples, len(stft.analysis_window), axis=0)[:: stft.hop_length][frames]
         return np.fft.rfft(y * stft.analysis_window.astype(np.float32), stft.n_fft).transpose(1, 2, 0)
 
     def wait_for(self, stop_s: float) -> None:
@@ -170,16 +197,17 @@ class Preview:
         if self.n_samples is not None:
             stop = min(stop, self.n_samples)
         first, last = start // hop, stft.n_frames(stop)
-        Z = self._spectra(slice(first, last)) * self._gains(slice(first, last), rule)
-        after = stft.synthesis(Z, max(0, Z.shape[-1] * hop - stft.overlap))[:, start - first * hop :]
-        before = self._samples()[stft.overlap + start : stft.overlap + stop].T
-        both = np.stack([before, after[:, : stop - start]])
+        Z = self._spectra(1, slice(first, last)) * self._gains(slice(first, last), rule)
+        cleaned = stft.synthesis(Z, max(0, Z.shape[-1] * hop - stft.overlap))[:, start - first * hop :]
+        before, rest = (self._samples(which, last)[stft.overlap + start : stft.overlap + stop].T for which in (0, 1))
+        both = np.stack([before, cleaned[:, : stop - start] + _least(rule) * (before - rest)])
         return both if self.n_played == self.header.channels else both.mean(axis=1, keepdims=True)
 
     def powers(self, frames: NDArray[np.int_], rule: GainRule) -> Powers:
         """Powers of some frames before and after, averaged over channels, shape (F, frames)."""
-        P = np.abs(self._spectra(frames)) ** 2
-        return P.mean(axis=0), (self._gains(frames, rule) ** 2 * P).mean(axis=0)
+        X, R = self._spectra(0, frames), self._spectra(1, frames)
+        Z = self._gains(frames, rule) * R + _least(rule) * (X - R)
+        return (np.abs(X) ** 2).mean(axis=0), (np.abs(Z) ** 2).mean(axis=0)
 
     def picture(self, track: str, start_s: float, stop_s: float, columns: int, rule: GainRule) -> bytes:
         """Spectrogram of a part as PNG; black where the masks are not yet there."""
@@ -230,6 +258,11 @@ class Preview:
     def _some_frames(self) -> NDArray[np.int_]:
         n = min(self.frames, _SAMPLED)
         return (np.arange(n) * (self.frames / max(n, 1))).astype(int)
+
+
+def _least(rule: GainRule) -> float:
+    """Gain of what is no voice at all."""
+    return float(rule(np.zeros(1, np.float32))[0])
 
 
 def _removed(P: NDArray[np.floating], Q: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -121,26 +121,22 @@ class Recording:
     ) -> Path:
         """Write "cleaned", "removed", "report", or with stems "mix" or the name of one, and return the file."""
         self._prepare(settings)
+        if what in ("report", "cleaned", "removed"):
+            rule = {name: options[name] for name in ("strength", "attenuation_limit_db")}
+            denoiser = self._denoiser(**rule)
         if what == "report":
             target = self._place("saved", ".html")
-            command = self._command(options)
-            report_file(self._given, target, self._denoiser(**options), command=command, overwrite=True)
+            report_file(self._given, target, denoiser, command=self._command(rule), overwrite=True)
         elif what in ("cleaned", "removed"):
             target, like = self._like(what)
             kept: dict[str, Any] = {}
             if self._given != self.path:
                 kept = {"format": like.format, "subtype": like.subtype, "bit_rate": self.header.bit_rate}
+            if options.get("loudness_lufs") is not None and what == "cleaned":
+                kept["loudness_lufs"] = options["loudness_lufs"]
             residual = target if what == "removed" else None
             cleaned = target.with_name(f".cleaned{target.suffix}") if residual else target
-            process_file(
-                self._denoiser(**options),
-                self._given,
-                cleaned,
-                residual=residual,
-                overwrite=True,
-                progress=progress,
-                **kept,
-            )
+            process_file(denoiser, self._given, cleaned, residual=residual, overwrite=True, progress=progress, **kept)
         else:
             assert self.stems is not None
             target, like = self._like(what)

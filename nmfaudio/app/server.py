@@ -33,8 +33,6 @@ from .recordings import Recording, Recordings, gain_rule, settings_of
 LARGEST_UPLOAD = 8 * 2**30
 """Bytes of a recording that is let in."""
 
-_ROOM = 3  # times the size of an upload that the disk needs for it and for what comes of it
-
 
 def serve(port: int = 0, opened: Callable[[str], object] = lambda address: None) -> None:
     """Run the app until it is interrupted; all its files are in a temporary folder, which is deleted at the end.
@@ -187,7 +185,7 @@ async def _upload(request: Request) -> Response:
     size = int(request.headers.get("content-length", 0))
     if size > LARGEST_UPLOAD:
         raise HTTPException(413, f"too large: a recording may have {LARGEST_UPLOAD / 2**30:g} GB")
-    if _ROOM * size > shutil.disk_usage(recordings.folder).free:
+    if size > shutil.disk_usage(recordings.folder).free:
         raise HTTPException(507, f"no room for it in the folder for temporary files, {recordings.folder.parent}")
     path = recordings.place(request.query_params.get("name", "recording"))
     try:

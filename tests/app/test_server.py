@@ -181,6 +181,11 @@ def test_a_recording_for_which_there_is_no_room_is_refused(app, monkeypatch):
     answer = app.client.post("recordings?name=a.wav", content=as_file(sound()))
     assert answer.status_code == 507
     assert not list(app.folder.iterdir())
+    monkeypatch.undo()
+    id = app.add()
+    monkeypatch.setattr(server.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    app.client.post(f"recordings/{id}/clean", json=PLAIN)
+    assert "talk.wav: needs 0.0 GB for temporary files" in app.wait(id, "clean")["error"]
 
 
 @pytest.mark.parametrize(
@@ -260,14 +265,25 @@ def test_what_is_heard_is_what_is_saved(app, sr, options):
     assert np.abs(np.concatenate(pieces, axis=1) - after).max() < 1e-6
 
 
+def test_hum_is_heard_as_it_is_saved(app):
+    t = np.arange(9 * SR) / SR
+    hum = sound(9) + 0.05 * np.sin(2 * np.pi * 100 * t)[:, None]
+    id = app.add(content=as_file(hum))
+    app.clean(id)
+    options = {"strength": 0.8, "attenuation_limit_db": 20.0}
+    saved, _ = samples(app.save(id, options=options))
+    after = app.heard(id, stop=9, options=options)[1]
+    assert np.abs(after.T - saved).max() < 2e-3 * np.abs(saved).max()
+
+
 def test_saved_is_what_the_command_line_writes(app, tmp_path):
-    content, settings = as_file(sound(), subtype="PCM_16"), {**PLAIN, "noise": [0.3, 0.5]}
+    content, settings = as_file(sound(), subtype="PCM_16"), {**PLAIN, "noise": [0.3, 0.8]}
     options = {"strength": 1.2, "attenuation_limit_db": 30.0}
     id = app.add("talk.wav", content)
-    app.clean(id, noise=[0.3, 0.5])
+    app.clean(id, noise=[0.3, 0.8])
     answer = app.save(id, settings=settings, options=options)
     (tmp_path / "in.wav").write_bytes(content)
-    denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", dictionary=atoms_of_bins(), noise=(0.3, 0.5), **options)
+    denoise_file(tmp_path / "in.wav", tmp_path / "out.wav", dictionary=atoms_of_bins(), noise=(0.3, 0.8), **options)
     assert answer.content == (tmp_path / "out.wav").read_bytes()
     assert 'filename="talk_cleaned.wav"' in answer.headers["content-disposition"]
 

@@ -43,6 +43,8 @@ class Remote {
   async numbers() {
     const found = await (await api(`${this.address}/numbers?${this.#how}`)).json();
     this.loudness = found.loudness;
+    const { loudness_lufs: wanted } = this.options, { after } = found.loudness;
+    this.raisedDb = Number.isFinite(wanted) && Number.isFinite(after) ? wanted - after : 0; // when it is saved
     return found;
   }
 
@@ -235,6 +237,8 @@ function controls() {
   byId("limit").value = options.attenuation_limit_db;
   byId("strength-value").value = `${Math.round(100 * options.strength)} %`;
   byId("limit-value").value = `${options.attenuation_limit_db} dB`;
+  byId("loudness").hidden = options.loudness_lufs === undefined;
+  byId("loudness").textContent = `Saved at ${options.loudness_lufs} LUFS.`.replace("-", "−");
   byId("noise-known").hidden = !settings.noise;
   byId("noise-unknown").hidden = Boolean(settings.noise);
   if (settings.noise) byId("noise-span").textContent = settings.noise.map((s) => clock(s, 2)).join(" to ");

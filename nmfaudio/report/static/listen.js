@@ -82,9 +82,10 @@ class Listening extends EventTarget {
     if (this.mixed || !this.player) return;
     const { before, after } = this.source.loudness ?? {};
     const known = byId("equal").checked && Number.isFinite(before) && Number.isFinite(after);
-    const lowered = { before: known ? Math.min(0, after - before) : 0, after: known ? Math.min(0, before - after) : 0 };
+    const equal = { before: Math.min(0, after - before), after: Math.min(0, before - after) };
+    const changedDb = known ? equal : { after: this.source.raisedDb ?? 0 };
     for (const track of this.source.tracks) {
-      this.player.setLevel(track, track === this.heard ? 10 ** ((lowered[track] ?? 0) / 20) : 0);
+      this.player.setLevel(track, track === this.heard ? 10 ** ((changedDb[track] ?? 0) / 20) : 0);
     }
   }
 
