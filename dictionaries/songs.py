@@ -1,8 +1,8 @@
 """Songs with their stems (vocals, drums, bass, other), made from free packages, to train separation on.
 
 No large set of recorded stems is free to use, so this makes songs. Grooves of Musical MIDI Accompaniment, songs
-composed for games, and a band that plays at random give the notes; soundfonts and recorded drum kits play them, and some guitars
-are recordings; speech is made to sing with the WORLD vocoder. The mixture of a song is the sum of its stems::
+composed for games, and a band that plays at random give the notes. Soundfonts and recorded drum kits play them; some
+guitars are recordings. Speech is made to sing with the WORLD vocoder. The mixture of a song is the sum of its stems::
 
     apt-get install mma fluidsynth fluid-soundfont-gm timgm6mb-soundfont opl3-soundfont csound-soundfont \
         musescore-general-soundfont-lossless denemo-data avldrums.lv2-soundfont hydrogen-drumkits \
@@ -776,7 +776,7 @@ def choice(rng: np.random.Generator, values: Sequence[T]) -> T:
 
 
 def song(
-    rng: np.random.Generator, speech: dict[str, list[Path]], held_out: bool = False
+    rng: np.random.Generator, speech: dict[str, list[Path]], held_out: bool = False, seconds: float | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Make one song.
 
@@ -787,6 +787,8 @@ def song(
         Recordings of each voice.
     held_out : bool
         Use only what other songs do not.
+    seconds : float, optional
+        By default 12 to 40, mostly about 18.
 
     Returns
     -------
@@ -795,7 +797,7 @@ def song(
     record : dict of str
         Sources, packages, licences.
     """
-    seconds = float(np.clip(rng.gamma(5, 3.8), 12, 40))
+    seconds = seconds or float(np.clip(rng.gamma(5, 3.8), 12, 40))
     n = int(seconds * SR)
     score, parts = written(rng, seconds, held_out)
     packages, record = {score.package} - {""}, {"score": score.name, "bpm": f"{score.tempo:.0f}"}
