@@ -12,8 +12,8 @@ guitars are recordings. Speech is made to sing with the WORLD vocoder. The mixtu
     python songs.py held_out/ --speech other_speech/ --songs 12 --held-out
 
 Each folder below `--speech` holds the recordings of one voice; the wider their band, the better. What `--held-out`
-uses (a soundfont, two drum kits, a tenth of the grooves and songs) is never used without it. Song number i depends on
-the seed, on i and on the recordings alone. `songs.csv` lists each song with its sources and their licences.
+uses (a soundfont, two drum kits, a guitar, a tenth of the grooves and songs) is never used without it. Song number i
+depends on the seed, on i and on the recordings alone. `songs.csv` lists each song with its sources and their licences.
 """
 
 import argparse
@@ -56,7 +56,8 @@ SOUNDFONT_WEIGHTS = (4, 2, 3, 0.5, 2)
 HELD_OUT_SOUNDFONT = {"csound-soundfont": "sounds/sf2/sf_GMbank.sf2"}
 DRUM_SOUNDFONTS = [f"sounds/sf2/{name}_4_LV2.sf2" for name in ("Black_Pearl", "Red_Zeppelin")]
 HELD_OUT_KITS = ("rumpf_kit_z01_h2", "Millo_MultiLayered3")
-GUITARS = "games/fretsonfire/data/songs"  # recordings of guitars alone
+GUITARS = SHARE / "games/fretsonfire/data/songs"  # recordings of guitars alone
+HELD_OUT_GUITARS = ("Feelings",)
 LICENCES = {  # of Debian's packages, by their copyright files
     "mma": "GPL-2+ (the program)",
     "openttd-openmsx": "GPL-2",
@@ -487,7 +488,8 @@ def fitted(y: np.ndarray, n: int) -> np.ndarray:
 
 def guitar(rng: np.random.Generator, n: int, held_out: bool) -> tuple[np.ndarray, str]:
     """Cut a part out of a recording of a guitar, tuned; with the name of its song."""
-    paths = [p for p in sorted((SHARE / GUITARS).glob("*/*/guitar.ogg")) if is_held_out(p.parent.name) == held_out]
+    found = sorted(GUITARS.glob("*/*/guitar.ogg"))
+    paths = [path for path in found if (path.parent.name in HELD_OUT_GUITARS) == held_out]
     path, tuning = choice(rng, paths), rng.uniform(0.85, 1.12)
     seconds = n / SR * tuning
     start = rng.uniform(0, audio.info(path).duration_s - seconds)
@@ -825,7 +827,7 @@ def song(
         y *= 10 ** (rng.uniform(-6, 6) / 20) / active_level(y)
         stems[part.stem] += y
         record[part.stem] = " ".join([*record.get(part.stem, "").split(), f"{font}:{part.program}"])
-    if rng.random() < 0.15:
+    if rng.random() < 0.15 and GUITARS.exists():
         stems["other"], record["other"] = guitar(rng, n, held_out)
         packages.add(f"fretsonfire-songs-{record['other'].split('/')[0]}")
     if rng.random() < 0.87:
