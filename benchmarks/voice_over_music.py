@@ -78,7 +78,8 @@ def mixtures(speech: Path, music: Path, n: int) -> Iterator[tuple[float, dict[st
 
 
 def by_speech_dictionary(y: np.ndarray, sr: int, sources: songs.Stems) -> songs.Stems:
-    voice = denoise(y, sr)
+    """What `nmfaudio separate --voice` does."""
+    voice = denoise(y, sr, attenuation_limit_db=100)
     return {"voice": voice, "background": y - voice}
 
 

@@ -52,7 +52,7 @@ SOUNDFONTS = {  # of General MIDI
     "opl3-soundfont": "sounds/sf2/OPL-3_FM_128M.sf2",
     "denemo-data": "sounds/sf2/A320U.sf2",
 }
-SOUNDFONT_WEIGHTS = (4, 2, 3, 0.5, 2)
+WEIGHTS = {"fluid-soundfont-gm": 4, "musescore-general-soundfont-lossless": 3, "opl3-soundfont": 0.5}  # others: 2
 HELD_OUT_SOUNDFONT = {"csound-soundfont": "sounds/sf2/sf_GMbank.sf2"}
 DRUM_SOUNDFONTS = [f"sounds/sf2/{name}_4_LV2.sf2" for name in ("Black_Pearl", "Red_Zeppelin")]
 HELD_OUT_KITS = ("rumpf_kit_z01_h2", "Millo_MultiLayered3")
@@ -806,11 +806,11 @@ def song(
 
     soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
     fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
-    weights = [dict(zip(SOUNDFONTS, SOUNDFONT_WEIGHTS, strict=True)).get(font, 1) for font in fonts]
+    weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
     response, mono, width = room(rng.uniform(0.25, 2.5), rng), rng.random() < 0.08, rng.uniform(0.2, 1)
     stems = {stem: np.zeros((2, n), np.float32) for stem in STEMS}
     for part in parts:
-        font = str(rng.choice(fonts, p=np.array(weights) / sum(weights)))
+        font = str(rng.choice(fonts, p=weights / weights.sum()))
         if part.stem == "drums":
             stems["drums"], source = drums(part, font, rng, n, held_out)
             record["drums"] = source
@@ -914,13 +914,11 @@ def instrument(part: Part, y: np.ndarray, soundfont: Path, width: float, rng: np
 
 def write(folder: Path, stems: dict[str, np.ndarray]) -> None:
     """Write the stems of a song; the folder is there when all of them are."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as unfinished:
-        for stem, y in stems.items():
-            sf.write(Path(unfinished) / f"{stem}.flac", y.T, SR, subtype="PCM_16")
-        (Path(unfinished) / "song").mkdir()
-        for stem in stems:
-            (Path(unfinished) / f"{stem}.flac").rename(Path(unfinished) / "song" / f"{stem}.flac")
-        (Path(unfinished) / "song").rename(folder)
+    unfinished = folder.with_name(f".{folder.name}")
+    unfinished.mkdir(exist_ok=True)
+    for stem, y in stems.items():
+        sf.write(unfinished / f"{stem}.flac", y.T, SR, subtype="PCM_16")
+    unfinished.rename(folder)
 
 
 def main() -> None:
