@@ -24,7 +24,7 @@ from .spectra.front_end import FrontEnd
 SCHEMA = 1
 """Version of the file format: the one that is written, and the newest that is read."""
 
-KINDS = ("sparse", "sources", "unfolded", "profile")
+KINDS = ("sparse", "sources", "unfolded", "songs", "profile")
 
 _LARGEST = 2**28  # bytes of all arrays, many times those of a dictionary that is of any use
 

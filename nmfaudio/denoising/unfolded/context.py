@@ -226,6 +226,10 @@ class Context:
         """Frames after the current one that the stack depends on."""
         return max(b for part in self.layout for _, b in part.spans)
 
+    def around(self, V: np.ndarray, mask: np.ndarray | None = None) -> "Neighbourhood":
+        """Surroundings of all frames of a spectrogram, whose rows may be more, given a mask, whose rows may be fewer."""
+        return Neighbourhood(self, V[: self.height], None if mask is None else of_height(mask, self.height))
+
     def stack_rows(
         self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice | np.ndarray = slice(None)
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +254,7 @@ class Context:
             Tracked atoms of each frame, in rows and in bands, on the scale of the stack.
         """
         context = self.below(len(V))
-        stack, tracked = Neighbourhood(context, V, mask).stack_columns(0, V.shape[1])
+        stack, tracked = context.around(V, mask).stack_columns(0, V.shape[1])
         stack, tracked = stack.T[frames], tracked.transpose(2, 0, 1)[frames]
         if context is self:
             return np.ascontiguousarray(stack), np.ascontiguousarray(tracked)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...kernels.unfolded.bfloat16 import halved
 from ...kernels.unfolded.block import masks_block, ratio_block, relaxed_update
-from .context import Context, Neighbourhood, of_height
+from .context import Context
 from .weights import Layers, Sources, Start, Weights
 
 
@@ -98,12 +98,10 @@ class Stage:
         ndarray, shape (S, F, T of `frames`)
             They sum to one.
         """
-        start, stop, _ = frames.indices(V.shape[1])
+        start, stop, _ = frames.indices(V.shape[-1])
         first = max(0, start - self.context.past)
-        height, near = self.context.height, slice(first, stop + self.context.future)
-        around = Neighbourhood(
-            self.context, V[:height, near], None if mask is None else of_height(mask[:, near], height)
-        )
+        near = slice(first, stop + self.context.future)
+        around = self.context.around(V[..., near], None if mask is None else mask[..., near])
         out = np.empty((*self.weights.sources.shape[:2], stop - start), V.dtype)
         for begin in range(start, stop, self.block_frames):
             end = min(begin + self.block_frames, stop)

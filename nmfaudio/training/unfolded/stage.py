@@ -39,8 +39,10 @@ class Schedule:
         Share of the steps over which the rate falls to zero.
     n_frames : int
         Frames of a batch.
-    pool_items, new_items : int
-        Mixtures held at once, and renewed at each step.
+    pool_items : int
+        Mixtures held at once.
+    new_items : float
+        Mixtures renewed at each step, on average.
     item_frames : int
         Frames kept of a mixture.
     check_every : int
@@ -56,7 +58,7 @@ class Schedule:
     decay: float = 0.35
     n_frames: int = 1024
     pool_items: int = 300
-    new_items: int = 3
+    new_items: float = 3
     item_frames: int = 340
     check_every: int = 500
     averaged: int = 500
@@ -146,7 +148,7 @@ def train_stage(
     if checkpoint is not None:
         optimiser.step_count, curve = _restore(checkpoint, state)
     step = optimiser.step_count
-    pool = Pool(example, schedule.pool_items, schedule.new_items, first=step * schedule.new_items)
+    pool = Pool(example, schedule.pool_items, schedule.new_items, step)
     began, losses = time.monotonic(), []
     try:
         while step < schedule.steps:
