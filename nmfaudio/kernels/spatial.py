@@ -5,7 +5,7 @@ import numpy as np
 from ._jit import jit
 
 _LEAST = 1e-9  # of the power, in all directions, so that no covariance is singular
-_PRIOR = 3.0  # weight of a covariance without direction, in frames
+_PRIOR = 3.0  # weight of a covariance without direction, in frames of mean power
 _TINY = 1e-30
 
 
@@ -87,11 +87,7 @@ def spatial_filter(Y, masks, reach, n_iter, start, out):
 def _means(C, v, reach, R):
     """Average the covariances (4, T) of the frames within reach of each frame, over their powers (T,)."""
     n_frames = len(v)
-    sums, power = np.zeros(4), 0.0
-    total = 0.0
-    for t in range(n_frames):
-        total += v[t]
-    prior = _PRIOR * total / n_frames + _TINY
+    sums, power, highest = np.zeros(4), 0.0, 0.0
     for t in range(min(reach, n_frames)):
         power += v[t]
         for k in range(4):
@@ -105,6 +101,9 @@ def _means(C, v, reach, R):
             power -= v[t - reach - 1]
             for k in range(4):
                 sums[k] -= C[k, t - reach - 1]
-        scale = 1 / (max(power, 0.0) + prior)
+        highest = max(highest, power)
+        power = max(power, 0.0)
+        prior = _PRIOR / (2 * reach + 1) * power + _LEAST * highest + _TINY
+        scale = 1 / (power + prior)
         R[0, t], R[1, t] = (max(sums[0], 0.0) + prior) * scale, (max(sums[1], 0.0) + prior) * scale
         R[2, t], R[3, t] = sums[2] * scale, sums[3] * scale

@@ -13,7 +13,7 @@ from ..denoising.unfolded.updates import Matmul
 from ..denoising.unfolded.weights import Layer, Weights, named_arrays
 from ..dictionary import Dictionary
 from ..separation.songs.context import SongContext
-from ..separation.songs.cues import cues
+from ..separation.songs.cues import PARTS, cues
 from ..spectra.front_end import FrontEnd
 from .checkpoint import Checkpoint
 from .data.frame_pool import Example
@@ -48,21 +48,21 @@ def _spans(*spans: int | tuple[int, int]) -> tuple[tuple[int, int], ...]:
 _MAX_HZ = (FRONT_END.n_bins - 1) / FRONT_END.window_s
 FIRST = SongContext(
     FRONT_END.n_bins,
-    FRONT_END.n_high,
     32,
     _MAX_HZ,
+    FRONT_END.n_high,
     mixture_means=_spans((-86, 86), (-12, -6), (-5, -3), -2, -1, 1, 2, (3, 5), (6, 12)),
     cue_means=_spans(0, (-6, 6), (-43, 43)),
+    cue_atoms=_spans(0),
 )
 SECOND = SongContext(
     FRONT_END.n_bins,
-    FRONT_END.n_high,
     32,
     _MAX_HZ,
-    sources=len(SOURCES),
+    FRONT_END.n_high,
+    n_sources=len(SOURCES),
     cue_means=_spans(0),
     source_means=_spans((-86, -13), (-12, -4), (-3, -1), 0, (1, 3), (4, 12), (13, 86)),
-    cue_atoms=(),
     source_atoms=_spans(0, (-3, 3)),
 )
 
@@ -233,7 +233,7 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, rand
             if stem.any() and sum(map(len, stack)) < _N_FRAMES:
                 X = cues(stem, FRONT_END)
                 masks = None
-                if context.needs_mask:
+                if context.n_sources:
                     masks = np.full((len(SOURCES), *X.shape[1:]), 0.02, np.float32)
                     masks[i] = 0.94
                 level = X[0].mean(axis=0)
@@ -245,17 +245,18 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, rand
     (D, K), J, F, S = W.shape, context.n_tracked, context.height, len(SOURCES)
     gains = np.ones((J, D), np.float32)
     source_gains = np.full((S, J, F), _ELSEWHERE)
+    rows = {part.name: part.rows for part in context.layout}
     of_parts = np.array([_OF_PARTS[name] for name in SOURCES], np.float32)
-    for atom in context.layout:
-        if atom.kind == "atoms" and atom.spans:
-            for part in context.layout:
-                if part.kind == "bands" and part.name.split()[0] == atom.name.split()[0] and part.name != atom.name:
-                    gains[atom.rows, part.rows] = _ELSEWHERE
-            kind, i = atom.name.split()
+    for kind, n in (("cue", len(PARTS)), ("source", context.n_sources)):
+        for i in range(n):
+            atoms = rows[f"{kind}_atoms {i}"]
+            for other in range(n):
+                if other != i:
+                    gains[atoms, rows[f"{kind}_means {other}"]] = _ELSEWHERE
             if kind == "cue":
-                source_gains[:, atom.rows] = of_parts[:, int(i), None, None]
+                source_gains[:, atoms] = of_parts[:, i, None, None]
             else:
-                source_gains[int(i), atom.rows] = 1
+                source_gains[i, atoms] = 1
     layers = []
     for i in range(max(size.order) + 1):
         against = None

@@ -16,11 +16,12 @@ from nmfaudio.separation.songs.separator import SongSeparator
 SR = 8000
 FRONT_END = FrontEnd(SR, window_s=0.016, hop_s=0.008, n_bins=24, exponent=0.6, n_high=8, high_hz=4000.0)
 NAMES = ("voice", "drums", "rest")
-FIRST = SongContext(24, 8, 6, 1437.5, mixture_means=((-2, -1), (1, 1)), cue_means=((0, 0), (-3, 3)))
+FIRST = SongContext(
+    24, 6, 1437.5, 8, mixture_means=((-2, -1), (1, 1)), cue_means=((0, 0), (-3, 3)), cue_atoms=((0, 0),)
+)
 SECOND = SongContext(
-    24, 8, 6, 1437.5, sources=3, cue_means=((0, 0),), source_means=((-2, 0), (1, 2)), cue_atoms=(),
-    source_atoms=((0, 0), (-1, 1)),
-)  # fmt: skip
+    24, 6, 1437.5, 8, n_sources=3, cue_means=((0, 0),), source_means=((-2, 0), (1, 2)), source_atoms=((0, 0), (-1, 1))
+)
 
 
 def random_stage(context, seed):
@@ -65,7 +66,10 @@ def test_the_parts_add_up_to_the_spectrogram():
 
 def test_each_sound_is_mostly_in_the_parts_that_describe_it():
     t = np.arange(4 * SR) / SR
-    tone, stroke = np.sin(2 * np.pi * 500 * t), np.exp(-80 * (t % 0.5)) * np.random.default_rng(0).standard_normal(len(t))
+    tone, stroke = (
+        np.sin(2 * np.pi * 500 * t),
+        np.exp(-80 * (t % 0.5)) * np.random.default_rng(0).standard_normal(len(t)),
+    )
 
     def shares(y):
         X = cues(spectra(np.asarray(y, np.float32)), FRONT_END)[:, :, 20:-20]
@@ -95,16 +99,19 @@ def test_a_silent_song_has_finite_cues_and_stems(dictionary):
 def test_the_stack_is_that_of_the_formulas(context):
     rng = np.random.default_rng(0)
     X, masks = rng.random((1 + len(PARTS), 32, 9)).astype(np.float32), rng.random((3, 32, 9)).astype(np.float32)
-    parts = {"mixture": X[0], **{f"cue {i}": x for i, x in enumerate(X[1:])}}
-    parts |= {f"source {i}": X[0] * mask for i, mask in enumerate(masks)}
-    stack, tracked = context.stack_rows(X, masks if context.needs_mask else None)
+    parts = {f"cue_{kind} {i}": x for kind in ("means", "atoms") for i, x in enumerate(X[1:])}
+    parts |= {f"source_{kind} {i}": X[0] * mask for kind in ("means", "atoms") for i, mask in enumerate(masks)}
+    parts |= {"mixture": X[0], "mixture_means": X[0]}
+    stack, tracked = context.stack_rows(X, masks if context.n_sources else None)
     at = lambda V, t: V[:, t] if 0 <= t < 9 else np.zeros(32)  # noqa: E731  silence outside
     for t in range(9):
         pieces, atoms = [], []
         for part in context.layout:
             for first, last in part.spans:
                 mean = np.mean([at(parts[part.name], t + s) for s in range(first, last + 1)], axis=0)
-                (atoms if part.kind == "atoms" else pieces).append(context.bands @ mean if part.kind == "bands" else mean)
+                (atoms if part.kind == "atoms" else pieces).append(
+                    context.bands @ mean if part.kind == "bands" else mean
+                )
         row = np.concatenate(pieces)
         np.testing.assert_allclose(stack[t], row / row.mean(), rtol=1e-4, atol=1e-6)
         want = [np.concatenate([atom, context.bands @ atom]) / row.mean() for atom in atoms]
@@ -123,11 +130,13 @@ def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
 
 
 def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
-    monkeypatch.setattr("nmfaudio.separation.songs.separator.REACH", 30)
+    for name, value in (("REACH", 30), ("_SPATIAL", 15), ("_REACH", 30)):
+        monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
     monkeypatch.setattr(cues_module, "REACH", 30)
     separator, y = SongSeparator(dictionary), song(3.0)
     whole = separator(y, SR)
-    monkeypatch.setattr("nmfaudio.separation.songs.separator._PIECE", 50)
+    for name in ("_PIECE", "_AT_ONCE"):
+        monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", 50)
     pieces = list(separator.process_blocks(np.array_split(y, 7, axis=1), SR))
     assert len(pieces) > 3
     for name, stem in whole.items():

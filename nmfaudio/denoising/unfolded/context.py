@@ -9,7 +9,7 @@ start of training.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ...kernels.unfolded.limits import LEAST_MEAN, LEAST_SHARE
 from .pitch import periodic_parts
 
 Span = tuple[int, int]
+AnyContext = TypeVar("AnyContext", bound="StackContext")
 _NOW = ((0, 0),)
 _SMOOTHED = ("minima", "floors")
 _HIGH_AT_ONCE = 4  # bands of the spectrogram in one band of the neighbourhood
@@ -83,11 +84,8 @@ def of_height(mask: np.ndarray, height: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Context:
-    """Parts of a frame's neighbourhood that enter a stage; all spans are in frames relative to the current one.
-
-    A first stage has the noisy spectrogram alone: averages of it, and its minima as noise floor. A later stage also
-    has the mask of the one before, and so speech and noise separately.
+class StackContext:
+    """Rows of a stacked frame and its tracked atoms; all spans are in frames relative to the current one.
 
     Parameters
     ----------
@@ -99,74 +97,37 @@ class Context:
         Frequency of the last bin.
     n_high : int
         Number of bands that the spectrogram has above its bins; see :class:`nmfaudio.FrontEnd`.
-    means : tuple of (int, int)
-        Averages over the frames ``t + first .. t + last``; a single frame where both are equal.
-    minima : tuple of (int, int)
-        Minima over a span of bands that are smoothed over the last `smooth` frames: the noise floor (Martin, "Noise
-        power spectral density estimation based on optimal smoothing and minimum statistics", 2001, without its bias
-        correction, which training learns).
-    speech_means, noise_means : tuple of (int, int)
-        Averages of the speech and of the noise that the stage before estimates.
-    speech_frames, noise_frames : tuple of (int, int)
-        The same at full resolution.
-    floors : tuple of (int, int)
-        Minima at full resolution, as tracked atoms.
-    noise_spectra : tuple of (int, int)
-        Averages of the noise that the stage before estimates, at full resolution, as tracked atoms.
-    periodic : bool
-        If true, add the pitch-periodic part of each frame to the stack, and its energy on the harmonics as a tracked
-        atom, see :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. The pitch needs one frame to both sides.
-    estimates : bool
-        If true, the estimates of the stage before are tracked atoms too, of speech and of noise.
-    smooth : int
-        Frames that are averaged before a minimum.
     """
 
     n_bins: int
     n_bands: int
     max_hz: float
     n_high: int = 0
-    means: tuple[Span, ...] = ()
-    minima: tuple[Span, ...] = ()
-    speech_means: tuple[Span, ...] = ()
-    noise_means: tuple[Span, ...] = ()
-    speech_frames: tuple[Span, ...] = ()
-    noise_frames: tuple[Span, ...] = ()
-    floors: tuple[Span, ...] = ()
-    noise_spectra: tuple[Span, ...] = ()
-    periodic: bool = False
-    estimates: bool = False
-    smooth: int = 4
 
     @classmethod
-    def from_json(cls, settings: dict[str, Any]) -> "Context":
+    def from_json(cls: type[AnyContext], settings: dict[str, Any]) -> AnyContext:
         """Rebuild a context after ``dataclasses.asdict`` and JSON, which turns tuples into lists."""
         spans = {k: tuple((int(a), int(b)) for a, b in v) for k, v in settings.items() if isinstance(v, (list, tuple))}
         return cls(**{**settings, **spans})
 
+    def parts(self) -> list[tuple[str, str, tuple[Span, ...]]]:
+        """Return name, kind and spans of all parts in their order, those that this context lacks with no spans."""
+        raise NotImplementedError
+
+    def rows_of(self, V: np.ndarray, mask: np.ndarray | None) -> "dict[str, Rows]":
+        """Return the rows of each part, given the spectrogram and the mask or the masks of the stage before."""
+        raise NotImplementedError
+
+    def around(self, V: np.ndarray, mask: np.ndarray | None = None) -> "Neighbourhood":
+        """Return the surroundings of all frames of a spectrogram, given the mask or the masks of the stage before."""
+        return Neighbourhood(self, self.rows_of(V, mask), V.dtype)
+
     @cached_property
     def layout(self) -> tuple[Part, ...]:
         """All parts in their order, those that this context lacks with no spans."""
-        pitch = ((-1, 1),) if self.periodic else ()
-        estimate = _NOW if self.estimates else ()
-        parts = [
-            ("frame", "rows", _NOW),
-            ("speech_frames", "rows", self.speech_frames),
-            ("noise_frames", "rows", self.noise_frames),
-            ("means", "bands", self.means),
-            ("minima", "bands", self.minima),
-            ("speech_means", "bands", self.speech_means),
-            ("noise_means", "bands", self.noise_means),
-            ("periodic", "bands", pitch),
-            ("floors", "atoms", self.floors),
-            ("noise_spectra", "atoms", self.noise_spectra),
-            ("harmonic", "atoms", pitch),
-            ("speech_estimate", "atoms", estimate),
-            ("noise_estimate", "atoms", estimate),
-        ]
         height = {"rows": self.height, "bands": self.n_averages, "atoms": 1}
         layout, ends = [], {"stack": 0, "atoms": 0}
-        for name, kind, spans in parts:
+        for name, kind, spans in self.parts():
             array = "atoms" if kind == "atoms" else "stack"
             start = ends[array]
             ends[array] += len(spans) * height[kind]
@@ -210,25 +171,14 @@ class Context:
         return max(part.rows.stop for part in self.layout if part.kind == "atoms")
 
     @property
-    def needs_mask(self) -> bool:
-        """True for the context of a second stage, which takes the mask of the stage before."""
-        of_mask = (self.speech_means, self.noise_means, self.speech_frames, self.noise_frames, self.noise_spectra)
-        return self.estimates or any(of_mask)
-
-    @property
     def past(self) -> int:
         """Frames before the current one that the stack depends on."""
-        first = [a - (self.smooth - 1 if part.name in _SMOOTHED else 0) for part in self.layout for a, _ in part.spans]
-        return -min(first)
+        return -min(first for part in self.layout for first, _ in part.spans)
 
     @property
     def future(self) -> int:
         """Frames after the current one that the stack depends on."""
         return max(b for part in self.layout for _, b in part.spans)
-
-    def around(self, V: np.ndarray, mask: np.ndarray | None = None) -> "Neighbourhood":
-        """Surroundings of all frames of a spectrogram, whose rows may be more, given a mask, whose rows may be fewer."""
-        return Neighbourhood(self, V[: self.height], None if mask is None else of_height(mask, self.height))
 
     def stack_rows(
         self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice | np.ndarray = slice(None)
@@ -237,11 +187,11 @@ class Context:
 
         Parameters
         ----------
-        V : ndarray, shape (F, T)
+        V : ndarray, shape (..., F, T)
             Compressed magnitude. Averages take silence outside of it, so that a frame at the edge can be recognised;
             minima leave out what is outside.
-        mask : ndarray, shape (F, T), optional
-            Share of speech by the stage before; see `needs_mask`.
+        mask : ndarray, shape (..., F, T), optional
+            Mask or masks by the stage before.
         frames : slice or ndarray of int
             Frames to stack; all by default.
 
@@ -253,8 +203,8 @@ class Context:
         tracked : ndarray, shape (T, J, F + B)
             Tracked atoms of each frame, in rows and in bands, on the scale of the stack.
         """
-        context = self.below(len(V))
-        stack, tracked = context.around(V, mask).stack_columns(0, V.shape[1])
+        context = self.below(V.shape[-2])
+        stack, tracked = context.around(V, mask).stack_columns(0, V.shape[-1])
         stack, tracked = stack.T[frames], tracked.transpose(2, 0, 1)[frames]
         if context is self:
             return np.ascontiguousarray(stack), np.ascontiguousarray(tracked)
@@ -265,11 +215,11 @@ class Context:
         whole_tracked[:, :, atom_rows] = tracked
         return whole, whole_tracked
 
-    def below(self, height: int) -> "Context":
+    def below(self: AnyContext, height: int) -> AnyContext:
         """Return the same context for spectrograms that lack the highest bands."""
         return self if height == self.height else replace(self, n_high=height - self.n_bins)
 
-    def kept(self, lower: "Context") -> tuple[np.ndarray, np.ndarray]:
+    def kept(self, lower: "StackContext") -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the stack, and of the tracked atoms, that a context of lower height has too."""
         rows = {"rows": np.arange(lower.height), "bands": np.arange(lower.n_averages)}
         height = {"rows": self.height, "bands": self.n_averages}
@@ -282,41 +232,128 @@ class Context:
         return np.concatenate(stack), np.concatenate([rows["rows"], self.height + rows["bands"]])
 
 
+@dataclass(frozen=True)
+class Context(StackContext):
+    """Parts of a frame's neighbourhood that enter a stage; all spans are in frames relative to the current one.
+
+    A first stage has the noisy spectrogram alone: averages of it, and its minima as noise floor. A later stage also
+    has the mask of the one before, and so speech and noise separately.
+
+    Parameters
+    ----------
+    n_bins, n_bands, max_hz, n_high
+        As for :class:`StackContext`.
+    means : tuple of (int, int)
+        Averages over the frames ``t + first .. t + last``; a single frame where both are equal.
+    minima : tuple of (int, int)
+        Minima over a span of bands that are smoothed over the last `smooth` frames: the noise floor (Martin, "Noise
+        power spectral density estimation based on optimal smoothing and minimum statistics", 2001, without its bias
+        correction, which training learns).
+    speech_means, noise_means : tuple of (int, int)
+        Averages of the speech and of the noise that the stage before estimates.
+    speech_frames, noise_frames : tuple of (int, int)
+        The same at full resolution.
+    floors : tuple of (int, int)
+        Minima at full resolution, as tracked atoms.
+    noise_spectra : tuple of (int, int)
+        Averages of the noise that the stage before estimates, at full resolution, as tracked atoms.
+    periodic : bool
+        If true, add the pitch-periodic part of each frame to the stack, and its energy on the harmonics as a tracked
+        atom, see :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. The pitch needs one frame to both sides.
+    estimates : bool
+        If true, the estimates of the stage before are tracked atoms too, of speech and of noise.
+    smooth : int
+        Frames that are averaged before a minimum.
+    """
+
+    means: tuple[Span, ...] = ()
+    minima: tuple[Span, ...] = ()
+    speech_means: tuple[Span, ...] = ()
+    noise_means: tuple[Span, ...] = ()
+    speech_frames: tuple[Span, ...] = ()
+    noise_frames: tuple[Span, ...] = ()
+    floors: tuple[Span, ...] = ()
+    noise_spectra: tuple[Span, ...] = ()
+    periodic: bool = False
+    estimates: bool = False
+    smooth: int = 4
+
+    def parts(self) -> list[tuple[str, str, tuple[Span, ...]]]:
+        """Return name, kind and spans of all parts in their order."""
+        pitch = ((-1, 1),) if self.periodic else ()
+        estimate = _NOW if self.estimates else ()
+        return [
+            ("frame", "rows", _NOW),
+            ("speech_frames", "rows", self.speech_frames),
+            ("noise_frames", "rows", self.noise_frames),
+            ("means", "bands", self.means),
+            ("minima", "bands", self.minima),
+            ("speech_means", "bands", self.speech_means),
+            ("noise_means", "bands", self.noise_means),
+            ("periodic", "bands", pitch),
+            ("floors", "atoms", self.floors),
+            ("noise_spectra", "atoms", self.noise_spectra),
+            ("harmonic", "atoms", pitch),
+            ("speech_estimate", "atoms", estimate),
+            ("noise_estimate", "atoms", estimate),
+        ]
+
+    @property
+    def needs_mask(self) -> bool:
+        """True for the context of a second stage, which takes the mask of the stage before."""
+        of_mask = (self.speech_means, self.noise_means, self.speech_frames, self.noise_frames, self.noise_spectra)
+        return self.estimates or any(of_mask)
+
+    @property
+    def past(self) -> int:
+        """Frames before the current one that the stack depends on."""
+        first = [a - (self.smooth - 1 if part.name in _SMOOTHED else 0) for part in self.layout for a, _ in part.spans]
+        return -min(first)
+
+    def rows_of(self, V: np.ndarray, mask: np.ndarray | None) -> "dict[str, Rows]":
+        """Return the rows of each part; V may have more rows than the context, and the mask may have fewer."""
+        V = V[: self.height]
+        V_bands = self.bands @ V
+        parts: dict[str, Rows] = {"frame": Frames(V), "means": Means(V_bands, self.means)}
+        if self.minima or self.floors:
+            padded = np.pad(V, ((0, 0), (self.past, self.future)), mode="edge")
+            smooth = np.empty_like(padded)
+            Means(padded, ((1 - self.smooth, 0),)).write(0, smooth[None])
+            parts["minima"] = _Minima(self.bands @ smooth, self.minima, self.past)
+            parts["floors"] = _Minima(smooth, self.floors, self.past)
+        if mask is not None:
+            mask = of_height(mask, self.height)
+            share = 1 - mask
+            noise = V * share
+            noise_bands = self.bands @ noise
+            parts["speech_means"] = Means(np.maximum(V_bands - noise_bands, 0), self.speech_means)
+            parts["noise_means"] = Means(noise_bands, self.noise_means)
+            parts["noise_spectra"] = _Spectra(Means(noise, self.noise_spectra), Means(share, self.noise_spectra))
+            speech = V - noise
+            parts["speech_frames"] = Means(speech, self.speech_frames)
+            parts["noise_frames"] = Means(noise, self.noise_frames)
+            parts |= {"speech_estimate": Frames(speech), "noise_estimate": Frames(noise)}
+        if self.periodic:
+            periodic, harmonic = periodic_parts(V, self.max_hz, mask)
+            parts |= {"periodic": Frames(self.bands @ periodic), "harmonic": Frames(harmonic)}
+        return parts
+
+
 class Neighbourhood:
     """Surroundings of all frames of a spectrogram, from which blocks of frames are stacked.
 
     Parameters
     ----------
-    context : Context
-    V, mask : ndarray, shape (F, T)
-        As in :meth:`Context.stack_rows`.
+    context : StackContext
+    rows : dict of str to Rows
+        Rows of each part.
+    dtype : dtype
+        Of the stack.
     """
 
-    def __init__(self, context: Context, V: np.ndarray, mask: np.ndarray | None = None) -> None:
-        c, V_bands = context, context.bands @ V
-        parts: dict[str, _Source] = {"frame": _Frames(V), "means": _Means(V_bands, c.means)}
-        if c.minima or c.floors:
-            padded = np.pad(V, ((0, 0), (c.past, c.future)), mode="edge")
-            smooth = np.empty_like(padded)
-            _Means(padded, ((1 - c.smooth, 0),)).write(0, smooth[None])
-            parts["minima"] = _Minima(c.bands @ smooth, c.minima, c.past)
-            parts["floors"] = _Minima(smooth, c.floors, c.past)
-        if mask is not None:
-            share = 1 - mask
-            noise = V * share
-            noise_bands = c.bands @ noise
-            parts["speech_means"] = _Means(np.maximum(V_bands - noise_bands, 0), c.speech_means)
-            parts["noise_means"] = _Means(noise_bands, c.noise_means)
-            parts["noise_spectra"] = _Spectra(_Means(noise, c.noise_spectra), _Means(share, c.noise_spectra))
-            speech = V - noise
-            parts["speech_frames"] = _Means(speech, c.speech_frames)
-            parts["noise_frames"] = _Means(noise, c.noise_frames)
-            parts |= {"speech_estimate": _Frames(speech), "noise_estimate": _Frames(noise)}
-        if c.periodic:
-            periodic, harmonic = periodic_parts(V, c.max_hz, mask)
-            parts |= {"periodic": _Frames(c.bands @ periodic), "harmonic": _Frames(harmonic)}
-        self.context, self._dtype = context, V.dtype
-        self._parts = [(part, parts[part.name]) for part in c.layout if part.spans]
+    def __init__(self, context: StackContext, rows: "dict[str, Rows]", dtype: np.dtype) -> None:
+        self.context, self._dtype = context, dtype
+        self._parts = [(part, rows[part.name]) for part in context.layout if part.spans]
 
     def stack_columns(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the stack (D, T) and tracked atoms (J, F + B, T) of the frames from start to stop, as columns."""
@@ -337,24 +374,25 @@ class Neighbourhood:
         return stack, tracked
 
 
-class _Source(Protocol):
+class Rows(Protocol):
     """Rows of a part for all frames of a spectrogram."""
 
     def write(self, start: int, out: np.ndarray) -> None:
         """Write the frames from start on, shape (spans, rows, frames)."""
 
 
-class _Frames:
+class Frames:
     """Rows of X as they are."""
 
     def __init__(self, X: np.ndarray) -> None:
         self._X = X
 
     def write(self, start: int, out: np.ndarray) -> None:
+        """Write the frames from start on."""
         out[0] = self._X[:, start : start + out.shape[2]]
 
 
-class _Means:
+class Means:
     """Averages of the rows of X over spans around each frame; outside is silence."""
 
     def __init__(self, X: np.ndarray, spans: Sequence[Span]) -> None:
@@ -366,13 +404,14 @@ class _Means:
             running_sums(np.ascontiguousarray(X), self._before, self._sums)
 
     def write(self, start: int, out: np.ndarray) -> None:
+        """Write the averages around the frames from start on."""
         means_over(self._sums, self._before + start, self._spans, out)
 
 
 class _Spectra:
     """Average spectra of the noise, where there is some: averages of the noise over those of its share."""
 
-    def __init__(self, noise: _Means, share: _Means) -> None:
+    def __init__(self, noise: Means, share: Means) -> None:
         self._noise, self._share = noise, share
 
     def write(self, start: int, out: np.ndarray) -> None:

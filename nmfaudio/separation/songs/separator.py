@@ -9,8 +9,7 @@ from ...arguments import check_iterable, check_rate
 from ...audio import as_signal
 from ...audio.signal import as_block
 from ...compute.threads import ahead
-from ...denoising.unfolded.stage import Stage
-from ...denoising.unfolded.weights import read_weights
+from ...denoising.unfolded.stage import Stage, read_stages, run_stages
 from ...dictionary import Dictionary, DictionaryLike
 from ...errors import DictionaryError
 from ...kernels.spatial import spatial_filter
@@ -53,11 +52,13 @@ class SongSeparator:
         self.dictionary = Dictionary.load(dictionary)
         if self.dictionary.kind != "songs":
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: of kind {self.dictionary.kind!r}, not songs")
-        self.names = list(self.dictionary.settings["sources"])
-        self.stages = [
-            Stage(read_weights(self.dictionary.arrays, i), stage["order"], SongContext.from_json(stage["context"]))
-            for i, stage in enumerate(self.dictionary.settings["stages"])
-        ]
+        names = self.dictionary.settings.get("sources")
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
+        self.names, self._lower = names, dict[int, list[Stage]]()
+        self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
+        if any(stage.context.n_sources not in (0, len(self.names)) for stage in self.stages):
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
 
     def __call__(self, y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
         """Separate a song.
@@ -112,15 +113,13 @@ class SongSeparator:
         """Spectra (C, B, n) and masks (S, F, n) of the frames of a window."""
         (Y,), now = window
         X = cues(Y, self.dictionary.front_end)
-        masks, known = None, 0  # the masks of the frames from `known` on
-        for i, stage in enumerate(self.stages):
-            past = sum(later.context.past for later in self.stages[i + 1 :])
-            future = sum(later.context.future for later in self.stages[i + 1 :])
-            first, last = max(0, now.start - past), min(X.shape[-1], now.stop + future)
-            masks = stage(X[..., known:], masks, slice(first - known, last - known))
-            known = first
-        assert masks is not None
-        return Y[..., now], masks
+        return Y[..., now], run_stages(self._stages_below(X.shape[1]), X, now.start, now.stop)
+
+    def _stages_below(self, height: int) -> list[Stage]:
+        """Stages for songs at rates that lack the highest bands."""
+        if height not in self._lower:
+            self._lower[height] = [stage.below(height) for stage in self.stages]
+        return self._lower[height]
 
     def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> np.ndarray:
         """Spectra of all stems (S * C, B, n) of some frames of a window."""

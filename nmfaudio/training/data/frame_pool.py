@@ -33,8 +33,8 @@ class Example:
 class Pool:
     """Frames of the latest mixtures, from which batches are drawn, so that the frames of a batch are independent.
 
-    At step `k` it holds the mixtures ``n`` to ``n + n_items - 1`` with ``n = int(k * n_new)``, each computed from its number
-    alone: training that resumes at step `k` gets the batches that it would have got without the break.
+    At step `k` it holds the mixtures ``n`` to ``n + n_items - 1`` with ``n = int(k * n_new)``, each computed from its
+    number alone: training that resumes at step `k` gets the batches that it would have got without the break.
 
     Parameters
     ----------
