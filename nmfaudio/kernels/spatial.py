@@ -60,9 +60,9 @@ def spatial_filter(Y, masks, reach, n_iter, start, out):
                 t0 += least
                 t1 += least
                 scale = 1 / (t0 * t1 - tr * tr - ti * ti)
-                cross = complex(tr, ti)
+                total = complex(tr, ti)
                 a, b = np.complex128(left[t]), np.complex128(right[t])
-                x0, x1 = scale * (t1 * a - cross * b), scale * (t0 * b - cross.conjugate() * a)  # total^-1 y
+                x0, x1 = scale * (t1 * a - total * b), scale * (t0 * b - total.conjugate() * a)
                 for j in range(n_sources):
                     e0 = v[j, t] * R[j, 0, t] + least / n_sources
                     e1 = v[j, t] * R[j, 1, t] + least / n_sources
@@ -71,9 +71,9 @@ def spatial_filter(Y, masks, reach, n_iter, start, out):
                     if i == n_iter:
                         out[j, 0, f, t - start], out[j, 1, f, t - start] = s0, s1
                     else:  # what is seen of the source, and E - E total^-1 E, what is not
-                        g00, g01 = scale * (e0 * t1 - e * cross.conjugate()), scale * (e * t0 - e0 * cross)
-                        g10 = scale * (e.conjugate() * t1 - e1 * cross.conjugate())
-                        g11 = scale * (e1 * t0 - e.conjugate() * cross)
+                        g00, g01 = scale * (e0 * t1 - e * total.conjugate()), scale * (e * t0 - e0 * total)
+                        g10 = scale * (e.conjugate() * t1 - e1 * total.conjugate())
+                        g11 = scale * (e1 * t0 - e.conjugate() * total)
                         u0 = e0 - (g00 * e0 + g01 * e.conjugate()).real
                         u1 = e1 - (g10 * e + g11 * e1).real
                         u = e - (g00 * e + g01 * e1)

@@ -234,7 +234,7 @@ def separate_file(
     _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
     known = _of_blocks(sources)
     beside = out_dir is None
-    out_dir = Path(source).parent if beside else Path(out_dir)
+    out_dir = Path(source).parent if out_dir is None else Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():
         raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")
     if known is None and not beside and out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
@@ -251,8 +251,8 @@ def separate_file(
     there = next(folder for folder in (out_dir.absolute(), *out_dir.absolute().parents) if folder.exists())
     prefix = f"{Path(source).stem}_" if beside else ""
     for name in names or ["stem"]:
-        inputs = [source] if there == out_dir.absolute() else []
-        check_output(there / f"{prefix}{name}{suffix}", overwrite=overwrite or known is None, inputs=inputs)
+        new = there != out_dir.absolute()
+        check_output(there / f"{prefix}{name}{suffix}", overwrite=overwrite or new, inputs=[] if new else [source])
     phase = phase or _phase((header.channels, header.frames))
     found = None
     blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
@@ -264,6 +264,7 @@ def separate_file(
     elif isinstance(sources, Mapping):
         pieces = _separator(sources, penalty, phase, random_state).process_blocks(blocks, header.sr, guidance)
     else:
+        assert isinstance(sources, int)
         pieces = iter(())
         needed = memory_for(source, sources if groups is None else len(groups) + 1, start_s=start_s, stop_s=stop_s)
         if needed > _memory():
@@ -407,7 +408,7 @@ class Choice:
     def __call__(self, stems: Stems) -> Stems:
         """Choose, add or mix a block of stems."""
         if self._mixed:
-            return {"mix": sum(stems[name] * self._gains.get(name, np.float32(1)) for name in stems)}
+            return {"mix": np.sum([y * self._gains.get(name, np.float32(1)) for name, y in stems.items()], axis=0)}
         if not self._only:
             return stems
         chosen = {name: stems[name] for name in self._only}

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
-from ..denoising.unfolded.stage import Stage
-from ..denoising.unfolded.updates import Matmul
-from ..denoising.unfolded.weights import Layer, Weights, named_arrays
 from ..dictionary import Dictionary
 from ..separation.songs.context import SongContext
 from ..separation.songs.cues import PARTS, cues
 from ..spectra.front_end import FrontEnd
+from ..unfolded.stage import Stage
+from ..unfolded.updates import Matmul
+from ..unfolded.weights import Layer, Weights, named_arrays
 from .checkpoint import Checkpoint
 from .data.frame_pool import Example
 from .unfolded.loss import Objective

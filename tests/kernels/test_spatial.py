@@ -15,7 +15,7 @@ def filtered(Y, masks, reach, n_iter):
         y = Y[:, f].T.astype(complex)  # (T, 2)
         v = masks[:, f] * np.mean(abs(y) ** 2, axis=1)
         C = masks[:, f, :, None, None] ** 2 * (y[:, :, None] * y[:, None].conj())
-        for i in range(n_iter + 1):
+        for _ in range(n_iter + 1):
             near = [slice(max(0, t - reach), t + reach + 1) for t in range(n_frames)]
             R = [[C[j, part].sum(axis=0) / v[j, part].sum() for part in near] for j in range(n_sources)]
             R = (np.array(R) + prior * np.eye(2)) / (1 + prior)

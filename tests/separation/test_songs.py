@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from nmfaudio import Dictionary, FrontEnd, NmfaudioError, separate
-from nmfaudio.denoising.unfolded.weights import Weights, named_arrays
 from nmfaudio.errors import DictionaryError
 from nmfaudio.separation.songs import cues as cues_module
 from nmfaudio.separation.songs.context import SongContext
 from nmfaudio.separation.songs.cues import PARTS, cues
 from nmfaudio.separation.songs.separator import SongSeparator
+from nmfaudio.unfolded.weights import Weights, named_arrays
 
 SR = 8000
 FRONT_END = FrontEnd(SR, window_s=0.016, hop_s=0.008, n_bins=24, exponent=0.6, n_high=8, high_hz=4000.0)

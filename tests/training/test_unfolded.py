@@ -5,9 +5,6 @@ from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, ra
 
 from nmfaudio import NmfaudioError
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.denoising.unfolded.stage import Stage
-from nmfaudio.denoising.unfolded.updates import Rows
-from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.checkpoint import Checkpoint
@@ -20,6 +17,9 @@ from nmfaudio.training.unfolded.gradient import loss_and_gradient
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
+from nmfaudio.unfolded.stage import Stage
+from nmfaudio.unfolded.updates import Rows
+from nmfaudio.unfolded.weights import Weights
 
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
+from ...unfolded.stage import Stage, read_stages, run_stages
 from ..profile_fit import profile_fit
 from .context import Context
-from .stage import Stage, read_stages, run_stages
 
 
 class UnfoldedDecomposition:

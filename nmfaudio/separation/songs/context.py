@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...denoising.unfolded.context import Frames, Means, Rows, Span, StackContext
+from ...unfolded.context import Frames, Means, PartRows, Span, StackContext
 from .cues import PARTS
 
 _NOW = ((0, 0),)
@@ -20,7 +20,7 @@ class SongContext(StackContext):
     Parameters
     ----------
     n_bins, n_bands, max_hz, n_high
-        As for :class:`nmfaudio.denoising.unfolded.context.StackContext`.
+        As for :class:`nmfaudio.unfolded.context.StackContext`.
     n_sources : int
         Number of sources that the stage before estimates; 0 for a first stage.
     mixture_means, cue_means, source_means : tuple of (int, int)
@@ -48,10 +48,10 @@ class SongContext(StackContext):
             *((f"source_atoms {i}", "atoms", self.source_atoms) for i in sources),
         ]
 
-    def rows_of(self, V: np.ndarray, mask: np.ndarray | None) -> dict[str, Rows]:
+    def rows_of(self, V: np.ndarray, mask: np.ndarray | None) -> dict[str, PartRows]:
         """Return the rows of each part, given the cues of a song and the masks of the stage before."""
         mixture, cues = V[0], V[1:]
-        rows: dict[str, Rows] = {
+        rows: dict[str, PartRows] = {
             "mixture": Frames(mixture),
             "mixture_means": Means(self.bands @ mixture, self.mixture_means),
         }

@@ -9,11 +9,11 @@ from ...arguments import check_iterable, check_rate
 from ...audio import as_signal
 from ...audio.signal import as_block
 from ...compute.threads import ahead
-from ...denoising.unfolded.stage import Stage, read_stages, run_stages
 from ...dictionary import Dictionary, DictionaryLike
 from ...errors import DictionaryError
 from ...kernels.spatial import spatial_filter
 from ...spectra.blocks import BlockSpectra, overlap_add, windows
+from ...unfolded.stage import Stage, read_stages, run_stages
 from .context import SongContext
 from .cues import REACH, cues
 
@@ -57,8 +57,10 @@ class SongSeparator:
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
         self.names, self._lower = names, dict[int, list[Stage]]()
         self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
-        if any(stage.context.n_sources not in (0, len(self.names)) for stage in self.stages):
-            raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
+        for stage in self.stages:
+            assert isinstance(stage.context, SongContext)
+            if stage.context.n_sources not in (0, len(self.names)):
+                raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
 
     def __call__(self, y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
         """Separate a song.
@@ -105,7 +107,7 @@ class SongSeparator:
         future = REACH + sum(stage.context.future for stage in self.stages)
         pieces = windows(((Y,) for Y in spectra), past, future, size=lambda chunk: _PIECE)
         masked = windows(ahead(self._masked, pieces), _REACH, _REACH, size=lambda chunk: _AT_ONCE)
-        stems = (self._stems(*frames, part) for frames, now in masked for part in _slices(now, _AT_ONCE))
+        stems = (self._stems(Y, masks, part) for (Y, masks), now in masked for part in _slices(now, _AT_ONCE))
         for y in overlap_add(stft, stems, lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 

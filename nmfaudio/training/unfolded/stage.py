@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.updates import Matmul, Rows, activations, contributions, masks_of
-from ...denoising.unfolded.weights import Weights
 from ...errors import NmfaudioError
+from ...unfolded.context import StackContext
+from ...unfolded.updates import Matmul, Rows, activations, contributions, masks_of
+from ...unfolded.weights import Weights
 from ..checkpoint import Arrays, Checkpoint
 from ..data.frame_pool import Example, Pool
 from .adam import Adam
@@ -73,7 +73,7 @@ def mean_loss(
     weights: Weights,
     order: Sequence[int],
     examples: Example,
-    context: Context,
+    context: StackContext,
     objective: Objective,
     n_frames: int = 1024,
 ) -> float:
@@ -90,7 +90,7 @@ def mean_loss(
 def train_stage(
     weights: Weights,
     order: Sequence[int],
-    context: Context,
+    context: StackContext,
     example: Callable[[int], Example],
     dev: Example,
     *,
@@ -109,7 +109,7 @@ def train_stage(
         Weights to start from, as :func:`nmfaudio.training.unfolded.start.initial_weights` makes them.
     order : sequence of int
         Layer of each update.
-    context : Context
+    context : StackContext
         That the examples are stacked by.
     example : callable
         Makes the training example of a number.

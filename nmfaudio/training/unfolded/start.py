@@ -3,9 +3,9 @@
 import numpy as np
 
 from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.weights import Layer, Weights
 from ...nmf.sparse_nmf import sparse_nmf
 from ...spectra.front_end import FrontEnd
+from ...unfolded.weights import Layer, Weights
 from ..data.mixing import AnyMixer
 from .presets import Size
 

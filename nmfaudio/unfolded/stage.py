@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ...dictionary import Dictionary
-from ...errors import DictionaryError
-from ...kernels.unfolded.bfloat16 import halved
-from ...kernels.unfolded.block import masks_block, ratio_block, relaxed_update
-from ...spectra.front_end import FrontEnd
+from ..dictionary import Dictionary
+from ..errors import DictionaryError
+from ..kernels.unfolded.bfloat16 import halved
+from ..kernels.unfolded.block import masks_block, ratio_block, relaxed_update
+from ..spectra.front_end import FrontEnd
 from .context import StackContext
 from .weights import Layers, Sources, Start, Weights, read_weights
 
@@ -223,7 +223,7 @@ def _check_stage(
     D, J, K = context.n_rows, context.n_tracked, weights.start.shape[0]
     layer = {"atoms": (D, K), "weights": (D,), "penalty": (K,), "relaxation": (K,), "gains": (J, D)}
     layer |= {"tracked_penalty": (J,), "against": (D, K)}
-    last = {"start": (K,), "tracked_start": (J,), "power": (height,)}
+    last: dict[str, tuple[int, ...]] = {"start": (K,), "tracked_start": (J,), "power": (height,)}
     last |= {"sources": (n_sources, height, K), "source_gains": (n_sources, J, height)}
     for arrays, shapes in [*((layer_, layer) for layer_ in weights.layers), (weights, last)]:
         for name, shape in shapes.items():
