@@ -16,6 +16,7 @@ from ..unfolded.stage import Stage
 from ..unfolded.updates import Matmul
 from ..unfolded.weights import Layer, Weights, named_arrays
 from .checkpoint import Checkpoint
+from .data.augment import vary_speed
 from .data.frame_pool import Example
 from .unfolded.loss import Objective
 from .unfolded.stage import Schedule, train_stage
@@ -106,13 +107,15 @@ class SongMixer:
         folder = self.folders[int(rng.integers(len(self.folders)))]
         paths = {path.stem: path for path in folder.iterdir()}
         lengths = [audio.info(paths[name]).duration_s for name in SOURCES if name in paths]
-        start_s = rng.uniform(0, max(0.0, max(lengths) - _SECONDS))
+        speed = rng.uniform(0.85, 1.15) if self.varied and rng.random() < 0.7 else 1.0
+        seconds = _SECONDS * speed + 0.1
+        start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
         out = np.zeros((len(SOURCES), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
         for spectra, name in zip(out, SOURCES, strict=True):
             if name in paths:
-                y, _ = audio.read(paths[name], start_s=start_s, stop_s=start_s + _SECONDS)
-                y = np.atleast_2d(y)[:2, : self.n]
+                y, _ = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
                 if y.any():
+                    y = np.stack([vary_speed(channel, speed) for channel in np.atleast_2d(y)[:2]])[:, : self.n]
                     spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))
         return out
 
@@ -294,6 +297,7 @@ def train_songs(
     matmul: Matmul = np.matmul,
     checkpoint: Path | None = None,
     first_stages: Sequence[Stage] = (),
+    start: Sequence[Stage] = (),
     report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
 ) -> Dictionary:
     """Train a dictionary for songs."""
@@ -303,7 +307,7 @@ def train_songs(
         context, size, schedule = (FIRST, SECOND)[i], SIZES[i], schedules[i]
         settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
         weights, curve = train_stage(
-            initial_weights(context, mixer, size, random_state),
+            start[i].weights if i < len(start) else initial_weights(context, mixer, size, random_state),
             size.order,
             context,
             SongExamples(mixer, tuple(stages), context, schedule.item_frames),
