@@ -42,7 +42,9 @@ def add_parser(subparsers: Any) -> None:
     songs.add_argument("--mix", type=_gains, metavar="GAINS", help="write a mix: vocals=-6,drums=+3,bass=off (in dB)")
     songs.add_argument("--drums", action="store_true", help="write kick, snare and cymbals in place of drums")
     songs.add_argument("--voice", action="store_true", help="write the voice and the background of speech")
-    songs.add_argument("-d", "--dictionary", metavar="NAME", help="trained dictionary, by name or path (default: songs)")
+    songs.add_argument(
+        "-d", "--dictionary", metavar="NAME", help="trained dictionary, by name or path (default: songs)"
+    )
     known = parser.add_argument_group("known sources")
     known.add_argument(
         "--source", action="append", default=[], metavar="[NAME=]DICT", help="a dictionary, by name or path; repeatable"

@@ -71,6 +71,11 @@ class Context(StackContext):
     estimates: bool = False
     smooth: int = 4
 
+    def __post_init__(self) -> None:
+        """Refuse what nobody can mean."""
+        if not 1 <= self.smooth <= 1000:
+            raise ValueError(f"smoothed over {self.smooth} frames")
+
     def parts(self) -> list[tuple[str, str, tuple[Span, ...]]]:
         """Return name, kind and spans of all parts in their order."""
         pitch = ((-1, 1),) if self.periodic else ()
