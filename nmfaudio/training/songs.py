@@ -91,12 +91,10 @@ class SongMixer:
     folders : sequence of Path
         Folders with one sound file for each of the sources; one that is missing is silent.
     random_state : int
-    varied : bool
-        If false, mixes are excerpts as they are.
     """
 
-    def __init__(self, folders: Sequence[Path], random_state: int, *, varied: bool = True) -> None:
-        self.folders, self.random_state, self.varied = list(folders), random_state, varied
+    def __init__(self, folders: Sequence[Path], random_state: int) -> None:
+        self.folders, self.random_state = list(folders), random_state
         self.stft = FRONT_END.stft(FRONT_END.sr)
         self.n = int(_SECONDS * FRONT_END.sr)
         self._excerpt = lru_cache(maxsize=_LATEST + 3)(self._read)
@@ -107,7 +105,7 @@ class SongMixer:
         folder = self.folders[int(rng.integers(len(self.folders)))]
         paths = {path.stem: path for path in folder.iterdir()}
         lengths = [audio.info(paths[name]).duration_s for name in SOURCES if name in paths]
-        speed = rng.uniform(0.85, 1.15) if self.varied and rng.random() < 0.7 else 1.0
+        speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
         seconds = _SECONDS * speed + 0.1
         start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
         out = np.zeros((len(SOURCES), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
@@ -121,8 +119,6 @@ class SongMixer:
 
     def __call__(self, index: int) -> np.ndarray:
         """Spectra of the stems of a mix, shape (S, 2, B, T)."""
-        if not self.varied:
-            return self._excerpt(index)
         rng = np.random.default_rng([self.random_state, index, 2])
         latest = index // _MIXES_PER_EXCERPT + rng.permutation(_LATEST)
         whole = rng.random() < 0.5
@@ -300,8 +296,40 @@ def train_songs(
     start: Sequence[Stage] = (),
     report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
 ) -> Dictionary:
-    """Train a dictionary for songs."""
-    mixer, dev_mixer = SongMixer(folders, random_state), SongMixer(dev_folders, 2**31, varied=False)
+    """Train a dictionary for songs, stage after stage.
+
+    Parameters
+    ----------
+    folders, dev_folders : sequence of Path
+        Songs to learn from, and to watch the learning on: folders with one file for each of :data:`SOURCES`.
+    schedules : sequence of Schedule
+        One for each stage.
+    n_dev : int
+        Number of mixes to watch the learning on.
+    random_state : int
+        Seed of all random choices.
+    matmul : callable
+        Matrix product of the training steps.
+    checkpoint : Path, optional
+        The state of stage i is kept beside it in ``NAME.i.npz``.
+    first_stages : sequence of Stage
+        Stages that are trained already and taken over as they are.
+    start : sequence of Stage
+        Trained stages to go on from; for stages beyond them, sparse NMF makes the first atoms.
+    report : callable
+        Called with the stage and each entry of its learning curve.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "songs"; its record holds the learning curves and no corpora.
+
+    Raises
+    ------
+    NmfaudioError
+        If a checkpoint is of another training, or if the training breaks down.
+    """
+    mixer, dev_mixer = SongMixer(folders, random_state), SongMixer(dev_folders, 2**31)
     stages, curves = list(first_stages), []
     for i in range(len(stages), len(schedules)):
         context, size, schedule = (FIRST, SECOND)[i], SIZES[i], schedules[i]
@@ -321,11 +349,6 @@ def train_songs(
         )
         stages.append(Stage(weights, size.order, context))
         curves.append({"schedule": asdict(schedule), "curve": curve})
-    return song_dictionary(stages, curves)
-
-
-def song_dictionary(stages: Sequence[Stage], curves: list) -> Dictionary:
-    """Make a dictionary of stages."""
     return Dictionary(
         "songs",
         named_arrays([stage.weights for stage in stages]),
@@ -334,5 +357,5 @@ def song_dictionary(stages: Sequence[Stage], curves: list) -> Dictionary:
             "sources": list(SOURCES),
             "stages": [{"order": list(stage.order), "context": asdict(stage.context)} for stage in stages],
         },
-        {"objective": asdict(OBJECTIVE), "stages": curves},
+        {"objective": asdict(OBJECTIVE), "seed": random_state, "stages": curves},
     )

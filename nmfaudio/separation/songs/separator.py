@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...arguments import check_iterable, check_rate
+from ...arguments import check_rate, checked
 from ...audio import as_signal
 from ...audio.signal import as_block
 from ...compute.threads import ahead
@@ -84,6 +84,7 @@ class SongSeparator:
             for name in self.names
         }
 
+    @checked
     def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[dict[str, NDArray[np.floating]]]:
         """Separate a song of any length in constant memory.
 
@@ -100,7 +101,6 @@ class SongSeparator:
             Stems, in blocks of other lengths.
         """
         check_rate(sr)
-        check_iterable("blocks", blocks)
         stft = self.dictionary.front_end.stft(sr)
         spectra = BlockSpectra(stft, map(as_block, blocks))
         past = REACH + sum(stage.context.past for stage in self.stages)
