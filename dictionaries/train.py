@@ -7,6 +7,11 @@ or noise), or with folders ``train/speech``, ``train/noise``, ``dev/speech`` and
 given, and of one without ``dev`` all is trained on. Each folder of sound files is a voice or a kind of noise. MIXTURES
 has folders ``clean`` and ``noisy`` of files with equal names; the mean scores on them go into the card.
 
+    python train.py songs --data SONGS --dev HELD_OUT -o songs.npz
+
+SONGS and HELD_OUT are folders of songs, each a folder with the stems ``vocals``, ``drums``, ``bass`` and ``other``; see
+songs.py.
+
 Training takes hours (two cores will do). It goes on where it was killed: the state of each stage is kept beside the
 output. Steps, rates and averages of each dictionary are in RECIPES.
 """
@@ -29,6 +34,7 @@ from nmfaudio.evaluation import find_recordings, load_denoiser, score
 from nmfaudio.files import replacing
 from nmfaudio.metrics import MEASURES
 from nmfaudio.training.data.corpus import Corpus
+from nmfaudio.training.songs import train_songs
 from nmfaudio.training.unfolded.build import build_unfolded, mixers
 from nmfaudio.training.unfolded.gradient import coarse_matmul
 from nmfaudio.training.unfolded.loss import Objective
@@ -57,6 +63,10 @@ RECIPES = {
     "speech-causal": Recipe("causal", (FIRST, SECOND, THIRD), Objective(compression=0.6)),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
+SONGS = Schedule(
+    steps=2000, rate=0.008, warm_up=50, decay=0.4, pool_items=130, new_items=0.5, item_frames=450, check_every=100,
+    averaged=150,
+)  # fmt: skip
 
 
 def lists(folders: list[Path], into: Path) -> list[Path]:
@@ -92,8 +102,9 @@ def scores(dictionary: Path, mixtures: Path) -> dict[str, float | str]:
 def main() -> None:
     """Train one dictionary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=RECIPES)
+    parser.add_argument("name", choices=[*RECIPES, "songs"])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--dev", type=Path, metavar="SONGS", help="songs to watch the learning on, for `songs`")
     parser.add_argument("--scores", type=Path, metavar="MIXTURES")
     parser.add_argument("--first", help="dictionary whose stages are taken over; only those after them are trained")
     parser.add_argument("--steps", type=int, help="of each stage, to try the recipe in minutes")
@@ -103,40 +114,69 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
     output, began = args.output or Path(f"{args.name}.npz"), time.monotonic()
-    recipe = RECIPES[args.name]
-    preset = PRESETS[recipe.preset]
     work = output.with_suffix(".training")
     work.mkdir(parents=True, exist_ok=True)
-    corpora = [Corpus(path, preset.front_end.sr) for path in lists(args.data, work)]
-    first = stages_of(Dictionary.load(args.first)) if args.first else []
     with threadpool_limits(1, "blas"):
-        dictionary = build_unfolded(
-            *mixers(*corpora, preset.front_end, args.seed),
-            preset,
-            front_end=preset.front_end,
-            schedules=[replace(s, steps=args.steps or s.steps) for s in recipe.schedules],
-            objective=recipe.objective,
-            first_stages=first[: len(preset.contexts) - 1],
-            random_state=args.seed,
-            checkpoint=work / "state",
-            report=lambda stage, entry: print(f"stage {stage + 1}", entry, flush=True),
-            **({"matmul": coarse_matmul()} if args.bf16 else {}),
-        )
+        dictionary = songs(args, work) if args.name == "songs" else speech(args, work)
     record = {
         **dictionary.record,
-        **{name: {"files": len(c.files), "hours": round(c.hours, 3)} for name, c in zip(LISTS, corpora, strict=True)},
         "note": args.note,
         "command": shlex.join(["python", "dictionaries/train.py", *sys.argv[1:]]),
         "hours": round((time.monotonic() - began) / 3600, 3),
     }
-    settings = {**dictionary.settings, "mask_power": recipe.mask_power}
-    dictionary = replace(dictionary, settings=settings, record=record)
+    dictionary = replace(dictionary, record=record)
     dictionary.save(output, compact=True)
     if args.scores:
         dictionary = replace(dictionary, record={**record, "scores": scores(output, args.scores)})
         dictionary.save(output, compact=True)
     with replacing(output.with_suffix(".md"), overwrite=True) as temporary:
         temporary.write_text(model_card(Dictionary.load(output)), encoding="utf-8")
+
+
+def speech(args: argparse.Namespace, work: Path) -> Dictionary:
+    """Train a dictionary of speech and noise."""
+    recipe = RECIPES[args.name]
+    preset = PRESETS[recipe.preset]
+    corpora = [Corpus(path, preset.front_end.sr) for path in lists(args.data, work)]
+    first = stages_of(Dictionary.load(args.first)) if args.first else []
+    dictionary = build_unfolded(
+        *mixers(*corpora, preset.front_end, args.seed),
+        preset,
+        front_end=preset.front_end,
+        schedules=[replace(s, steps=args.steps or s.steps) for s in recipe.schedules],
+        objective=recipe.objective,
+        first_stages=first[: len(preset.contexts) - 1],
+        random_state=args.seed,
+        checkpoint=work / "state",
+        report=report,
+        **({"matmul": coarse_matmul()} if args.bf16 else {}),
+    )
+    sizes = {name: {"files": len(c.files), "hours": round(c.hours, 3)} for name, c in zip(LISTS, corpora, strict=True)}
+    settings = {**dictionary.settings, "mask_power": recipe.mask_power}
+    return replace(dictionary, settings=settings, record={**dictionary.record, **sizes})
+
+
+def songs(args: argparse.Namespace, work: Path) -> Dictionary:
+    """Train a dictionary of songs."""
+    folders = [sorted(path.parent for path in top.glob("*/other.*")) for top in (*args.data, args.dev)]
+    *training, dev = folders
+    training = [folder for some in training for folder in some]
+    schedule = replace(SONGS, steps=args.steps or SONGS.steps)
+    dictionary = train_songs(
+        training,
+        dev,
+        schedules=[schedule, schedule],
+        random_state=args.seed,
+        checkpoint=work / "state",
+        report=report,
+        **({"matmul": coarse_matmul()} if args.bf16 else {}),
+    )
+    return replace(dictionary, record={**dictionary.record, "songs": {"training": len(training), "held out": len(dev)}})
+
+
+def report(stage: int, entry: dict[str, float]) -> None:
+    """Print an entry of a learning curve."""
+    print(f"stage {stage + 1}", entry, flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from .spectra.front_end import FrontEnd
 SCHEMA = 1
 """Version of the file format: the one that is written, and the newest that is read."""
 
-KINDS = ("sparse", "sources", "unfolded", "profile")
+KINDS = ("sparse", "sources", "unfolded", "songs", "profile")
 
 _LARGEST = 2**28  # bytes of all arrays, many times those of a dictionary that is of any use
 
@@ -53,10 +53,11 @@ class Dictionary:
 
     Parameters
     ----------
-    kind : {"sparse", "sources", "unfolded", "profile"}
+    kind : {"sparse", "sources", "unfolded", "songs", "profile"}
         Kind of the arrays. "sparse": one array of atoms for each source, "speech" and "noise" among them, of shape
         (F, K) with columns of unit L2 norm. "sources": the same for any sources; atoms may last several frames,
-        (F, T, K). "unfolded": the layers of an unfolded NMF. "profile": one array "noise" of atoms (F, K), see
+        (F, T, K). "unfolded": the layers of an unfolded NMF of speech and noise. "songs": the same of the
+        sources of songs, which the settings name. "profile": one array "noise" of atoms (F, K), see
         :func:`nmfaudio.noise_profile`. Dictionaries for denoising may have such atoms too, under the name "profile".
     arrays : mapping of str to ndarray
         Finite, non-negative; kept as read-only float32.

@@ -16,6 +16,8 @@ PURPOSES = {
     "speech-fast": "files: three times as fast, less good",
     "speech-causal": "live sound: 32 ms late (default of live, --causal)",
     "speech-causal-fast": "live sound on slow machines, less good",
+    "songs": "separate: vocals, drums, bass and other of songs",
+    "drums": "separate --drums: kick, snare and cymbals",
     "speech-sparse": "separate and repair (default of repair --band); to study",
 }
 """What each shipped dictionary is for; others say so in the `description` of their record."""

@@ -1,25 +1,30 @@
-"""`nmfaudio separate`: separate a mixture into stems, one file each."""
+"""`nmfaudio separate`: separate songs and other mixtures into stems, one file each."""
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..spectra.phase import METHODS
-from .console import OK, compilation_bar, progress_bar, say
+from .console import OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
-DESCRIPTION = """Separate a mixture into stems that add up to it, each a file in DIR.
+DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
+The stems add up to the song. FOLDERS are searched for sound files.
 
---source gives a dictionary for each stem (see `nmfaudio train source`), and
---learn adds sources that are learnt from the mixture. --split gives a harmonic
-and a percussive part. Without any of these, components of the mixture are
-grouped into sources by their sound; DIR/groups.json lists them. Change a copy
-of it, and give it to --groups, to group them differently."""
+--voice separates speech from what is behind it. For other sources, --source
+gives a dictionary for each stem (see `nmfaudio train source`), and --learn adds
+sources that are learnt from the mixture. --split gives a harmonic and a
+percussive part. --stems groups components of the mixture into N sources by
+their sound; groups.json lists them. Change a copy of it, and give it to
+--groups, to group them differently."""
 EXAMPLES = (
-    "nmfaudio separate --split song.wav -o stems/",
+    "nmfaudio separate song.mp3",
+    "nmfaudio separate --karaoke song.mp3 -o karaoke/",
+    "nmfaudio separate --mix vocals=-6,drums=+3 song.mp3",
     "nmfaudio separate --source piano.npz --learn rest=20 mix.wav -o stems/",
 )
 
@@ -29,8 +34,17 @@ _MUCH = 1e9  # bytes of memory to speak of
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("separate", description=DESCRIPTION, examples=EXAMPLES)
-    parser.add_argument("input", type=Path, metavar="MIX", help="sound file")
-    parser.add_argument("-o", "--out-dir", type=Path, required=True, metavar="DIR", help="folder for the stems")
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="SONG", help="sound files, or folders of them")
+    parser.add_argument("-o", "--out-dir", type=Path, metavar="DIR", help="folder for the stems")
+    songs = parser.add_argument_group("songs")
+    songs.add_argument("--only", type=_names, metavar="NAMES", help="write these stems alone: vocals,bass")
+    songs.add_argument("--karaoke", action="store_true", help="write vocals, and all the rest as karaoke")
+    songs.add_argument("--mix", type=_gains, metavar="GAINS", help="write a mix: vocals=-6,drums=+3,bass=off (in dB)")
+    songs.add_argument("--drums", action="store_true", help="write kick, snare and cymbals in place of drums")
+    songs.add_argument("--voice", action="store_true", help="write the voice and the background of speech")
+    songs.add_argument(
+        "-d", "--dictionary", metavar="NAME", help="trained dictionary, by name or path (default: songs)"
+    )
     known = parser.add_argument_group("known sources")
     known.add_argument(
         "--source", action="append", default=[], metavar="[NAME=]DICT", help="a dictionary, by name or path; repeatable"
@@ -67,52 +81,100 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Separate a file; return the exit code."""
-    from ..separation.files import HARMONIC_PERCUSSIVE, memory_for, separate_file
+    """Separate files; return the exit code."""
+    from ..audio import list_files
+    from ..separation.files import memory_for, separate_file
+
+    sources = _way(args)
+    if args.end is not None and (args.start or 0.0) >= args.end:
+        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    files = [(path, path.relative_to(top).with_suffix("") if top.is_dir() else None) for top in args.inputs
+             for path in (list_files(top) if top.is_dir() else [top])]  # fmt: skip
+    failed = 0
+    for source, name in files:
+        out_dir = args.out_dir
+        if out_dir is not None and len(files) > 1:
+            out_dir = out_dir / (name or source.stem)
+        try:
+            if isinstance(sources, int) and not args.quiet:
+                needed = memory_for(source, sources, start_s=args.start, stop_s=args.end)
+                if needed > _MUCH:
+                    say(f"{source}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
+            with compilation_bar(not args.quiet), progress_bar(str(source), not args.quiet) as progress:
+                progress(0.0)
+                report = separate_file(
+                    source,
+                    out_dir,
+                    sources,
+                    only=["vocals"] if args.karaoke else args.only or (),
+                    rest="karaoke" if args.karaoke else None,
+                    gains_db=args.mix,
+                    guidance=_json(args.guidance) if args.guidance else None,
+                    groups=_json(args.groups) if args.groups else None,
+                    n_components=args.components,
+                    n_taps=args.taps,
+                    penalty=args.penalty,
+                    phase=args.phase,
+                    random_state=args.seed,
+                    start_s=args.start,
+                    stop_s=args.end,
+                    overwrite=args.overwrite,
+                    progress=progress,
+                    **format_options(args),
+                )
+        except NmfaudioError as error:
+            if len(files) == 1:
+                raise
+            say(f"nmfaudio separate: error: {error}")
+            failed += 1
+            continue
+        if clipped := report.clipped_samples:
+            where = out_dir or source
+            say(f"{where}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+        if not args.quiet:
+            say(f"{source} -> {', '.join(report.stems.values())}")
+    return SOME_FAILED if failed else OK
+
+
+def _way(args: argparse.Namespace) -> Any:
+    """Sources that the options ask for."""
+    from ..separation.files import HARMONIC_PERCUSSIVE, SONGS
 
     known = bool(args.source or args.learn)
-    if args.split + known + bool(args.groups) > 1:
-        raise NmfaudioError("--split, --groups and --source or --learn are different ways: choose one")
-    if (args.split or known) and any(value is not None for value in (args.stems, args.components, args.taps)):
+    numbers = any(value is not None for value in (args.stems, args.components, args.taps))
+    of_songs = bool(args.drums or args.karaoke or args.dictionary)
+    if args.split + known + bool(args.groups) + args.voice + of_songs > 1:
+        raise NmfaudioError(
+            "--split, --groups, --voice, --source or --learn, and the options of songs are different ways: choose one"
+        )
+    if args.karaoke and (args.only or args.mix):
+        raise NmfaudioError("--karaoke, --only and --mix choose stems: give one of them")
+    if (args.split or known or args.voice or of_songs) and numbers:
         raise NmfaudioError("--stems, --components and --taps are for unknown sources: leave them out")
     if args.groups and args.stems is not None:
         raise NmfaudioError("--groups lists the stems: leave out --stems")
-    if args.split and args.phase:
-        raise NmfaudioError("--split keeps the phase of the mixture: leave out --phase")
+    blind = numbers or bool(args.groups)
+    if args.phase and not (known or blind):
+        raise NmfaudioError("songs, --voice and --split keep the phase of the mixture: leave out --phase")
     if args.penalty is not None and not known:
         raise NmfaudioError("--penalty is for named sources: give them with --source or --learn")
     if args.guidance and not known:
         raise NmfaudioError("--guidance is for named sources: give them with --source or --learn")
-    if args.end is not None and (args.start or 0.0) >= args.end:
-        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
-    if not (args.quiet or args.split or known):
-        needed = memory_for(args.input, args.stems or 2, start_s=args.start, stop_s=args.end)
-        if needed > _MUCH:
-            say(f"{args.input}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
-    with compilation_bar(not args.quiet), progress_bar(str(args.input), not args.quiet) as progress:
-        progress(0.0)
-        report = separate_file(
-            args.input,
-            args.out_dir,
-            _sources(args) if known else HARMONIC_PERCUSSIVE if args.split else args.stems or 2,
-            guidance=_json(args.guidance) if args.guidance else None,
-            groups=_json(args.groups) if args.groups else None,
-            n_components=args.components,
-            n_taps=args.taps,
-            penalty=args.penalty,
-            phase=args.phase,
-            random_state=args.seed,
-            start_s=args.start,
-            stop_s=args.end,
-            overwrite=args.overwrite,
-            progress=progress,
-            **format_options(args),
-        )
-    if clipped := report.clipped_samples:
-        say(f"{args.out_dir}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
-    if not args.quiet:
-        say(f"{args.input} -> {', '.join(report.stems.values())}")
-    return OK
+    if known:
+        return _sources(args)
+    if args.split:
+        return HARMONIC_PERCUSSIVE
+    if blind:
+        return args.stems or 2
+    if args.voice:
+        from ..denoising.voice import VoiceSeparator
+
+        return VoiceSeparator()
+    if args.drums:
+        from ..separation.songs.drums import DrumSeparator
+
+        return DrumSeparator(args.dictionary or SONGS)
+    return args.dictionary or SONGS
 
 
 def _sources(args: argparse.Namespace) -> dict[str, Any]:
@@ -146,3 +208,21 @@ def _learn(text: str) -> tuple[str, int]:
     if not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N, as in rest=20")
     return name, count(number)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _gains(text: str) -> dict[str, float]:
+    """Convert NAME=DB,... to gains in decibels."""
+    gains = {}
+    for part in text.split(","):
+        name, _, db = part.partition("=")
+        try:
+            gains[name.strip()] = -math.inf if db.strip() == "off" else float(db)
+        except ValueError:
+            gains[name.strip()] = math.nan
+        if not -math.inf <= gains[name.strip()] <= 60:
+            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=DB with up to 60 dB, or NAME=off")
+    return gains

@@ -39,6 +39,6 @@ def decomposition_for(dictionary: Dictionary, profile: Dictionary | None = None)
         return UnfoldedDecomposition(dictionary, atoms)
     if dictionary.kind == "sparse":
         return SparseDecomposition(dictionary, profile=atoms)
-    if dictionary.kind == "sources":
+    if dictionary.kind in ("sources", "songs"):
         raise DictionaryError(f"dictionary {dictionary.name!r} does not denoise: it is for nmfaudio separate")
     raise DictionaryError(f"dictionary {dictionary.name!r} is a noise profile: give it as noise, beside a dictionary")

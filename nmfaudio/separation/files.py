@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,17 +18,34 @@ from numpy.typing import ArrayLike, NDArray
 from .. import audio
 from ..arguments import check_count, check_path, checked
 from ..audio import as_signal
+from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, replacing
 from .components import Components, memory_needed
 from .guidance import Guidance
 from .hpss import harmonic_percussive, harmonic_percussive_blocks
 from .separator import Separator, Source
+from .songs.separator import SongSeparator
 
 Stems = dict[str, NDArray[np.floating]]
 Groups = Mapping[str, Sequence[int]]
 
 HARMONIC_PERCUSSIVE = "harmonic-percussive"
+SONGS = "songs"
+
+
+@runtime_checkable
+class BlockSeparator(Protocol):
+    """Separator of recordings that come in blocks: :class:`SongSeparator`, or another that knows its sources."""
+
+    names: list[str]
+
+    def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[Stems]:
+        """Yield the stems of a recording (channels, samples), which add up to it, in blocks of any length."""
+        ...
+
+
+Sources = Mapping[str, Source] | int | str | os.PathLike[str] | Dictionary | BlockSeparator
 _N_COMPONENTS, _N_TAPS = 24, 1
 
 
@@ -58,7 +75,7 @@ class SeparationReport:
 def separate(
     y: ArrayLike,
     sr: float,
-    sources: Mapping[str, Source] | int | str = 2,
+    sources: Sources = SONGS,
     *,
     guidance: Guidance | None = None,
     groups: Groups | None = None,
@@ -68,7 +85,7 @@ def separate(
     phase: str | None = None,
     random_state: int = 0,
 ) -> Stems:
-    """Separate a mixture into stems that add up to it.
+    """Separate a song, or any mixture, into stems that add up to it.
 
     Parameters
     ----------
@@ -76,10 +93,12 @@ def separate(
         Float, or integers that are scaled to full scale 1.
     sr : float
         Sampling rate in Hz.
-    sources : mapping, int or "harmonic-percussive"
-        A mapping names the sources, each with a dictionary or with a number of atoms to learn from the mixture: see
+    sources : str, path, Dictionary, mapping, int or separator
+        By default the shipped dictionary "songs": vocals, drums, bass and other; see :class:`SongSeparator`. A mapping
+        names the sources, each with a dictionary or with a number of atoms to learn from the mixture: see
         :class:`Separator`. A number asks for so many unknown sources, which are grouped by their sound: see
-        :class:`Components`. "harmonic-percussive" splits the mixture: see :func:`harmonic_percussive`.
+        :class:`Components`. "harmonic-percussive" splits the mixture: see :func:`harmonic_percussive`. An object
+        with names and ``process_blocks`` does what it does.
     guidance : mapping, optional
         Where named sources are silent or alone: see :mod:`nmfaudio.separation.guidance`.
     groups : mapping of str to list of int, optional
@@ -111,11 +130,20 @@ def separate(
     >>> y = np.sin(np.arange(8000) * 0.3) + np.random.default_rng(0).standard_normal(8000)
     >>> sorted(separate(y, 8000, {"tone": 2, "rest": 4}))
     ['rest', 'tone']
+    >>> sorted(separate(y, 8000))
+    ['bass', 'drums', 'other', 'vocals']
     """
     _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
-    if isinstance(sources, str):
+    if sources == HARMONIC_PERCUSSIVE:
         return harmonic_percussive(y, sr)
     y = as_signal(y)
+    if (known := _of_blocks(sources)) is not None:
+        pieces = list(known.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
+        return {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape).astype(y.dtype)
+            for name in known.names
+        }
+    assert isinstance(sources, (Mapping, int))
     phase = phase or _phase(y.shape)
     if isinstance(sources, Mapping):
         return _separator(sources, penalty, phase, random_state)(y, sr, guidance)
@@ -125,9 +153,12 @@ def separate(
 @checked
 def separate_file(
     source: PathLike,
-    out_dir: PathLike,
-    sources: Mapping[str, Source] | int | str = 2,
+    out_dir: PathLike | None = None,
+    sources: Sources = SONGS,
     *,
+    only: Sequence[str] = (),
+    rest: str | None = None,
+    gains_db: Mapping[str, float] | None = None,
     guidance: Guidance | None = None,
     groups: Groups | None = None,
     n_components: int | None = None,
@@ -144,18 +175,26 @@ def separate_file(
     overwrite: bool = False,
     progress: Callable[[float], None] = lambda part: None,
 ) -> SeparationReport:
-    """Separate a sound file into stems, one file each.
+    """Separate a song, or any sound file, into stems, one file each.
 
     The groups of components of unknown sources are written beside them as ``groups.json``. They are learnt from the
-    whole file, which is then kept in memory: see :func:`memory_for`. With "harmonic-percussive", and with named
-    sources (see the notes of :class:`Separator`), memory does not grow with the length.
+    whole file, which is then kept in memory: see :func:`memory_for`. For songs, with
+    "harmonic-percussive", and with named sources (see the notes of :class:`Separator`), memory does not grow with the
+    length.
 
     Parameters
     ----------
     source : path
         Sound file to read.
-    out_dir : path
-        Folder for the stems; it is made where it is missing.
+    out_dir : path, optional
+        Folder for the stems; it is made where it is missing. By default they are beside the file: ``song_vocals.mp3``
+        of ``song.mp3``.
+    only : sequence of str
+        Sources to write; all by default.
+    rest : str, optional
+        Name of one more stem, the sum of the sources that are not in `only`.
+    gains_db : mapping of str to float, optional
+        Write one file, "mix", the sum of all sources with these gains in decibels; -inf leaves a source out.
     sources, guidance, groups, n_components, n_taps, penalty, phase, random_state
         As for :func:`separate`.
     start_s, stop_s : float, optional
@@ -184,37 +223,48 @@ def separate_file(
     Examples
     --------
     >>> import nmfaudio
+    >>> def karaoke(song):
+    ...     return nmfaudio.separate_file(song, only=["vocals"], rest="karaoke").stems
     >>> def take_apart(song):
     ...     return nmfaudio.separate_file(song, "stems", {"piano": "piano.npz", "rest": 20}).stems
     """
-    for path in (source, out_dir):
-        check_path(path)
-    out_dir = Path(out_dir)
+    check_path(source)
+    if out_dir is not None:
+        check_path(out_dir)
+    _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
+    known = _of_blocks(sources)
+    beside = out_dir is None
+    out_dir = Path(source).parent if out_dir is None else Path(out_dir)
     if out_dir.exists() and not out_dir.is_dir():
         raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")
-    if out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
+    if known is None and not beside and out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
-    _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
-    names = Separator(sources).names if isinstance(sources, Mapping) else groups or ()
+    parts = known.names if known else Separator(sources).names if isinstance(sources, Mapping) else groups or ()
+    choice = Choice(list(parts), only, rest, gains_db)
+    names = choice.names
     _check_names(names)
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
     there = next(folder for folder in (out_dir.absolute(), *out_dir.absolute().parents) if folder.exists())
+    prefix = f"{Path(source).stem}_" if beside else ""
     for name in names or ["stem"]:
-        inputs = [source] if there == out_dir.absolute() else []
-        check_output(there / f"{name}{suffix}", overwrite=True, inputs=inputs)
+        new = there != out_dir.absolute()
+        check_output(there / f"{prefix}{name}{suffix}", overwrite=overwrite or new, inputs=[] if new else [source])
     phase = phase or _phase((header.channels, header.frames))
     found = None
     blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
     pieces: Iterator[Stems]
-    if isinstance(sources, str):
+    if known is not None:
+        pieces = known.process_blocks(blocks, header.sr)
+    elif sources == HARMONIC_PERCUSSIVE:
         pieces = harmonic_percussive_blocks(blocks, header.sr)
     elif isinstance(sources, Mapping):
         pieces = _separator(sources, penalty, phase, random_state).process_blocks(blocks, header.sr, guidance)
     else:
+        assert isinstance(sources, int)
         pieces = iter(())
         needed = memory_for(source, sources if groups is None else len(groups) + 1, start_s=start_s, stop_s=stop_s)
         if needed > _memory():
@@ -226,11 +276,12 @@ def separate_file(
         if y.size:
             stems, found = _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)
             pieces = iter([stems])
+    pieces = map(choice, pieces)
     beginning = list(islice(pieces, 1))  # before anything is written
     if not beginning:
         raise NmfaudioError(f"{source}: has no sound in it")
     duration_s = min(stop_s or math.inf, header.duration_s) - (start_s or 0.0)
-    paths = {name: out_dir / f"{name}{suffix}" for name in beginning[0]}
+    paths = {name: out_dir / f"{prefix}{name}{suffix}" for name in beginning[0]}
     done = 0
     with ExitStack() as files:
         if not out_dir.exists():
@@ -247,7 +298,7 @@ def separate_file(
                 done = out.frames
             progress(min(done / (duration_s * header.sr), 1.0))
         if found:
-            listing = files.enter_context(replacing(out_dir / "groups.json", overwrite=overwrite))
+            listing = files.enter_context(replacing(out_dir / f"{prefix}groups.json", overwrite=overwrite))
             listing.write_text(json.dumps(found, indent=2) + "\n")
     clipped = sum(out.clipped for out in outputs.values())
     return SeparationReport(os.fspath(source), {name: str(path) for name, path in paths.items()}, found, clipped)
@@ -291,7 +342,7 @@ def _memory() -> float:
 
 
 def _check_options(
-    sources: Mapping[str, Source] | int | str,
+    sources: Sources,
     guidance: Guidance | None,
     groups: Groups | None,
     n_components: int | None,
@@ -300,18 +351,69 @@ def _check_options(
     phase: str | None,
 ) -> None:
     known = isinstance(sources, Mapping)
-    if not (known or isinstance(sources, str)):
+    blind = isinstance(sources, (int, float, np.number))
+    if blind:
         check_count("sources", sources)
-    if (known or isinstance(sources, str)) and any(value is not None for value in (groups, n_components, n_taps)):
+    if not blind and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
     if penalty is not None and not known:
         raise NmfaudioError("penalty is for sources with names: name them in sources")
     if guidance and not known:
         raise NmfaudioError("guidance is about sources with names: name them in sources")
-    if isinstance(sources, str) and sources != HARMONIC_PERCUSSIVE:
-        raise NmfaudioError(f"sources {sources!r}: give a mapping, a number, or {HARMONIC_PERCUSSIVE!r}")
-    if isinstance(sources, str) and phase:
-        raise NmfaudioError(f"{HARMONIC_PERCUSSIVE!r} keeps the phase of the mixture: leave phase out")
+    if not (known or blind) and phase:
+        raise NmfaudioError(f"{sources!r} keeps the phase of the mixture: leave phase out")
+
+
+def _of_blocks(sources: Sources) -> BlockSeparator | None:
+    """Separator of sources that are none of the others'."""
+    if isinstance(sources, (Mapping, int, float, np.number)) or sources == HARMONIC_PERCUSSIVE:
+        return None
+    if isinstance(sources, (str, os.PathLike, Dictionary)):
+        return SongSeparator(sources)
+    if not hasattr(sources, "process_blocks"):
+        raise NmfaudioError(f"sources {sources!r}: give a dictionary, a mapping, a number or {HARMONIC_PERCUSSIVE!r}")
+    return sources
+
+
+class Choice:
+    """Stems to write of all sources.
+
+    Parameters
+    ----------
+    sources : list of str
+    only, rest, gains_db
+        As for :func:`separate_file`.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the stems.
+    """
+
+    def __init__(
+        self, sources: list[str], only: Sequence[str], rest: str | None, gains_db: Mapping[str, float] | None
+    ) -> None:
+        self._only, self._rest = list(only), rest
+        self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
+        for name in [*self._only, *self._gains]:
+            if name not in sources:
+                raise NmfaudioError(f"no source {name!r}: choose {', '.join(sources) or 'by groups.json'}")
+        if gains_db is not None and (only or rest):
+            raise NmfaudioError("only and rest choose stems, and gains_db mixes them: give one or the other")
+        if rest and (not only or rest in sources):
+            raise NmfaudioError(f"rest {rest!r}: name the other sources in only, and give the rest another name")
+        self._mixed = gains_db is not None
+        self.names = ["mix"] if self._mixed else [*(self._only or sources), *([rest] if rest else [])]
+
+    def __call__(self, stems: Stems) -> Stems:
+        """Choose, add or mix a block of stems."""
+        if self._mixed:
+            return {"mix": np.sum([y * self._gains.get(name, np.float32(1)) for name, y in stems.items()], axis=0)}
+        if not self._only:
+            return stems
+        chosen = {name: stems[name] for name in self._only}
+        others = [y for name, y in stems.items() if name not in chosen]
+        return chosen | ({self._rest: np.sum(others, axis=0)} if self._rest and others else {})
 
 
 def _separator(sources: Mapping[str, Source], penalty: float | None, phase: str, random_state: int) -> Separator:

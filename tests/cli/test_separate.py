@@ -126,12 +126,71 @@ def test_groups_can_be_changed_and_given_back(folder):
 
 
 @pytest.mark.needs_jit
-@pytest.mark.parametrize("options", [["--split"], ["--components", "4", "--taps", "3", "--phase", "misi"], []])
+@pytest.mark.parametrize(
+    "options", [["--split"], ["--components", "4", "--taps", "3", "--phase", "misi"], ["--stems", "2"]]
+)
 def test_stereo_stems_add_up(folder, options):
     assert main(["separate", "stereo.wav", "-o", "out", "-q", *options]) == 0
     stems = stems_of(folder / "out")
     assert len(stems) == 2 and all(stem.shape == (2 * SR, 2) for stem in stems.values())
     np.testing.assert_allclose(sum(stems.values()), sf.read("stereo.wav")[0], atol=1e-5)
+
+
+def test_a_song_gets_its_stems_beside_it(folder, capsys):
+    assert main(["separate", "stereo.wav"]) == 0
+    names = ["vocals", "drums", "bass", "other"]
+    assert ", ".join(f"stereo_{name}.wav" for name in names) in capsys.readouterr().err
+    stems = {name: sf.read(f"stereo_{name}.wav")[0] for name in names}
+    np.testing.assert_allclose(sum(stems.values()), sf.read("stereo.wav")[0], atol=1e-5)
+    assert sf.info("stereo_bass.wav").subtype == "FLOAT"
+    y, sr = sf.read("stereo.wav", dtype="float32")
+    np.testing.assert_allclose(separate(y.T, sr)["drums"].T, stems["drums"], atol=1e-6)
+    assert main(["separate", "stereo.wav"]) == 2
+    assert "stereo_vocals.wav: exists already: give --overwrite" in capsys.readouterr().err
+
+
+def test_stems_of_a_song_are_chosen_added_and_mixed(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "-q"]) == 0
+    assert main(["separate", "mix.wav", "-o", "some", "--only", "bass, drums", "-q"]) == 0
+    assert main(["separate", "mix.wav", "-o", "karaoke", "--karaoke", "-q"]) == 0
+    assert main(["separate", "mix.wav", "--mix", "vocals=off,drums=+6,other=-20", "-q"]) == 0
+    all_of_them, karaoke = stems_of(folder / "out"), stems_of(folder / "karaoke")
+    assert list(stems_of(folder / "some")) == ["bass", "drums"] and list(karaoke) == ["karaoke", "vocals"]
+    np.testing.assert_array_equal(stems_of(folder / "some")["drums"], all_of_them["drums"])
+    rest = sum(all_of_them[name] for name in ("drums", "bass", "other"))
+    np.testing.assert_allclose(karaoke["karaoke"], rest, atol=1e-6)
+    mix = all_of_them["bass"] + 10**0.3 * all_of_them["drums"] + 0.1 * all_of_them["other"]
+    np.testing.assert_allclose(sf.read("mix_mix.wav")[0], mix, atol=1e-5)
+
+
+def test_a_voice_and_its_background_add_up(folder):
+    assert main(["separate", "mix.wav", "-o", "out", "--voice", "-q"]) == 0
+    stems = stems_of(folder / "out")
+    assert list(stems) == ["background", "voice"]
+    np.testing.assert_allclose(sum(stems.values()), sf.read("mix.wav")[0], atol=1e-6)
+    assert np.std(stems["voice"]) < np.std(stems["background"])
+
+
+def test_songs_of_a_folder_are_separated_and_one_that_fails_does_not_stop_the_rest(folder, capsys):
+    (folder / "album" / "one").mkdir(parents=True)
+    sf.write("album/one/a.flac", SOURCES[0], SR)
+    sf.write("album/c.wav", SOURCES[1], SR)
+    (folder / "album" / "b.wav").write_text("no sound")
+    assert main(["separate", "album", "-o", "stems", "--only", "bass"]) == 1
+    assert "b.wav" in capsys.readouterr().err
+    assert (folder / "stems" / "one" / "a" / "bass.flac").exists() and (folder / "stems" / "c" / "bass.wav").exists()
+
+
+def test_an_own_way_to_separate_has_files_too(folder):
+    class Halves:
+        names = ["half", "other half"]
+
+        def process_blocks(self, blocks, sr):
+            for y in blocks:
+                yield {name: y / 2 for name in self.names}
+
+    assert list(separate_file("mix.wav", "out", Halves(), rest="none", only=["half"]).stems) == ["half", "none"]
+    np.testing.assert_allclose(sf.read("out/half.wav")[0], sf.read("mix.wav")[0] / 2, atol=1e-6)
 
 
 def test_stems_come_in_the_format_asked_for(folder):
@@ -143,7 +202,12 @@ def test_stems_come_in_the_format_asked_for(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-o", "full"], "full: is not empty: give --overwrite"),
+        (["-o", "full", "--split"], "full: is not empty: give --overwrite"),
+        (["--only", "piano", "-q"], "no source 'piano': choose vocals, drums, bass, other"),
+        (["--mix", "vocals=loud"], "'vocals=loud' is not NAME=DB"),
+        (["--karaoke", "--only", "bass"], "give one of them"),
+        (["--voice", "--split"], "choose one"),
+        (["-d", "speech-fast"], "of kind 'unfolded', not songs"),
         (["-o", "broken.json", "--split"], "broken.json: is a file"),
         (["-o", "out", "--seed", "-1"], "'-1' is not a seed"),
         (["-o", "out", "--groups", "slash.json"], "'a/b' cannot be the name of a stem's file"),
@@ -246,7 +310,8 @@ def test_python_separates_as_the_command_does(folder):
         (2, {"penalty": 1.0}, "penalty is for sources with names"),
         (2, {"guidance": {"a": {"silent": [(0, 1)]}}}, "guidance is about sources with names"),
         ("harmonic-percussive", {"phase": "misi"}, "leave phase out"),
-        ("drums", {}, "sources 'drums': give a mapping, a number"),
+        ("drum", {}, "no dictionary named 'drum'"),
+        ("songs", {"phase": "misi"}, "leave phase out"),
     ],
 )
 def test_options_in_python_that_do_not_go_together(sources, options, message):
@@ -265,7 +330,7 @@ def test_a_part_is_separated(folder):
 def test_unknown_sources_of_a_long_file_say_what_memory_they_need(folder, capsys, monkeypatch):
     monkeypatch.setattr("nmfaudio.separation.files._memory", lambda: 1e6)
     monkeypatch.setattr("nmfaudio.cli.separate._MUCH", 1e6)
-    assert main(["separate", "mix.wav", "-o", "out"]) == 2
+    assert main(["separate", "mix.wav", "-o", "out", "--stems", "2"]) == 2
     said = capsys.readouterr().err
     assert "mix.wav: needs about 0.0 GB of memory; less for a part (--start, --end)" in said
     assert "take a part of it (--start and --end), or give dictionaries" in said

@@ -353,7 +353,7 @@ def test_latency_of_a_stream_is_at_most_32_ms(sr):
 
 
 @pytest.mark.needs_jit
-@pytest.mark.parametrize("name", sorted(available()))
+@pytest.mark.parametrize("name", sorted(name for name in available() if name.startswith("speech")))
 def test_shipped_dictionaries_take_noise_out_and_keep_the_voice(name):
     speech, noisy = real_recording()
     assert si_sdr(speech, Denoiser(name)(noisy, 16000)) > si_sdr(speech, noisy) + 1.0

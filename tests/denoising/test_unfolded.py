@@ -12,17 +12,18 @@ from unfolded_helpers import (
     random_weights,
 )
 
-from nmfaudio.denoising.unfolded.context import Context, band_matrix
+from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
-from nmfaudio.denoising.unfolded.stage import Stage
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream, StageStream
-from nmfaudio.denoising.unfolded.updates import Rows, activations, contributions, masks_of
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.kernels.unfolded.limits import EPS
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
+from nmfaudio.unfolded.context import band_matrix
+from nmfaudio.unfolded.stage import Stage
+from nmfaudio.unfolded.updates import Rows, activations, contributions, masks_of
 
 ORDER = [0, 0, 1]
 
@@ -130,7 +131,7 @@ def test_the_mask_does_not_depend_on_how_many_frames_are_done_at_once(monkeypatc
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
     V = np.random.default_rng(0).random((N_BINS + N_HIGH, 50)).astype(np.float32)
     whole = decomposition(V)
-    monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 7)
+    monkeypatch.setattr("nmfaudio.unfolded.stage.Stage.block_frames", 7)
     np.testing.assert_allclose(decomposition(V), whole, rtol=1e-4)
 
 
@@ -139,7 +140,7 @@ def test_the_mask_does_not_depend_on_the_number_of_cores(n_threads, monkeypatch)
     decomposition = UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))
     V = np.random.default_rng(0).random((N_BINS + N_HIGH, 50)).astype(np.float32)
     whole = decomposition(V)
-    monkeypatch.setattr("nmfaudio.denoising.unfolded.stage.Stage.block_frames", 16)
+    monkeypatch.setattr("nmfaudio.unfolded.stage.Stage.block_frames", 16)
     monkeypatch.setattr("nmfaudio.denoising.unfolded.decomposition.n_cores", lambda: n_threads)
     np.testing.assert_allclose(decomposition(V), whole, rtol=1e-4)
 

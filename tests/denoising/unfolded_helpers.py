@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.denoising.unfolded.weights import Weights, named_arrays
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.unfolded.weights import Weights, named_arrays
 
 N_BINS, N_HIGH = 9, 5
 LOOKING_AHEAD = (

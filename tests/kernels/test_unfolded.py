@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import reference_runtime as reference
 
-from nmfaudio.denoising.unfolded.weights import Layers, Sources
 from nmfaudio.kernels.elementary import exp2, log2
 from nmfaudio.kernels.nmf.extrapolation import extrapolate
 from nmfaudio.kernels.unfolded.bfloat16 import halved
@@ -20,6 +19,7 @@ from nmfaudio.kernels.unfolded.context import (
 )
 from nmfaudio.kernels.unfolded.frame import masks_frame, products, update_frame
 from nmfaudio.kernels.unfolded.limits import EPS, LEAST, MOST
+from nmfaudio.unfolded.weights import Layers, Sources
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 SPANS = np.array([(-3, -1), (0, 0), (-2, 4), (1, 6), (-1, -1)])

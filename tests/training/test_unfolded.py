@@ -5,9 +5,6 @@ from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, ra
 
 from nmfaudio import NmfaudioError
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.denoising.unfolded.stage import Stage
-from nmfaudio.denoising.unfolded.updates import Rows
-from nmfaudio.denoising.unfolded.weights import Weights
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.checkpoint import Checkpoint
@@ -20,6 +17,9 @@ from nmfaudio.training.unfolded.gradient import loss_and_gradient
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
+from nmfaudio.unfolded.stage import Stage
+from nmfaudio.unfolded.updates import Rows
+from nmfaudio.unfolded.weights import Weights
 
 CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),), floors=((-5, 5),))
 
@@ -28,7 +28,7 @@ CONTEXT = Context(N_BINS, 4, 250.0, means=((-1, -1), (1, 3)), minima=((-5, 0),),
 @pytest.mark.parametrize("context", LOOKING_AHEAD)
 def test_gradient_is_the_slope_of_the_loss(context, n_sources, n_targets):
     rng = np.random.default_rng(1)
-    spectra = rng.random((9, context.height)), rng.random((9, n_targets, context.height))
+    spectra = rng.random((2, 9, n_targets, context.height))
     n_high = np.arange(9) % (context.n_high + 1)
     arrays = as_double(random_weights(context, n_sources=n_sources)).arrays()
     rows = Rows.of(context, n_high)
@@ -60,19 +60,19 @@ def test_adam_is_the_published_one_and_keeps_weights_positive():
 def random_example(number, n=6):
     rng = np.random.default_rng(number)
     F, B = CONTEXT.n_bins, CONTEXT.n_bands
-    mixture = rng.random((n, F)).astype(np.float32)
+    mixture = rng.random((n, 1, F)).astype(np.float32)
     # speech wherever the first row of the stack is high: something that can be learnt
     stack = rng.random((n, CONTEXT.n_rows)).astype(np.float32)
     tracked = rng.random((n, CONTEXT.n_tracked, F + B)).astype(np.float32)
-    target = (mixture * (stack[:, :1] > 0.5))[:, None]
-    return Example(stack, tracked, mixture, target, np.zeros(n, np.float32))
+    return Example(stack, tracked, mixture, mixture * (stack[:, :1, None] > 0.5), np.zeros(n, np.float32))
 
 
-def test_pool_begun_later_holds_what_it_would_have_held():
-    pool = Pool(random_example, n_items=5, n_new=2)
+@pytest.mark.parametrize("n_new", [2, 0.5])
+def test_pool_begun_later_holds_what_it_would_have_held(n_new):
+    pool = Pool(random_example, n_items=5, n_new=n_new)
     for step in range(3):
         pool.batch(np.random.default_rng(step), 4)
-    later = Pool(random_example, n_items=5, n_new=2, first=6)
+    later = Pool(random_example, n_items=5, n_new=n_new, step=3)
     a, b = (p.batch(np.random.default_rng(9), 16) for p in (pool, later))
     np.testing.assert_array_equal(a.stack, b.stack)
     pool.close()

@@ -1,1 +1,1 @@
-"""Unfolded NMF: a fixed number of multiplicative updates whose atoms were trained for the mask."""
+"""Unfolded NMF of speech and noise, for whole recordings and for streams."""

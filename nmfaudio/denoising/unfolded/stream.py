@@ -5,9 +5,9 @@ import numpy as np
 from ...errors import NmfaudioError
 from ...kernels.unfolded.frame import decompose_frame
 from ...kernels.unfolded.frame_context import History, Layout, stack_frame
+from ...unfolded.stage import Stage
 from ..profile_fit import profile_fit
 from .context import Context, of_height
-from .stage import Stage
 
 
 class ContextStream:
@@ -77,6 +77,7 @@ class StageStream:
     """
 
     def __init__(self, stage: Stage) -> None:
+        assert isinstance(stage.context, Context)
         self.stage, self.context = stage, ContextStream(stage.context)
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:

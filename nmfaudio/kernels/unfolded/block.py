@@ -2,7 +2,7 @@
 
 Frames are columns, as in V, so that the inner loops run over frames. :mod:`nmfaudio.kernels.unfolded.frame` does the
 same for one frame, :mod:`nmfaudio.kernels.unfolded.gradient` for training. The equations (1) to (7) are those of
-:mod:`nmfaudio.denoising.unfolded.updates`. A stacked frame has parts of ``F`` rows of the spectrogram each and below
+:mod:`nmfaudio.unfolded.updates`. A stacked frame has parts of ``F`` rows of the spectrogram each and below
 them parts of ``B`` bands each; the tracked atoms are stored once in rows and once in bands, which repeat down the
 stack.
 """
@@ -28,7 +28,7 @@ def ratio_block(stack, model_then_ratio, tracked, layers, i, a, height, numerato
     tracked : ndarray, shape (J, F + B, T)
         Atoms A of each frame.
     layers : Layers
-        See :class:`nmfaudio.denoising.unfolded.weights.Layers`.
+        See :class:`nmfaudio.unfolded.weights.Layers`.
     i : int
         Layer to use.
     a : ndarray, shape (J, T)
@@ -125,7 +125,7 @@ def masks_block(parts, tracked, a, sources):
     tracked : ndarray, shape (J, at least F, T)
     a : ndarray, shape (J, T)
     sources : Sources
-        See :class:`nmfaudio.denoising.unfolded.weights.Sources`.
+        See :class:`nmfaudio.unfolded.weights.Sources`.
     """
     n_sources, n_bins, n_frames = parts.shape
     scaled, total = np.empty(n_frames, parts.dtype), np.empty(n_frames, parts.dtype)

@@ -1,7 +1,7 @@
 """All updates of one frame of a stream, and the masks of its sources.
 
 Memory traffic dominates: each row of atoms is read once and used for both products of an update. The equations (1) to
-(7) are those of :mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` is for many frames.
+(7) are those of :mod:`nmfaudio.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` is for many frames.
 """
 
 import numpy as np
@@ -25,12 +25,12 @@ def decompose_frame(stack, tracked, layers, start, sources, masks):
     stack : ndarray, shape (D,)
     tracked : ndarray, shape (J, F + B)
     layers : Layers
-        See :class:`nmfaudio.denoising.unfolded.weights.Layers`; `atoms` and `against` may be in bfloat16, see
+        See :class:`nmfaudio.unfolded.weights.Layers`; `atoms` and `against` may be in bfloat16, see
         :mod:`.bfloat16`.
     start : Start
-        See :class:`nmfaudio.denoising.unfolded.weights.Start`.
+        See :class:`nmfaudio.unfolded.weights.Start`.
     sources : Sources
-        See :class:`nmfaudio.denoising.unfolded.weights.Sources`; `atoms` may be in bfloat16.
+        See :class:`nmfaudio.unfolded.weights.Sources`; `atoms` may be in bfloat16.
     masks : ndarray, shape (S, F)
         Output.
     """

@@ -3,7 +3,7 @@
 Frames are rows, so that one frame is contiguous. A stacked frame has parts of ``F`` rows of the spectrogram each and
 below them parts of ``B`` bands each. The tracked atoms are stored once in rows and once in bands, shape (T, J, F + B),
 which repeat down the stack; loops run over slices, which the compiler turns into vector code. The equations (1) to (4)
-are those of :mod:`nmfaudio.denoising.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` does the same without a
+are those of :mod:`nmfaudio.unfolded.updates`; :mod:`nmfaudio.kernels.unfolded.block` does the same without a
 gradient.
 """
 

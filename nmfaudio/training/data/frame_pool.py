@@ -18,8 +18,8 @@ class Example:
         Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
     n_high : ndarray, shape (T,)
         Number of bands above the bins that the mixture of each frame has.
-    mixture, target : ndarray, shape (T, F), (T, S, F)
-        Compressed magnitudes of the mixture, and those of the sources that the masked mixture should have; see
+    mixture, target : ndarray, shape (T, S, F)
+        Compressed magnitudes of the mixture, and those of each source that the masked mixture should have; see
         :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
     """
 
@@ -33,25 +33,28 @@ class Example:
 class Pool:
     """Frames of the latest mixtures, from which batches are drawn, so that the frames of a batch are independent.
 
-    At step `k` it holds the mixtures ``k * n_new`` to ``k * n_new + n_items - 1``, each computed from its number
-    alone: training that resumes at step `k` gets the batches that it would have got without the break.
+    At step `k` it holds the mixtures ``n`` to ``n + n_items - 1`` with ``n = int(k * n_new)``, each computed from its
+    number alone: training that resumes at step `k` gets the batches that it would have got without the break.
 
     Parameters
     ----------
     example : callable
         Makes the training example of a mixture's number.
-    n_items, n_new : int
-        Mixtures held at once, and renewed after each batch.
-    first : int
-        Number of the first mixture.
+    n_items : int
+        Mixtures held at once.
+    n_new : float
+        Mixtures renewed after each batch, on average.
+    step : int
+        Number of the first batch.
     n_threads : int
         Threads that compute the next mixtures.
     """
 
     def __init__(
-        self, example: Callable[[int], Example], n_items: int, n_new: int, first: int = 0, n_threads: int = 2
+        self, example: Callable[[int], Example], n_items: int, n_new: float, step: int = 0, n_threads: int = 2
     ) -> None:
-        self._example, self._n_items, self._n_new = example, n_items, n_new
+        self._example, self._n_items, self._n_new, self._step = example, n_items, n_new, step
+        first = int(step * n_new)
         self._executor = ThreadPoolExecutor(n_threads)
         self._examples = self._stream(first)
         self._slot = first % n_items
@@ -81,7 +84,8 @@ class Pool:
         """Draw random frames, then replace the oldest mixtures by new ones."""
         rows = np.sort(rng.integers(0, len(self._frames["stack"]), n_frames))
         batch = Example(**{name: frames[rows] for name, frames in self._frames.items()})
-        for _ in range(self._n_new):
+        self._step += 1
+        for _ in range(int(self._step * self._n_new) - int((self._step - 1) * self._n_new)):
             self._replace()
         return batch
 

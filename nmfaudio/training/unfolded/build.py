@@ -11,12 +11,12 @@ import numpy as np
 from ...arguments import checked
 from ...denoising.unfolded.context import Context, of_height
 from ...denoising.unfolded.decomposition import stages_below, stages_of
-from ...denoising.unfolded.stage import Stage
-from ...denoising.unfolded.updates import Matmul
-from ...denoising.unfolded.weights import Weights, named_arrays
 from ...dictionary import Dictionary
 from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
+from ...unfolded.stage import Stage
+from ...unfolded.updates import Matmul
+from ...unfolded.weights import Weights, named_arrays
 from ..checkpoint import Checkpoint
 from ..data.corpus import Corpus
 from ..data.frame_pool import Example
@@ -145,6 +145,7 @@ def retrain_unfolded(
         last.add(len(stages) - 1)
     for i in sorted(last):
         context, before = stages[i].context, tuple(stages[:i])
+        assert isinstance(context, Context)
         examples = Examples(mixer, before, context, dictionary.front_end, Objective(), schedule.item_frames)
         stages[i], _ = _trained(stages[i], examples, dev_mixer, n_dev, schedule, random_state=random_state)
     return replace(dictionary, arrays={**dictionary.arrays, **named_arrays([stage.weights for stage in stages])})

@@ -1,19 +1,19 @@
 """Gradient of the loss of an unfolded stage: back through the mask and all updates.
 
 Le Roux, Hershey and Weninger, "Deep NMF for speech separation" (2015). The equations (1) to (7) are those of
-:mod:`nmfaudio.denoising.unfolded.updates`.
+:mod:`nmfaudio.unfolded.updates`.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.updates import Matmul, Rows, Trace, activations, contributions, masks_of
-from ...denoising.unfolded.weights import Layer, Weights
 from ...errors import NmfaudioError
 from ...kernels.unfolded.gradient import ratio_backward
 from ...kernels.unfolded.limits import MOST
+from ...unfolded.context import StackContext
+from ...unfolded.updates import Matmul, Rows, Trace, activations, contributions, masks_of
+from ...unfolded.weights import Layer, Weights
 from ..data.frame_pool import Example
 from .loss import Objective
 
@@ -44,7 +44,7 @@ def loss_and_gradient(
     weights: Weights,
     order: Sequence[int],
     batch: Example,
-    context: Context,
+    context: StackContext,
     objective: Objective,
     matmul: Matmul = np.matmul,
 ) -> tuple[float, Weights]:
@@ -56,7 +56,7 @@ def loss_and_gradient(
     order : sequence of int
         Layer of each update.
     batch : Example
-    context : Context
+    context : StackContext
         That the batch was stacked by.
     objective : Objective
     matmul : callable

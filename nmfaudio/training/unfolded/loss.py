@@ -63,9 +63,8 @@ class Objective:
 
         Returns
         -------
-        mixture : ndarray, shape (T, F)
-        target : ndarray, shape (T, 1, F)
-            Of one source, speech. Both are zero in bands that the mixture does not reach.
+        mixture, target : ndarray, shape (T, 1, F)
+            Of one source, speech. Zero in bands that the mixture does not reach.
         """
         from scipy.ndimage import uniform_filter
 
@@ -82,7 +81,7 @@ class Objective:
         weight *= mean / (np.mean(weight * power) + 1e-12)
         scale = np.sqrt(self.row_weights(front_end)[: len(X), None] * weight[:, frames] / mean)
         missing = ((0, 0), (0, front_end.n_high - n_high))
-        return np.pad((x * scale).T, missing), np.pad((t * scale).T, missing)[:, None]
+        return np.pad((x * scale).T, missing)[:, None], np.pad((t * scale).T, missing)[:, None]
 
     def __call__(self, masks: np.ndarray, mixture: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
         """Compute the mean error of the masks of those sources that have a target, the first ones.
@@ -90,7 +89,7 @@ class Objective:
         Parameters
         ----------
         masks : ndarray, shape (S, T, F)
-        mixture, target : ndarray, shape (T, F) and (T, at most S, F)
+        mixture, target : ndarray, shape (T, at most S, F)
             See :meth:`spectra`.
 
         Returns
@@ -102,6 +101,7 @@ class Objective:
         gradient, n_targets = np.zeros_like(masks), target.shape[1]
         m = masks[:n_targets] + np.float32(self.floor)
         u = m**self.compression
+        mixture = mixture.transpose(1, 0, 2)
         error = u * mixture - target.transpose(1, 0, 2)
         loss = float(np.mean(error**2))
         gradient[:n_targets] = (2 * self.compression / error.size) * error * mixture * u / m

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ...denoising.unfolded.context import Context, Span
+from ...denoising.unfolded.context import Context
 from ...spectra.front_end import FrontEnd
+from ...unfolded.context import Span
 
 FRONT_END = FrontEnd(exponent=0.6)
 FULL_BAND = FrontEnd(48_000, exponent=0.6, n_high=24)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.updates import Matmul, Rows, activations, contributions, masks_of
-from ...denoising.unfolded.weights import Weights
 from ...errors import NmfaudioError
+from ...unfolded.context import StackContext
+from ...unfolded.updates import Matmul, Rows, activations, contributions, masks_of
+from ...unfolded.weights import Weights
 from ..checkpoint import Arrays, Checkpoint
 from ..data.frame_pool import Example, Pool
 from .adam import Adam
@@ -39,8 +39,10 @@ class Schedule:
         Share of the steps over which the rate falls to zero.
     n_frames : int
         Frames of a batch.
-    pool_items, new_items : int
-        Mixtures held at once, and renewed at each step.
+    pool_items : int
+        Mixtures held at once.
+    new_items : float
+        Mixtures renewed at each step, on average.
     item_frames : int
         Frames kept of a mixture.
     check_every : int
@@ -56,7 +58,7 @@ class Schedule:
     decay: float = 0.35
     n_frames: int = 1024
     pool_items: int = 300
-    new_items: int = 3
+    new_items: float = 3
     item_frames: int = 340
     check_every: int = 500
     averaged: int = 500
@@ -71,7 +73,7 @@ def mean_loss(
     weights: Weights,
     order: Sequence[int],
     examples: Example,
-    context: Context,
+    context: StackContext,
     objective: Objective,
     n_frames: int = 1024,
 ) -> float:
@@ -88,7 +90,7 @@ def mean_loss(
 def train_stage(
     weights: Weights,
     order: Sequence[int],
-    context: Context,
+    context: StackContext,
     example: Callable[[int], Example],
     dev: Example,
     *,
@@ -107,7 +109,7 @@ def train_stage(
         Weights to start from, as :func:`nmfaudio.training.unfolded.start.initial_weights` makes them.
     order : sequence of int
         Layer of each update.
-    context : Context
+    context : StackContext
         That the examples are stacked by.
     example : callable
         Makes the training example of a number.
@@ -146,7 +148,7 @@ def train_stage(
     if checkpoint is not None:
         optimiser.step_count, curve = _restore(checkpoint, state)
     step = optimiser.step_count
-    pool = Pool(example, schedule.pool_items, schedule.new_items, first=step * schedule.new_items)
+    pool = Pool(example, schedule.pool_items, schedule.new_items, step)
     began, losses = time.monotonic(), []
     try:
         while step < schedule.steps:

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.weights import Layer, Weights
 from ...nmf.sparse_nmf import sparse_nmf
 from ...spectra.front_end import FrontEnd
+from ...unfolded.weights import Layer, Weights
 from ..data.mixing import AnyMixer
 from .presets import Size
 
@@ -34,7 +34,7 @@ def _stacks(
     return np.concatenate(speech), np.concatenate(noise)
 
 
-def _atoms(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
+def atoms_of(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
     """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, K), of mean one."""
     first = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
     W = sparse_nmf(V.T, n_components, W=first, max_iter=n_iter, tol=0).W
@@ -80,7 +80,7 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
     """
     rng = np.random.default_rng([random_state, 1])
     speech, noise = _stacks(context, mixer, front_end, rng)
-    W = np.concatenate([_atoms(speech, size.n_speech, rng), _atoms(noise, size.n_noise, rng)], axis=1)
+    W = np.concatenate([atoms_of(speech, size.n_speech, rng), atoms_of(noise, size.n_noise, rng)], axis=1)
     (D, K), J, F = W.shape, context.n_tracked, context.height
     gains, source_gains = _gains(context)
     layers = []

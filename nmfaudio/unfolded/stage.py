@@ -1,14 +1,18 @@
 """One stage of unfolded NMF, in blocks of frames. The equations are those of :mod:`.updates`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from ...kernels.unfolded.bfloat16 import halved
-from ...kernels.unfolded.block import masks_block, ratio_block, relaxed_update
-from .context import Context, Neighbourhood, of_height
-from .weights import Layers, Sources, Start, Weights
+from ..dictionary import Dictionary
+from ..errors import DictionaryError
+from ..kernels.unfolded.bfloat16 import halved
+from ..kernels.unfolded.block import masks_block, ratio_block, relaxed_update
+from ..spectra.front_end import FrontEnd
+from .context import StackContext
+from .weights import Layers, Sources, Start, Weights, read_weights
 
 
 class Stage:
@@ -19,7 +23,7 @@ class Stage:
     weights : Weights
     order : sequence of int
         Layer of each update.
-    context : Context
+    context : StackContext
         Frames around a frame that enter its stack.
 
     Attributes
@@ -30,7 +34,7 @@ class Stage:
 
     block_frames = 512
 
-    def __init__(self, weights: Weights, order: Sequence[int], context: Context) -> None:
+    def __init__(self, weights: Weights, order: Sequence[int], context: StackContext) -> None:
         self.weights, self.order, self.context = weights, list(order), context
 
     def below(self, height: int) -> "Stage":
@@ -98,12 +102,10 @@ class Stage:
         ndarray, shape (S, F, T of `frames`)
             They sum to one.
         """
-        start, stop, _ = frames.indices(V.shape[1])
+        start, stop, _ = frames.indices(V.shape[-1])
         first = max(0, start - self.context.past)
-        height, near = self.context.height, slice(first, stop + self.context.future)
-        around = Neighbourhood(
-            self.context, V[:height, near], None if mask is None else of_height(mask[:, near], height)
-        )
+        near = slice(first, stop + self.context.future)
+        around = self.context.around(V[..., near], None if mask is None else mask[..., near])
         out = np.empty((*self.weights.sources.shape[:2], stop - start), V.dtype)
         for begin in range(start, stop, self.block_frames):
             end = min(begin + self.block_frames, stop)
@@ -130,3 +132,101 @@ class Stage:
         parts: np.ndarray = (self.sources.atoms @ H).reshape(-1, height, n_frames)
         masks_block(parts, tracked, a, self.sources)
         return parts
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    V: np.ndarray,
+    start: int,
+    stop: int,
+    between: Callable[[np.ndarray, slice], np.ndarray] = lambda masks, frames: masks,
+) -> np.ndarray:
+    """Compute the masks of some frames, stage after stage; each also treats the context that later stages need.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    V : ndarray, shape (..., F, T)
+        What the stages take.
+    start, stop : int
+        Frames that the masks are wanted for.
+    between : callable
+        Called with the masks of a stage and their frames; returns what the next stage takes, and the caller gets.
+
+    Returns
+    -------
+    ndarray, shape (..., F, stop - start)
+    """
+    mask, known = None, 0  # the mask of the frames from `known` on
+    for i, stage in enumerate(stages):
+        past = sum(later.context.past for later in stages[i + 1 :])
+        future = sum(later.context.future for later in stages[i + 1 :])
+        first, last = max(0, start - past), min(V.shape[-1], stop + future)
+        masks = stage(V[..., known:], mask, slice(first - known, last - known))
+        mask, known = between(masks, slice(first, last)), first
+    assert mask is not None
+    return mask
+
+
+def read_stages(
+    dictionary: Dictionary, context_of: Callable[[dict[str, Any]], StackContext], n_sources: int
+) -> list[Stage]:
+    """Read the stages of an unfolded dictionary.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    context_of : callable
+        Rebuilds a context from its settings.
+    n_sources : int
+
+    Returns
+    -------
+    list of Stage
+
+    Raises
+    ------
+    DictionaryError
+        If a stage lacks settings or arrays, or they do not fit each other.
+    """
+    stages = []
+    try:
+        for i, settings in enumerate(dictionary.settings["stages"]):
+            weights, context = read_weights(dictionary.arrays, i), context_of(settings["context"])
+            _check_stage(weights, settings["order"], context, dictionary.front_end, n_sources)
+            stages.append(Stage(weights, settings["order"], context))
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        if isinstance(error, DictionaryError):
+            raise
+        raise DictionaryError(
+            f"dictionary {dictionary.name!r}: its stages are broken ({type(error).__name__}: {error})"
+        ) from None
+    if not stages:
+        raise DictionaryError(f"dictionary {dictionary.name!r}: has no stages")
+    return stages
+
+
+def _check_stage(
+    weights: Weights, order: list[int], context: StackContext, front_end: FrontEnd, n_sources: int
+) -> None:
+    """Refuse a stage whose settings nobody can mean, or whose arrays do not fit them."""
+    spans = [span for part in context.layout for span in part.spans]
+    n_bins, n_high, height = front_end.n_bins, context.n_high, context.height
+    if context.n_bins != n_bins or not 1 <= context.n_bands <= n_bins:
+        raise ValueError(f"{context.n_bins} bins, {context.n_bands} bands")
+    if n_high not in (0, front_end.n_high):
+        raise ValueError(f"{n_high} bands above the bins, not {front_end.n_high}")
+    if not 0 < context.max_hz <= 1e6 or not all(-10_000 <= first <= last <= 10_000 for first, last in spans):
+        raise ValueError(f"spans {spans} up to {context.max_hz} Hz")
+    if not 1 <= len(order) <= 100 or not all(0 <= i < len(weights.layers) for i in order):
+        raise ValueError(f"order {order} of {len(weights.layers)} layers")
+    D, J, K = context.n_rows, context.n_tracked, weights.start.shape[0]
+    layer = {"atoms": (D, K), "weights": (D,), "penalty": (K,), "relaxation": (K,), "gains": (J, D)}
+    layer |= {"tracked_penalty": (J,), "against": (D, K)}
+    last: dict[str, tuple[int, ...]] = {"start": (K,), "tracked_start": (J,), "power": (height,)}
+    last |= {"sources": (n_sources, height, K), "source_gains": (n_sources, J, height)}
+    for arrays, shapes in [*((layer_, layer) for layer_ in weights.layers), (weights, last)]:
+        for name, shape in shapes.items():
+            array = getattr(arrays, name)
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, not {shape}")

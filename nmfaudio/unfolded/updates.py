@@ -1,6 +1,6 @@
 """Equations of unfolded NMF, as training differentiates them: each update leaves a trace for its gradient.
 
-A stage looks at stacked frames ``v`` (:mod:`nmfaudio.denoising.unfolded.context`). It has atoms ``W``, row weights
+A stage looks at stacked frames ``v`` (:mod:`nmfaudio.unfolded.context`). It has atoms ``W``, row weights
 ``c``, penalties ``mu`` and ``nu``, relaxation ``g``, and atoms ``A`` that are tracked in the recording itself, scaled
 by gains ``G``. Each update of the activations ``h`` of the atoms and ``a`` of the tracked atoms is (Lee and Seung 2001,
 eq. 5, with a penalty; Le Roux, Hershey and Weninger, "Deep NMF for speech separation", 2015, eq. 9)::
@@ -19,7 +19,7 @@ in each bin, its power, and the masks are::
     (7)  m_i = S_i / sum_k S_k
 
 The power p of each bin makes up for the fact that sums of non-negative parts cannot cancel. All weights are
-non-negative; :class:`nmfaudio.denoising.unfolded.weights.Weights` names them. For denoising the sources are speech and
+non-negative; :class:`nmfaudio.unfolded.weights.Weights` names them. For denoising the sources are speech and
 noise.
 
 Frames are rows here. :mod:`.stage` runs the same equations on blocks of frames, :mod:`.stream` on single frames.
@@ -30,9 +30,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...kernels.unfolded.gradient import ratio_forward
-from ...kernels.unfolded.limits import LEAST, MOST, TINY
-from .context import Context
+from ..kernels.unfolded.gradient import ratio_forward
+from ..kernels.unfolded.limits import LEAST, MOST, TINY
+from .context import StackContext
 from .weights import Weights
 
 Matmul = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -46,7 +46,7 @@ class Rows(NamedTuple):
     Attributes
     ----------
     n_full : int
-        Number of rows at full resolution, see :attr:`nmfaudio.denoising.unfolded.context.Context.n_full`.
+        Number of rows at full resolution, see :attr:`nmfaudio.unfolded.context.StackContext.n_full`.
     present : ndarray, shape (G, D)
         1 for each row that frames of a group have, otherwise 0.
     group : ndarray, shape (T,), int64
@@ -58,7 +58,7 @@ class Rows(NamedTuple):
     group: np.ndarray
 
     @classmethod
-    def of(cls, context: Context, n_high: np.ndarray) -> "Rows":
+    def of(cls, context: StackContext, n_high: np.ndarray) -> "Rows":
         """Group frames by the number of high bands that they have, shape (T,)."""
         numbers, group = np.unique(n_high.astype(np.int64), return_inverse=True)
         present = np.zeros((len(numbers), context.n_rows), np.float32)
@@ -139,7 +139,7 @@ def activations(
     order : sequence of int
         Layer of each update.
     stack : ndarray, shape (T, D)
-        From :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
+        From :meth:`nmfaudio.unfolded.context.StackContext.stack_rows`.
     tracked : ndarray, shape (T, J, F + B)
         From the same.
     rows : Rows

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...kernels.unfolded.limits import LEAST
-from .context import Context
+from ..kernels.unfolded.limits import LEAST
+from .context import StackContext
 
 
 class Layer(NamedTuple):
@@ -44,7 +44,7 @@ class Layer(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Arrays of one stage, all non-negative; the letters are those of :mod:`nmfaudio.denoising.unfolded.updates`.
+    """Arrays of one stage, all non-negative; the letters are those of :mod:`nmfaudio.unfolded.updates`.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Layers(NamedTuple):
     against_of: np.ndarray
 
     @classmethod
-    def of(cls, weights: Weights, order: Sequence[int], context: Context) -> "Layers":
+    def of(cls, weights: Weights, order: Sequence[int], context: StackContext) -> "Layers":
         """Stack the layers of a stage, and compute what is the same for all frames."""
 
         def stacked(*arrays: np.ndarray) -> np.ndarray:

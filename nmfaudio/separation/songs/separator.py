@@ -1,0 +1,141 @@
+"""Separation of songs of any length, in constant memory."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...arguments import check_rate, checked
+from ...audio import as_signal
+from ...audio.signal import as_block
+from ...compute.threads import ahead
+from ...dictionary import Dictionary, DictionaryLike
+from ...errors import DictionaryError
+from ...kernels.spatial import spatial_filter
+from ...spectra.blocks import BlockSpectra, overlap_add, windows
+from ...unfolded.stage import Stage, read_stages, run_stages
+from .context import SongContext
+from .cues import REACH, cues
+
+_PIECE = 2048  # frames at once, 48 s
+_AT_ONCE = 1024  # frames that become sound
+_SPATIAL = 215  # frames to both sides, 5 s, in which a source stays at its place
+_SPATIAL_ITERATIONS = 1
+_REACH = _SPATIAL * (1 + _SPATIAL_ITERATIONS)
+
+
+class SongSeparator:
+    """Separate songs into the sources of a dictionary.
+
+    Parameters
+    ----------
+    dictionary : str, path or Dictionary
+        Of kind "songs".
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the stems: "vocals", "drums", "bass", "other".
+
+    Raises
+    ------
+    DictionaryError
+        If the dictionary is of another kind or broken.
+
+    Notes
+    -----
+    All channels have the same masks. With two channels these are the powers of the multichannel Wiener filter, which
+    follows each source within 5 s; see :func:`nmfaudio.kernels.spatial.spatial_filter`.
+    """
+
+    def __init__(self, dictionary: DictionaryLike = "songs") -> None:
+        self.dictionary = Dictionary.load(dictionary)
+        if self.dictionary.kind != "songs":
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: of kind {self.dictionary.kind!r}, not songs")
+        names = self.dictionary.settings.get("sources")
+        if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
+        self.names, self._lower = names, dict[int, list[Stage]]()
+        self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
+        for stage in self.stages:
+            assert isinstance(stage.context, SongContext)
+            if stage.context.n_sources not in (0, len(self.names)):
+                raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
+
+    def __call__(self, y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
+        """Separate a song.
+
+        Parameters
+        ----------
+        y : array_like, shape (samples,) or (channels, samples)
+            Float, or integers that are scaled to full scale 1.
+        sr : float
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        dict of str to ndarray, shape of y
+            Stems, which add up to y.
+        """
+        y = as_signal(y)
+        pieces = list(self.process_blocks([np.atleast_2d(y)], sr))
+        return {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape).astype(y.dtype, copy=False)
+            for name in self.names
+        }
+
+    @checked
+    def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[dict[str, NDArray[np.floating]]]:
+        """Separate a song of any length in constant memory.
+
+        Parameters
+        ----------
+        blocks : iterable of array_like, shape (channels, samples)
+            The song in order, in blocks of any length.
+        sr : float
+            Sampling rate in Hz.
+
+        Yields
+        ------
+        dict of str to ndarray, shape (channels, samples)
+            Stems, in blocks of other lengths.
+        """
+        check_rate(sr)
+        stft = self.dictionary.front_end.stft(sr)
+        spectra = BlockSpectra(stft, map(as_block, blocks))
+        past = REACH + sum(stage.context.past for stage in self.stages)
+        future = REACH + sum(stage.context.future for stage in self.stages)
+        pieces = windows(((Y,) for Y in spectra), past, future, size=lambda chunk: _PIECE)
+        masked = windows(ahead(self._masked, pieces), _REACH, _REACH, size=lambda chunk: _AT_ONCE)
+        stems = (self._stems(Y, masks, part) for (Y, masks), now in masked for part in _slices(now, _AT_ONCE))
+        for y in overlap_add(stft, stems, lambda: spectra.n_samples):
+            yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
+
+    def _masked(self, window: tuple[tuple[np.ndarray, ...], slice]) -> tuple[np.ndarray, np.ndarray]:
+        """Spectra (C, B, n) and masks (S, F, n) of the frames of a window."""
+        (Y,), now = window
+        X = cues(Y, self.dictionary.front_end)
+        return Y[..., now], run_stages(self._stages_below(X.shape[1]), X, now.start, now.stop)
+
+    def _stages_below(self, height: int) -> list[Stage]:
+        """Stages for songs at rates that lack the highest bands."""
+        if height not in self._lower:
+            self._lower[height] = [stage.below(height) for stage in self.stages]
+        return self._lower[height]
+
+    def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> np.ndarray:
+        """Spectra of all stems (S * C, B, n) of some frames of a window."""
+        near = slice(max(0, now.start - _REACH), now.stop + _REACH) if len(Y) == 2 else now
+        Y = Y[..., near]
+        gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
+        if len(Y) != 2:
+            return np.concatenate([Y * gain for gain in gains])
+        n = now.stop - now.start
+        stems = np.empty((len(gains), *Y.shape[:2], n), Y.dtype)
+        spatial_filter(Y, gains, _SPATIAL, _SPATIAL_ITERATIONS, now.start - near.start, stems)
+        return stems.reshape(-1, Y.shape[1], n)
+
+
+def _slices(whole: slice, size: int) -> Iterator[slice]:
+    for start in range(whole.start, whole.stop, size):
+        yield slice(start, min(start + size, whole.stop))

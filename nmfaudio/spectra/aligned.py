@@ -1,0 +1,35 @@
+"""Blocks of samples of several kinds, kept in step."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+
+class Kept:
+    """Blocks on their way, of which what has passed can be taken again, in other lengths.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (..., samples)
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._blocks = blocks
+        self._passed: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the blocks."""
+        for block in self._blocks:
+            self._passed.append(block)
+            yield block
+
+    def take(self, n: int) -> np.ndarray:
+        """Return the next n samples of what has passed."""
+        parts: list[np.ndarray] = []
+        while n:
+            block = self._passed.pop(0)
+            parts.append(block[..., :n])
+            if block.shape[-1] > n:
+                self._passed.insert(0, block[..., n:])
+            n -= parts[-1].shape[-1]
+        return np.concatenate(parts, axis=-1)

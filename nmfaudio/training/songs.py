@@ -1,0 +1,361 @@
+"""Training of an unfolded dictionary for songs from folders of stems, stage after stage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from .. import audio
+from ..dictionary import Dictionary
+from ..separation.songs.context import SongContext
+from ..separation.songs.cues import PARTS, cues
+from ..spectra.front_end import FrontEnd
+from ..unfolded.stage import Stage
+from ..unfolded.updates import Matmul
+from ..unfolded.weights import Layer, Weights, named_arrays
+from .checkpoint import Checkpoint
+from .data.augment import vary_speed
+from .data.frame_pool import Example
+from .unfolded.loss import Objective
+from .unfolded.stage import Schedule, train_stage
+from .unfolded.start import atoms_of
+
+SOURCES = ("vocals", "drums", "bass", "other")
+FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent=0.6, n_high=36)
+OBJECTIVE = Objective(compression=1.0)
+
+_SECONDS = 20.0
+_MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
+_ELSEWHERE = np.float32(0.01)
+_N_FRAMES = 12_000  # of each source, that the first atoms are made of
+_LOCAL = 43  # frames, 1 s, over which the level of a source is measured
+_NEIGHBOURHOOD = (9, 25)  # rows and frames
+_LEVELLING = 0.2
+
+_OF_PARTS = {  # first gains of what is percussive and repeats, ... in each source
+    "vocals": (0.1, 0.4, 0.3, 0.3, 1.0, 0.15, 0.4),
+    "drums": (1.0, 0.4, 0.2, 0.5, 0.15, 0.1, 0.05),
+    "bass": (0.2, 0.1, 0.6, 0.2, 0.1, 0.15, 0.1),
+    "other": (0.2, 0.2, 0.4, 0.3, 0.2, 1.0, 0.6),
+}
+
+
+def _spans(*spans: int | tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    return tuple((span, span) if isinstance(span, int) else span for span in spans)
+
+
+_MAX_HZ = (FRONT_END.n_bins - 1) / FRONT_END.window_s
+FIRST = SongContext(
+    FRONT_END.n_bins,
+    32,
+    _MAX_HZ,
+    FRONT_END.n_high,
+    mixture_means=_spans((-86, 86), (-12, -6), (-5, -3), -2, -1, 1, 2, (3, 5), (6, 12)),
+    cue_means=_spans(0, (-6, 6), (-43, 43)),
+    cue_atoms=_spans(0),
+)
+SECOND = SongContext(
+    FRONT_END.n_bins,
+    32,
+    _MAX_HZ,
+    FRONT_END.n_high,
+    n_sources=len(SOURCES),
+    cue_means=_spans(0),
+    source_means=_spans((-86, -13), (-12, -4), (-3, -1), 0, (1, 3), (4, 12), (13, 86)),
+    source_atoms=_spans(0, (-3, 3)),
+)
+
+
+@dataclass(frozen=True)
+class SongSize:
+    """Size of a stage: atoms of each source, the layer of each update, and the layers with a learnt penalty."""
+
+    n_atoms: tuple[int, ...]
+    order: tuple[int, ...]
+    against: tuple[int, ...] = ()
+
+
+SIZES = SongSize((96, 64, 48, 112), (0, 1, 2)), SongSize((96, 64, 48, 112), (0, 1, 2, 3), against=(2, 3))
+
+
+class SongMixer:
+    """Mixes of stems, each computed from its number alone.
+
+    Half of them are excerpts of songs; in the others each stem is of another song. Levels, equalisers, sides and widths
+    vary.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders with one sound file for each of the sources; one that is missing is silent.
+    random_state : int
+    """
+
+    def __init__(self, folders: Sequence[Path], random_state: int) -> None:
+        self.folders, self.random_state = list(folders), random_state
+        self.stft = FRONT_END.stft(FRONT_END.sr)
+        self.n = int(_SECONDS * FRONT_END.sr)
+        self._excerpt = lru_cache(maxsize=_LATEST + 3)(self._read)
+
+    def _read(self, number: int) -> np.ndarray:
+        """Spectra of all stems of an excerpt, shape (S, 2, B, T)."""
+        rng = np.random.default_rng([self.random_state, number, 1])
+        folder = self.folders[int(rng.integers(len(self.folders)))]
+        paths = {path.stem: path for path in folder.iterdir()}
+        lengths = [audio.info(paths[name]).duration_s for name in SOURCES if name in paths]
+        speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
+        seconds = _SECONDS * speed + 0.1
+        start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
+        out = np.zeros((len(SOURCES), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
+        for spectra, name in zip(out, SOURCES, strict=True):
+            if name in paths:
+                y, _ = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
+                if y.any():
+                    y = np.stack([vary_speed(channel, speed) for channel in np.atleast_2d(y)[:2]])[:, : self.n]
+                    spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))
+        return out
+
+    def __call__(self, index: int) -> np.ndarray:
+        """Spectra of the stems of a mix, shape (S, 2, B, T)."""
+        rng = np.random.default_rng([self.random_state, index, 2])
+        latest = index // _MIXES_PER_EXCERPT + rng.permutation(_LATEST)
+        whole = rng.random() < 0.5
+        stems = np.empty_like(self._excerpt(int(latest[0])))
+        for i, stem in enumerate(stems):
+            source = self._excerpt(int(latest[0 if whole else i]))[i]
+            if not source.any() or rng.random() < (0.12 if i == 0 else 0.05):
+                stem[:] = 0
+                continue
+            rms = np.sqrt(np.mean(np.abs(source) ** 2))
+            gain_db = rng.normal(0, 4) if whole else rng.normal(0, 5)
+            gain = 10 ** (gain_db / 20) * (1.0 if whole else _TYPICAL[i] / rms)
+            swell = np.interp(np.arange(source.shape[2]), np.linspace(0, source.shape[2], 8), rng.normal(0, 1.5, 8))
+            colour = np.interp(np.log2(1 + np.arange(source.shape[1]) / 8), np.linspace(0, 8.1, 7), rng.normal(0, 3, 7))
+            shape = np.float32(gain) * 10 ** ((swell + colour[:, None]) / 20).astype(np.float32)
+            left, right = source if rng.random() < 0.5 else source[::-1]
+            kind = rng.random()
+            if kind < 0.15:
+                left = right = (left + right) / 2
+            elif kind < 0.3 and i == 3:
+                place = rng.uniform(0, 0.5 * np.pi)
+                middle = (left + right) / np.float32(np.sqrt(2))
+                left, right = middle * np.float32(np.cos(place)), middle * np.float32(np.sin(place))
+            np.multiply(left, shape, out=stem[0])
+            np.multiply(right, shape, out=stem[1])
+        return stems
+
+
+_TYPICAL = np.array([0.8, 0.8, 0.7, 0.7])  # root mean square of the spectra of each source
+
+
+def targets(stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what the masked mixture is compared with, so that the error is that of the stems' signals.
+
+    The error of a stem in a row, ``|m X - S|^2`` without what no mask can change, counts relative to its energy within
+    a second, as in SDR; and, a little, relative to the local energy of the mixture, so that quiet rows count too.
+
+    Parameters
+    ----------
+    stems : ndarray, shape (S, channels, B, T)
+        Complex spectra.
+    frames : slice or ndarray of int
+
+    Returns
+    -------
+    mixture, target : ndarray, shape (T, S, F)
+    """
+    from scipy.ndimage import uniform_filter, uniform_filter1d
+
+    Y = stems.sum(axis=0)
+    width = np.concatenate([np.ones(FRONT_END.n_bins), np.diff(FRONT_END.high_edges)]).astype(np.float32)[:, None]
+    power = FRONT_END.rows(np.mean(Y.real**2 + Y.imag**2, axis=0)) * width
+    energy = np.stack([np.mean(S.real**2 + S.imag**2, axis=0).sum(axis=0) for S in stems])
+    energy = uniform_filter1d(np.concatenate([energy, energy.sum(axis=0, keepdims=True)]), _LOCAL, axis=1)
+    weight = 1 / (energy[:-1] + 0.15 * energy[-1:] + 1e-6 * energy[-1].mean() + 1e-9)  # (S, T)
+    local = uniform_filter(power / width, _NEIGHBOURHOOD, mode="nearest")
+    local = (local / (local.mean() + 1e-12) + 1e-4) ** -_LEVELLING
+    x = np.sqrt(power)[:, frames] + np.float32(1e-12)
+    scale = np.sqrt(weight[:, None, frames] * local[:, frames] * len(x))  # (S, F, T)
+    cross = np.stack(
+        [FRONT_END.rows(np.mean(S.real * Y.real + S.imag * Y.imag, axis=0)[:, frames]) * width for S in stems]
+    )
+    mixture, target = x * scale, cross / x * scale
+    return tuple(np.ascontiguousarray(z.transpose(2, 0, 1), np.float32) for z in (mixture, target))  # type: ignore
+
+
+@dataclass(frozen=True)
+class SongExamples:
+    """Training examples of a stage, made of mixes."""
+
+    mixer: SongMixer
+    before: tuple[Stage, ...]
+    context: SongContext
+    n_frames: int
+
+    def __call__(self, number: int) -> Example:
+        """Make an example of random frames of mix `number`."""
+        stems = self.mixer(number)
+        rng = np.random.default_rng([self.mixer.random_state, number, 3])
+        frames = np.sort(rng.choice(stems.shape[-1], self.n_frames, replace=False))
+        return self.of(stems, frames)
+
+    def of(self, stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> Example:
+        """Make an example of some frames of a mix."""
+        X = cues(stems.sum(axis=0), FRONT_END)
+        masks = None
+        for stage in self.before:
+            masks = stage(X, masks)
+        stack, tracked = self.context.stack_rows(X, masks, frames)
+        n_high = np.full(len(stack), FRONT_END.n_high, np.float32)
+        return Example(stack, tracked, *targets(stems, frames), n_high)
+
+    def joined(self, n: int, n_frames: int) -> Example:
+        """Make one example of some frames of each of the first mixes."""
+        examples = []
+        for number in range(n):
+            stems = self.mixer(number)
+            examples.append(self.of(stems, np.linspace(0, stems.shape[-1] - 1, n_frames).astype(int)))
+        return Example(**{name: np.concatenate([getattr(e, name) for e in examples]) for name in vars(examples[0])})
+
+
+def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, random_state: int) -> Weights:
+    """Make the weights of a stage that its training starts from: sparse NMF of each source alone."""
+    rng = np.random.default_rng([random_state, 1])
+    stacks: list[list[np.ndarray]] = [[] for _ in SOURCES]
+    number = 2**40
+    while any(sum(map(len, stack)) < _N_FRAMES for stack in stacks):
+        stems = mixer(number)
+        number += 1
+        for i, (stem, stack) in enumerate(zip(stems, stacks, strict=True)):
+            if stem.any() and sum(map(len, stack)) < _N_FRAMES:
+                X = cues(stem, FRONT_END)
+                masks = None
+                if context.n_sources:
+                    masks = np.full((len(SOURCES), *X.shape[1:]), 0.02, np.float32)
+                    masks[i] = 0.94
+                level = X[0].mean(axis=0)
+                loud = np.flatnonzero(level > 0.1 * np.percentile(level, 95))
+                stack.append(context.stack_rows(X, masks, rng.permutation(loud)[:240])[0])
+    W = np.concatenate(
+        [atoms_of(np.concatenate(stack), n, rng) for stack, n in zip(stacks, size.n_atoms, strict=True)], axis=1
+    )
+    (D, K), J, F, S = W.shape, context.n_tracked, context.height, len(SOURCES)
+    gains = np.ones((J, D), np.float32)
+    source_gains = np.full((S, J, F), _ELSEWHERE)
+    rows = {part.name: part.rows for part in context.layout}
+    of_parts = np.array([_OF_PARTS[name] for name in SOURCES], np.float32)
+    for kind, n in (("cue", len(PARTS)), ("source", context.n_sources)):
+        for i in range(n):
+            atoms = rows[f"{kind}_atoms {i}"]
+            for other in range(n):
+                if other != i:
+                    gains[atoms, rows[f"{kind}_means {other}"]] = _ELSEWHERE
+            if kind == "cue":
+                source_gains[:, atoms] = of_parts[:, i, None, None]
+            else:
+                source_gains[i, atoms] = 1
+    layers = []
+    for i in range(max(size.order) + 1):
+        against = None
+        if i in size.against:
+            against = (0.02 * np.exp(0.5 * rng.standard_normal(W.shape))).astype(np.float32)
+        layers.append(
+            Layer(
+                atoms=W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32),
+                weights=np.ones(D, np.float32),
+                penalty=np.full(K, 0.01 * D, np.float32),
+                relaxation=np.ones(K, np.float32),
+                gains=gains.copy(),
+                tracked_penalty=np.full(J, 0.01 * D, np.float32),
+                against=against,
+            )
+        )
+    owner = np.repeat(np.arange(S), size.n_atoms)
+    return Weights(
+        layers=tuple(layers),
+        start=np.full(K, 1 / K, np.float32),
+        tracked_start=np.full(J, 0.3 / J, np.float32),
+        sources=np.stack([W[:F] * np.where(owner == i, np.float32(1), _ELSEWHERE) for i in range(S)]),
+        source_gains=source_gains,
+        power=np.full(F, 2.0, np.float32),
+    )
+
+
+def train_songs(
+    folders: Sequence[Path],
+    dev_folders: Sequence[Path],
+    *,
+    schedules: Sequence[Schedule],
+    n_dev: int = 40,
+    random_state: int = 0,
+    matmul: Matmul = np.matmul,
+    checkpoint: Path | None = None,
+    first_stages: Sequence[Stage] = (),
+    start: Sequence[Stage] = (),
+    report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
+) -> Dictionary:
+    """Train a dictionary for songs, stage after stage.
+
+    Parameters
+    ----------
+    folders, dev_folders : sequence of Path
+        Songs to learn from, and to watch the learning on: folders with one file for each of :data:`SOURCES`.
+    schedules : sequence of Schedule
+        One for each stage.
+    n_dev : int
+        Number of mixes to watch the learning on.
+    random_state : int
+        Seed of all random choices.
+    matmul : callable
+        Matrix product of the training steps.
+    checkpoint : Path, optional
+        The state of stage i is kept beside it in ``NAME.i.npz``.
+    first_stages : sequence of Stage
+        Stages that are trained already and taken over as they are.
+    start : sequence of Stage
+        Trained stages to go on from; for stages beyond them, sparse NMF makes the first atoms.
+    report : callable
+        Called with the stage and each entry of its learning curve.
+
+    Returns
+    -------
+    Dictionary
+        Of kind "songs"; its record holds the learning curves and no corpora.
+
+    Raises
+    ------
+    NmfaudioError
+        If a checkpoint is of another training, or if the training breaks down.
+    """
+    mixer, dev_mixer = SongMixer(folders, random_state), SongMixer(dev_folders, 2**31)
+    stages, curves = list(first_stages), []
+    for i in range(len(stages), len(schedules)):
+        context, size, schedule = (FIRST, SECOND)[i], SIZES[i], schedules[i]
+        settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
+        weights, curve = train_stage(
+            start[i].weights if i < len(start) else initial_weights(context, mixer, size, random_state),
+            size.order,
+            context,
+            SongExamples(mixer, tuple(stages), context, schedule.item_frames),
+            SongExamples(dev_mixer, tuple(stages), context, 0).joined(n_dev, 100),
+            schedule=schedule,
+            objective=OBJECTIVE,
+            random_state=random_state,
+            matmul=matmul,
+            checkpoint=None if checkpoint is None else Checkpoint(Path(f"{checkpoint}.{i}.npz"), settings),
+            report=partial(report, i),
+        )
+        stages.append(Stage(weights, size.order, context))
+        curves.append({"schedule": asdict(schedule), "curve": curve})
+    return Dictionary(
+        "songs",
+        named_arrays([stage.weights for stage in stages]),
+        FRONT_END,
+        {
+            "sources": list(SOURCES),
+            "stages": [{"order": list(stage.order), "context": asdict(stage.context)} for stage in stages],
+        },
+        {"objective": asdict(OBJECTIVE), "seed": random_state, "stages": curves},
+    )

@@ -1,0 +1,92 @@
+"""Training of dictionaries for songs."""
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from nmfaudio.separation.songs.separator import SongSeparator
+from nmfaudio.training import songs
+from nmfaudio.training.songs import (
+    FIRST,
+    FRONT_END,
+    OBJECTIVE,
+    SOURCES,
+    SongExamples,
+    SongMixer,
+    SongSize,
+    targets,
+    train_songs,
+)
+from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Two songs of two seconds; the second has no vocals."""
+    monkeypatch.setattr(songs, "_SECONDS", 1.5)
+    monkeypatch.setattr(songs, "_N_FRAMES", 30)
+    monkeypatch.setattr(songs, "SIZES", (SongSize((3, 2, 2, 3), (0, 0)), SongSize((3, 2, 2, 3), (0, 1), against=(1,))))
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for source in SOURCES[name == "two" :]:
+            sf.write(tmp_path / name / f"{source}.flac", 0.1 * rng.standard_normal((2 * 44100, 2)), 44100)
+    return [tmp_path / "one", tmp_path / "two"]
+
+
+def test_mixes_depend_on_their_number_alone_and_differ(folders):
+    first, second = SongMixer(folders, 0), SongMixer(folders, 0)
+    np.testing.assert_array_equal(first(5), second(5))
+    assert not np.allclose(first(5), first(6))
+    assert first(5).shape == (4, 2, first.stft.n_bins, first.stft.n_frames(first.n))
+
+
+def test_a_missing_stem_is_silent(folders):
+    stems = SongMixer(folders[1:], 0)(3)
+    assert not stems[0].any() and stems[1:].any()
+
+
+@pytest.mark.needs_jit
+def test_the_error_of_a_mask_is_that_of_the_stems(folders):
+    """Between two masks: what no mask can change is left out, and each second of a stem counts the same."""
+    stems = SongMixer(folders[:1], 0)(1)
+    Y, bins, frames = stems.sum(axis=0), slice(FRONT_END.n_bins), slice(20, 40)
+    mixture, target = targets(stems, frames)
+    rng = np.random.default_rng(0)
+    one, other = rng.random((2, 4, 20, FRONT_END.n_bins)).astype(np.float32)
+    pairs = []
+    for m in (one, other):
+        of_mask = np.sum((m.transpose(1, 0, 2) * mixture[..., bins] - target[..., bins]) ** 2, axis=2)
+        error = m.transpose(0, 2, 1)[:, None] * Y[:, bins, frames] - stems[:, :, bins, frames]
+        pairs.append((of_mask, np.mean(abs(error) ** 2, axis=1)))
+    mask_errors, errors = zip(*pairs, strict=True)
+    level = mixture[..., bins] ** 2 / np.mean(abs(Y[:, bins, frames]) ** 2, axis=0).T[:, None]  # weight of each row
+    want = np.sum((errors[0] - errors[1]).transpose(2, 0, 1) * level, axis=2)
+    np.testing.assert_allclose(mask_errors[0] - mask_errors[1], want, rtol=1e-2, atol=1e-3 * abs(want).max())
+
+
+@pytest.mark.needs_jit
+def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
+    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
+    entries = []
+    dictionary = train_songs(
+        folders, folders, schedules=[schedule, schedule], n_dev=1, report=lambda stage, entry: entries.append(stage)
+    )
+    dictionary.save(tmp_path / "mine.npz", compact=True)
+    assert entries == [0, 0, 1, 1] and len(dictionary.record["stages"]) == 2
+    separator = SongSeparator(tmp_path / "mine.npz")
+    y = np.random.default_rng(1).standard_normal((2, 20000)).astype(np.float32)
+    np.testing.assert_allclose(sum(separator(y, 44100).values()), y, atol=1e-5)
+
+
+@pytest.mark.needs_jit
+def test_training_lowers_the_loss(folders):
+    examples = SongExamples(SongMixer(folders, 0), (), FIRST, 10)
+    schedule = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=32, pool_items=3, new_items=0, item_frames=20)
+    weights = songs.initial_weights(FIRST, examples.mixer, songs.SIZES[0], 0)
+    dev = examples.joined(2, 20)
+    before = mean_loss(weights, (0, 0), dev, FIRST, OBJECTIVE)
+    trained, _ = train_stage(
+        weights, (0, 0), FIRST, SongExamples(examples.mixer, (), FIRST, 20), dev, schedule=schedule, objective=OBJECTIVE
+    )
+    assert mean_loss(trained, (0, 0), dev, FIRST, OBJECTIVE) < before
