@@ -119,10 +119,10 @@ _CAUSAL_THIRD = Context(
 _SMALL = Size(112, 64, (0, 1, 2))
 _MEDIUM = Size(224, 112, (0, 0, 1, 2))
 _LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
-_LIGHT = Size(112, 48, (0, 1, 2))  # of a high stack: larger, it learns the training noises by heart
+_LIGHT = Size(112, 48, (0, 1, 2))
 
 PRESETS = {
-    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LIGHT), FULL_BAND),
+    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LARGE), FULL_BAND),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
     "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_THIRD), (_SMALL, _MEDIUM, _LIGHT), FULL_BAND),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
