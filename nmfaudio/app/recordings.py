@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a recording is cleaned: arguments of :func:`nmfaudio.denoise_file`, and damage to repair first.
+    """Options of the cleaning of a recording: arguments of :func:`nmfaudio.denoise_file`, and damage to repair first.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ PURPOSES = {
     "drums": "separate --drums: kick, snare and cymbals",
     "speech-sparse": "separate and repair (default of repair --band); to study",
 }
-"""What each shipped dictionary is for; others say so in the `description` of their record."""
+"""Purpose of each shipped dictionary; others say it in the `description` of their record."""
 
 _WIDTH = 80
 _MOST_LINES = 4  # of a list of names

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..spectra.blocks import BlockSpectra, overlap_add, windows
 from ..spectra.stft import STFT
@@ -38,10 +39,8 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
     ndarray, shape (2 channels, samples)
         The channels without lines, and the lines of each; their sum is the recording.
     """
-    from scipy.fft import next_fast_len
-
-    hop = next_fast_len(round(_HOP_S * sr))
-    stft = STFT(2 * hop, hop, window="sqrt_hann")
+    hop = round(_HOP_S * sr)
+    stft = STFT(2 * hop, hop)
     bin_hz = sr / stft.n_fft
     low, top = round(_LOW_HZ / bin_hz), min(round(_TOP_HZ / bin_hz), stft.n_bins)
     spectra = BlockSpectra(stft, blocks)
@@ -59,14 +58,17 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
 
 def _shares(A: np.ndarray, now: slice) -> np.ndarray:
     """Return the share of lines in each bin of some of the frames of the magnitudes A, shape (bins, T)."""
-    from scipy.ndimage import maximum_filter1d, median_filter
-
     shares = []
     for t in range(*now.indices(A.shape[1])):
         near = A[:, max(0, t - _AROUND) : t + _AROUND + 1]
         q = np.quantile(near, _STEADY, axis=1) if near.shape[1] >= _LEAST_FRAMES else np.zeros(len(A))
-        floor = median_filter(q, 2 * _NEAR + 1, mode="nearest")
-        lines = (q > _STANDS_OUT * floor) & (q == maximum_filter1d(q, 2 * _REACH + 1, mode="nearest"))
-        inside = maximum_filter1d(lines.astype(np.uint8), 2 * _REACH + 1, mode="constant").astype(bool)
+        floor = np.median(_around(q, _NEAR), axis=-1)
+        lines = (q > _STANDS_OUT * floor) & (q == _around(q, _REACH).max(axis=-1))
+        inside = _around(lines, _REACH).any(axis=-1)
         shares.append(np.where(inside, np.minimum(_SURPLUS * q / np.maximum(A[:, t], 1e-30), 1), 0))
     return np.array(shares, np.float32).T
+
+
+def _around(x: np.ndarray, reach: int) -> np.ndarray:
+    """Return the values around each one, shape (n, 2 reach + 1); the outermost go on beyond the ends."""
+    return sliding_window_view(np.pad(x, reach, mode="edge"), 2 * reach + 1)

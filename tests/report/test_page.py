@@ -376,7 +376,7 @@ def test_names_that_are_not_unicode(folder):
 
 
 def test_report_command_learns_the_noise_of_a_part(folder):
-    assert nmfaudio_command.main(["report", "in.wav", "a.html", "-d", "bins.npz", "--noise", "0-0.1"]) == 0
+    assert nmfaudio_command.main(["report", "in.wav", "a.html", "-d", "bins.npz", "--noise", "0-0.25"]) == 0
     assert "Noise" in Path("a.html").read_text()
 
 
