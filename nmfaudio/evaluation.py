@@ -99,7 +99,7 @@ def score(recording: Recording) -> Scores:
         If a file cannot be read, lengths differ, or a measure is not defined, as for silence.
     """
     noisy_sr, after_sr = (audio.info(path).sr for path in (recording.noisy, recording.enhanced or recording.noisy))
-    after = audio.blocks(recording.enhanced or recording.noisy)
+    after: Iterator[NDArray[np.floating]] = audio.blocks(recording.enhanced or recording.noisy)
     if recording.enhanced is None:
         after = load_denoiser(recording.dictionary).process_blocks(after, noisy_sr)
     given = [

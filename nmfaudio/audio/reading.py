@@ -6,7 +6,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -80,7 +80,7 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
 @checked
 def blocks(
     path: str | os.PathLike[str], block_s: float = 30.0, *, start_s: float | None = None, stop_s: float | None = None
-) -> Iterator[NDArray[np.float32]]:
+) -> Generator[NDArray[np.float32], None, None]:
     """Read a sound file block by block, in constant memory.
 
     Parameters

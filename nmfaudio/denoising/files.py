@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -270,7 +270,7 @@ def process_file(
             if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
             outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
-        blocks = audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)
+        blocks = files.enter_context(closing(audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)))
         given = _Input(blocks, header.sr, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0
         cleaned = given.watched(denoiser.process_blocks(given, header.sr), *outputs[1:])

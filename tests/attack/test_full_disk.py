@@ -6,9 +6,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import soundfile as sf
 
 from nmfaudio import audio
 from nmfaudio.audio import ffmpeg
+from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary, FrontEnd
 from nmfaudio.errors import NmfaudioError
 
@@ -110,3 +112,57 @@ def test_a_dictionary_that_finds_no_room(tmp_path, n):
         assert_old_file_stays(
             path, lambda path, size=size: limited(path, size, write_dictionary), "mine.npz: cannot be written.*large"
         )
+
+
+FAST = "-d speech-sparse --attenuation-limit 0 -q"
+COMMANDS = {
+    "denoise to WAV": ("o.wav", f"denoise in.wav OUT --overwrite {FAST}"),
+    "denoise to FLAC": ("o.flac", f"denoise in.wav OUT --overwrite {FAST}"),
+    "denoise to Ogg": ("o.ogg", f"denoise in.wav OUT --overwrite {FAST}"),
+    "denoise to MP3": ("o.mp3", f"denoise in.wav OUT --overwrite {FAST}"),
+    "denoise to M4A": ("o.m4a", f"denoise in.wav OUT --overwrite {FAST}"),
+    "denoise to MKA": ("o.mka", f"denoise in.wav OUT --overwrite {FAST}"),
+    "in place": ("o.wav", f"denoise OUT OUT --in-place {FAST}"),
+    "residual": ("o.flac", f"denoise in.wav other.wav --residual OUT --overwrite {FAST}"),
+    "report of denoise": ("o.json", f"denoise in.wav other.wav --report OUT --overwrite {FAST}"),
+    "profile": ("o.npz", f"denoise in.wav other.wav --noise 0-1 --save-profile OUT --overwrite {FAST}"),
+    "repair": ("o.wav", "repair in.wav OUT --overwrite -q"),
+    "separate": ("harmonic.wav", "separate in.wav --split -o DISK --overwrite -q"),
+    "report": ("o.html", f"report in.wav OUT --overwrite {FAST[:16]}"),
+    "evaluate": ("o.csv", "evaluate --clean clean --noisy noisy --enhanced clean --csv OUT --overwrite"),
+    "export": ("o.npz", "dictionaries export speech-sparse OUT --overwrite"),
+    "train source": ("o.npz", "train source hiss in.wav -o OUT --atoms 2 --overwrite -q"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("n", [1, pytest.param(7, marks=pytest.mark.slow)])
+def test_a_command_on_a_full_disk_fails_and_keeps_the_old_file(tmp_path, monkeypatch, capsys, without_pesq, name, n):
+    output, command = COMMANDS[name]
+    if name in ("denoise to M4A", "denoise to MKA") and not ffmpeg.installed():
+        pytest.skip("ffmpeg is not installed")
+    monkeypatch.chdir(tmp_path)
+    y = 0.1 * np.random.default_rng(0).standard_normal(2 * SR)
+    for folder in ("clean", "noisy", "disk", "large"):
+        (tmp_path / folder).mkdir()
+    for path in ("in.wav", "clean/a.wav", f"large/{output}", "old.wav"):
+        sf.write(path, y, SR, format="WAV")
+    sf.write("noisy/a.wav", y + 0.01 * np.cos(np.arange(2 * SR)), SR)
+    old = (tmp_path / "old.wav").read_bytes() if name == "in place" else b"old"
+
+    def run(folder):
+        words = command.replace("OUT", f"{folder}/{output}").replace("DISK", folder)
+        return main(words.split())
+
+    assert run("large") == 0
+    pages = -(-sum(path.stat().st_size for path in (tmp_path / "large").iterdir()) // 4096)
+    before = -(-len(old) // 4096)
+    for room in {pages - 1, *np.random.default_rng(n).integers(0, pages, n).tolist()}:
+        with small_disk(tmp_path / "disk", (before + room) * 4096):
+            (tmp_path / "disk" / output).write_bytes(old)
+            capsys.readouterr()
+            assert run("disk") == 2
+            error = capsys.readouterr().err
+            assert "No space left on device" in error and error.count("\n") == 1
+            assert (tmp_path / "disk" / output).read_bytes() == old
+            assert [path.name for path in (tmp_path / "disk").iterdir()] == [output]
