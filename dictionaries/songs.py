@@ -802,31 +802,7 @@ def song(
     seconds = seconds or float(np.clip(rng.gamma(5, 3.8), 12, 40))
     n = int(seconds * SR)
     score, parts = written(rng, seconds, held_out)
-    packages, record = {score.package} - {""}, {"score": score.name, "bpm": f"{score.tempo:.0f}"}
-
-    soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
-    fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
-    weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
-    response, mono, width = room(rng.uniform(0.25, 2.5), rng), rng.random() < 0.08, rng.uniform(0.2, 1)
-    stems = {stem: np.zeros((2, n), np.float32) for stem in STEMS}
-    for part in parts:
-        font = str(rng.choice(fonts, p=weights / weights.sum()))
-        if part.stem == "drums":
-            stems["drums"], source = drums(part, font, rng, n, held_out)
-            record["drums"] = source
-            packages.add("hydrogen-drumkits" if source in kits(held_out) else source)
-            continue
-        y = played(part, SHARE / soundfonts[font], n)
-        packages.add(font)
-        if not y.any():
-            continue
-        if part.stem == "other":
-            y = instrument(part, y, SHARE / soundfonts[font], width, rng)
-        elif rng.random() < 0.25:
-            y = amplified(y, rng.uniform(-6, 12), rng)
-        y *= 10 ** (rng.uniform(-6, 6) / 20) / active_level(y)
-        stems[part.stem] += y
-        record[part.stem] = " ".join([*record.get(part.stem, "").split(), f"{font}:{part.program}"])
+    stems, record, packages = performed(parts, rng, n, held_out)
     if rng.random() < 0.15 and GUITARS.exists():
         stems["other"], record["other"] = guitar(rng, n, held_out)
         packages.add(f"fretsonfire-songs-{record['other'].split('/')[0]}")
@@ -834,15 +810,51 @@ def song(
         voice = choice(rng, sorted(speech))
         stems["vocals"], kind = vocals(speech[voice], harmony(parts, seconds), score.tempo, n, rng)
         record["vocals"] = f"{voice}, {kind}"
-        low_cut = butter(2, rng.uniform(60, 150), "high", fs=SR, output="sos")
-        stems["vocals"] = sosfilt(low_cut, stems["vocals"]).astype(np.float32)
-        if rng.random() < 0.2:
-            stems["vocals"] = amplified(stems["vocals"], rng.uniform(-9, 3), rng)
+    packages |= {score.package} - {""}
+    record |= {"score": score.name, "bpm": f"{score.tempo:.0f}"}
+    record["packages"] = "; ".join(f"{package} ({LICENCES[package]})" for package in sorted(packages))
+    return mixed(stems, rng), record
 
+
+def performed(
+    parts: Sequence[Part], rng: np.random.Generator, n: int, held_out: bool
+) -> tuple[dict[str, np.ndarray], dict[str, str], set[str]]:
+    """Play the parts, each on an instrument of its own; stems, what played each of them, packages."""
+    soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
+    fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
+    weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
+    stems = {stem: np.zeros((2, n), np.float32) for stem in STEMS}
+    record, packages, width = {}, set(), rng.uniform(0.2, 1)
+    for part in parts:
+        font = str(rng.choice(fonts, p=weights / weights.sum()))
+        if part.stem == "drums":
+            stems["drums"], record["drums"] = drums(part, font, rng, n, held_out)
+            packages.add("hydrogen-drumkits" if record["drums"] in kits(held_out) else record["drums"])
+            continue
+        y = played(part, SHARE / soundfonts[font], n)
+        if not y.any():
+            continue
+        if part.stem == "other":
+            y = instrument(part, y, SHARE / soundfonts[font], width, rng)
+        elif rng.random() < 0.25:
+            y = amplified(y, rng.uniform(-6, 12), rng)
+        stems[part.stem] += y * (10 ** (rng.uniform(-6, 6) / 20) / active_level(y))
+        record[part.stem] = f"{record.get(part.stem, '')} {font}:{part.program}".strip()
+        packages.add(font)
+    return stems, record, packages
+
+
+def mixed(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Give each stem its sound and level, arrange them, and compress their sum."""
+    response, mono = room(rng.uniform(0.25, 2.5), rng), rng.random() < 0.08
     shares = {"vocals": rng.uniform(0, 0.35), "drums": rng.uniform(0, 0.2), "bass": 0, "other": rng.uniform(0, 0.3)}
     for stem, y in stems.items():
         if not y.any():
             continue
+        if stem == "vocals":
+            y = sosfilt(butter(2, rng.uniform(60, 150), "high", fs=SR, output="sos"), y).astype(np.float32)
+            if rng.random() < 0.2:
+                y = amplified(y, rng.uniform(-9, 3), rng)
         y = equalised(y, rng.uniform(0, 10), rng)
         if stem != "bass":
             y = reverberant(y, response, shares[stem])
@@ -852,13 +864,11 @@ def song(
         y = y * (10 ** (level_db / 20) / active_level(y))
         stems[stem] = np.repeat(y.mean(axis=0, keepdims=True), 2, axis=0) if mono else y
     arranged(stems, rng)
-
     mixture = sum(stems.values())
     gain = compression(mixture, rng.uniform(-26, -10), rng.uniform(1, 4))
     peak = max(float(np.abs(y * gain).max()) for y in (mixture, *stems.values()))
     gain = (gain * 10 ** (rng.uniform(-9, -0.3) / 20) / peak).astype(np.float32)
-    record["packages"] = "; ".join(f"{package} ({LICENCES[package]})" for package in sorted(packages))
-    return {stem: y * gain for stem, y in stems.items()}, record
+    return {stem: y * gain for stem, y in stems.items()}
 
 
 def written(rng: np.random.Generator, seconds: float, held_out: bool) -> tuple[Score, list[Part]]:
