@@ -6,11 +6,11 @@ import numpy as np
 
 from ..arguments import checked, shown
 from ..errors import NmfaudioError
+from ..unfolded.updates import Rows, activations, contributions
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
 from .unfolded.context import of_height
 from .unfolded.decomposition import UnfoldedDecomposition
-from .unfolded.updates import Rows, activations, contributions
 
 _FRAMES = 512
 _TINY = np.float32(1e-20)
