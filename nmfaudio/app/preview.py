@@ -18,7 +18,7 @@ from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..denoising.gain import GainRule
 from ..display import brightest_db
-from ..errors import NmfaudioError
+from ..errors import AudioError, NmfaudioError
 from ..report.numbers import Summary, loudness_lufs, summary
 from ..report.pictures import RANGE_DB, ROWS, mel_rows, png
 from ..spectra.blocks import overlap_add
@@ -63,7 +63,7 @@ class Preview:
         self._n_masks = self.header.channels if denoiser.channels == "independent" else 1
         self._peaks: list[NDArray[np.float32]] = []
         self._top_db: float | None = None  # level of the brightest colour
-        self._stopped = False
+        self._stopped = self._failed = False
         self._more = threading.Condition()
 
     @property
@@ -94,6 +94,12 @@ class Preview:
             self._stopped = True
             self._more.notify_all()
 
+    def _fail(self) -> None:
+        """Let nobody wait for what will not come."""
+        with self._more:
+            self._failed = True
+            self._more.notify_all()
+
     def run(self, progress: Callable[[float], None]) -> None:
         """Compute the masks; raise `Stopped` if asked to."""
         began = time.perf_counter()
@@ -101,7 +107,7 @@ class Preview:
         hop, overlap, n_read = self._stft.hop_length, self._stft.overlap, 0
         with ExitStack() as files:
             sound, rest, masks = (files.enter_context(path.open("wb", buffering=0)) for path in self._paths)
-            files.callback(self.stop)  # nobody waits for what has failed
+            files.callback(self._fail)
 
             def blocks() -> Iterator[NDArray[np.float32]]:
                 nonlocal n_read
@@ -182,12 +188,14 @@ class Preview:
         needed = -(-(round(stop_s * self.sr) + stft.overlap) // stft.hop_length)
 
         def there() -> bool:
-            return self._stopped or self.n_samples is not None or self.frames >= needed
+            return self.n_samples is not None or self.frames >= needed
 
         with self._more:
-            self._more.wait_for(there)
-            if self._stopped and self.n_samples is None:
+            self._more.wait_for(lambda: there() or self._stopped or self._failed)
+            if self._stopped and not there():
                 raise Stopped
+            if not there():
+                raise AudioError(f"{self._source}: cannot be cleaned as far as {stop_s:.1f} s")
 
     def sound(self, start_s: float, stop_s: float, rule: GainRule) -> NDArray[np.float32]:
         """Sound of a part before and after, shape (2, channels, samples); waits until it is there."""

@@ -8,7 +8,7 @@ import secrets
 import shlex
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -314,8 +314,11 @@ def gain_rule(options: Mapping[str, str]) -> GainRule:
     return GainRule(strength, limit_db)
 
 
-def settings_of(values: Mapping[str, Any]) -> Settings:
+def settings_of(values: Any) -> Settings:
     """Settings as they come as JSON."""
-    noise: Sequence[float] | None = values.get("noise")
-    damage: Sequence[str] = values.get("damage", ())
-    return Settings(tuple(noise) if noise else None, tuple(damage), values.get("channels", "linked"))  # type: ignore[arg-type]
+    try:
+        noise, damage = values.get("noise"), tuple(map(str, values.get("damage", ())))
+        span = (float(noise[0]), float(noise[1])) if noise else None
+        return Settings(span, damage, str(values.get("channels", "linked")))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        raise NmfaudioError("give settings with noise, damage and channels") from None

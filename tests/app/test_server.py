@@ -252,6 +252,12 @@ def test_settings_that_cannot_be_used_are_told(app, values, words):
     assert words in error and str(app.folder) not in error and "\n" not in error
 
 
+@pytest.mark.parametrize("settings", [[], "x", {"noise": 3}, {"noise": ["a", "b"]}, {"damage": 5}])
+def test_settings_of_another_kind_are_refused(app, settings):
+    answer = app.client.post(f"recordings/{app.add()}/clean", json=settings)
+    assert answer.status_code == 422 and "give settings" in error_of(answer)
+
+
 @pytest.mark.parametrize("sr", [8000, 11025, 48000])
 @pytest.mark.parametrize("options", [AS_IT_IS, {"strength": 0.6, "attenuation_limit_db": 12.0}])
 def test_what_is_heard_is_what_is_saved(app, sr, options):
@@ -368,6 +374,8 @@ def test_a_damaged_recording_is_told(app):
     app.client.post(f"recordings/{id}/clean", json=PLAIN)
     error = app.wait(id, "clean")["error"]
     assert "cut.flac" in error and str(app.folder) not in error
+    answer = app.client.get(f"recordings/{id}/sound", params={"start": 1.5, "stop": 2, **AS_IT_IS})
+    assert answer.status_code == 422 and "cut.flac: cannot be cleaned as far as 2.0 s" in error_of(answer)
 
 
 def test_all_are_saved_at_once_each_with_its_own_strength(app):

@@ -16,6 +16,7 @@ async function api(path, options = {}) {
   } catch { /* it is plain text */ }
   throw new Error(error);
 }
+const STOPPED = "stopped"; // an error that is none: other settings, or another recording, have taken the place
 const post = (path, value) => api(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
 const samples = async (path) => new Float32Array(await (await api(path)).arrayBuffer());
 const split = (all, tracks, channels) => {
@@ -59,7 +60,15 @@ class Remote {
   }
 
   async sound(start, stop) {
-    const both = await samples(`${this.address}/sound?start=${start}&stop=${stop}&${this.#how}`);
+    let both = null;
+    while (!both) {
+      try {
+        both = await samples(`${this.address}/sound?start=${start}&stop=${stop}&${this.#how}`);
+      } catch (error) {
+        if (error.message !== STOPPED || remote !== this) throw error;
+        await sleep(0.3);
+      }
+    }
     const { before, after } = split(both, ["before", "after"], this.channels);
     return { before, after, removed: before.map((x, c) => x.map((sample, i) => sample - after[c][i])) };
   }
@@ -80,7 +89,7 @@ const attempt = (work) => async (...given) => {
   try {
     await work(...given);
   } catch (error) {
-    say(error.message);
+    if (error.message !== STOPPED) say(error.message);
   }
 };
 const later = (seconds, work) => { // once, some time after the last call
@@ -172,7 +181,8 @@ const open = attempt(async (id) => {
 });
 
 const show = attempt(async () => {
-  const { tab, state } = now(), id = current, clean = tab === "clean";
+  const { tab, state } = now(), id = current, clean = tab === "clean", job = state.jobs.clean;
+  const there = state.cleaned && job?.error !== STOPPED;
   byId("clean").hidden = byId("measured").hidden = !clean;
   byId("stems").hidden = clean;
   byId("sentence").hidden = !clean;
@@ -180,7 +190,7 @@ const show = attempt(async () => {
   byId("unseparated").hidden = Boolean(state.stems);
   byId("mixed").hidden = !state.stems;
   byId("mixer").hidden = !state.stems;
-  byId("listen").hidden = clean ? !state.cleaned : !state.stems;
+  byId("listen").hidden = clean ? !there : !state.stems;
   if (!clean) {
     remote = null;
     listening.close();
@@ -188,7 +198,7 @@ const show = attempt(async () => {
     const source = new Stems(address(), state.stems, state);
     await listening.open(source, source.lanes());
     now().strips = mixer.open(state.stems, listening.player, now().strips);
-  } else if (state.cleaned) {
+  } else if (there) {
     const source = new Remote(address(), state, now().options);
     const found = await source.numbers();
     if (id !== current || now().tab !== tab) return;
@@ -196,7 +206,7 @@ const show = attempt(async () => {
     drawn = state.cleaned;
     numbers(found);
     await listening.open(remote);
-  } else if (!Object.values(state.jobs).some((job) => job.kind === "clean" && !job.done)) {
+  } else if (!job || job.done) {
     await clean_();
   }
 });
@@ -333,11 +343,10 @@ async function look() {
 // Show more of the recording that is open as it becomes ready.
 async function follow() {
   const { state, tab } = now(), job = state.jobs[tab === "clean" ? "clean" : "separate"];
-  if (job?.done && job.error && job.error !== "stopped") say(job.error);
+  if (job?.done && job.error && job.error !== STOPPED) say(job.error);
   if (tab === "stems") {
     if (state.stems && byId("unseparated").hidden === false) await show();
   } else if (!remote && state.cleaned) {
-    byId("listen").hidden = false;
     await show();
     controls();
   } else if (remote && (state.cleaned > drawn + 0.2 || state.cleaned < drawn || state.cleaned === 1 && drawn < 1)) {
