@@ -301,7 +301,8 @@ def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:
         return f"{result['input']}: skipped, {result['output']} exists"
     speed = result["duration_s"] / max(result["elapsed_s"] - compiling_s, 1e-3)
     compiling = f" and {compiling_s:.1f} s of compiling" if compiling_s else ""
-    clipped = f", {result['clipped_samples']} samples clipped" if result["clipped_samples"] else ""
+    n_clipped = result["clipped_samples"]
+    clipped = f", {n_clipped} sample{'s' * (n_clipped > 1)} clipped" if n_clipped else ""
     return (
         f"{result['input']} -> {result['output']}: {result['duration_s']:.1f} s, {result['sr']} Hz, "
         f"{result['channels']} channel{'s' * (result['channels'] > 1)} in {result['elapsed_s'] - compiling_s:.1f} s "

@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
             **format_options(args),
         )
     if clipped := report.clipped_samples:
-        say(f"{args.output}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+        samples = f"{clipped} sample{'s' * (clipped > 1)}"
+        say(f"{args.output}: {samples} beyond full scale clipped: --subtype FLOAT keeps what is there")
     for start_s, stop_s in args.gap:
         if stop_s - start_s > _LONGEST_GAP_S:
             say(

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ..dictionary import available
+from ..dictionary import Dictionary, available
 from ..errors import NmfaudioError
 from ..kernels.unfolded.block import ratio_block
 from .denoiser import Denoiser
@@ -29,8 +29,10 @@ def compile_all() -> str | None:
     ...     return compile_all()
     """
     y = np.random.default_rng(0).standard_normal(10_000).astype(np.float32)
-    for name in available():
-        denoiser = Denoiser(name)
+    for dictionary in map(Dictionary.load, available()):
+        if dictionary.kind not in ("sparse", "unfolded"):  # it is for separation
+            continue
+        denoiser = Denoiser(dictionary)
         denoiser(y, _SR)
         noise_profile(y, _SR, denoiser.dictionary)
         with suppress(NmfaudioError):  # not all are for streams

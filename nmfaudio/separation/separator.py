@@ -203,7 +203,9 @@ class Separator:
 def _atoms_of(name: str, dictionary: Dictionary) -> NDArray[np.float32]:
     """Atoms of a source, shape (F, T, K)."""
     if dictionary.kind == "unfolded":
-        raise NmfaudioError(f"dictionary {dictionary.name!r} is trained for denoising; give one that holds atoms")
+        raise NmfaudioError(
+            f"dictionary {dictionary.name!r} is trained for denoising; give one of sources, as speech-sparse"
+        )
     arrays = dictionary.arrays
     if name not in arrays and len(arrays) > 1:
         raise NmfaudioError(f"dictionary {dictionary.name!r} has no source {name!r}: choose {' or '.join(arrays)}")

@@ -128,8 +128,8 @@ class FrontEnd:
         n_high = self.n_high_below((len(power) - 1) / self.window_s) if n_high is None else n_high
         out = np.zeros((self.n_bins + n_high, *power.shape[1:]), power.dtype)
         out[: self.n_bins][: len(power)] = power[: self.n_bins]
-        for band, start, stop in zip(out[self.n_bins :], self.high_edges, self.high_edges[1:], strict=False):
-            power[start:stop].mean(axis=0, out=band)
+        for band, start, stop in zip(range(self.n_bins, len(out)), self.high_edges, self.high_edges[1:], strict=False):
+            out[band] = power[start:stop].mean(axis=0)
         return out
 
     def bins_alone(self) -> "FrontEnd":

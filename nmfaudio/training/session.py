@@ -396,7 +396,9 @@ class _Session:
         """Open folders or lists of sound files."""
         corpora = {name: Corpus(os.fspath(path), sr, each=self.each) for name, path in sounds.items()}
         for name, corpus in corpora.items():
-            self.report(f"{name}: {len(corpus.files)} files, {corpus.hours * 60:.1f} min")
+            self.report(
+                f"{name}: {len(corpus.files)} file{'s' * (len(corpus.files) != 1)}, {corpus.hours * 60:.1f} min"
+            )
         return corpora
 
     def split(

@@ -302,7 +302,7 @@ def test_a_session_in_python_is_that_of_the_command(sounds, tmp_path, monkeypatc
     options = {"dev_speech": sounds / "speech", "random_state": 1, "report": lines.append}
     trained = adapt_denoiser(SHIPPED, noise=sounds / "noise", **options)
     assert list(trained.dictionary.record["noise"]) == ["source", "files", "hours", "folders"]
-    assert lines == ["noise: 1 files, 0.1 min"]
+    assert lines == ["noise: 1 file, 0.1 min"]
     assert [found.names[0] for found in trained.comparisons.values()] == ["shipped"]
     assert "needs 6000 Hz or more" in trained.no_verdict  # `speech` cannot be tried at 2 kHz
     replace(SHIPPED).save(tmp_path / "shipped.npz")

@@ -22,6 +22,7 @@ def shipped(tmp_path, monkeypatch):
     """Folder of shipped dictionaries: one for streams, and a sparse one."""
     random_dictionary(CAUSAL).save(tmp_path / "causal.npz")
     Dictionary("sparse", {"speech": np.eye(257, 3), "noise": np.eye(257, 2)}).save(tmp_path / "sparse.npz")
+    Dictionary("sources", {"piano": np.eye(257, 3)}).save(tmp_path / "piano.npz")  # is passed over
     monkeypatch.setattr("nmfaudio.dictionary._FOLDERS", (tmp_path,))
 
 
