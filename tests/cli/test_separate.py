@@ -136,6 +136,7 @@ def test_stereo_stems_add_up(folder, options):
     np.testing.assert_allclose(sum(stems.values()), sf.read("stereo.wav")[0], atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_a_song_gets_its_stems_beside_it(folder, capsys):
     assert main(["separate", "stereo.wav"]) == 0
     names = ["vocals", "drums", "bass", "other"]
@@ -149,6 +150,7 @@ def test_a_song_gets_its_stems_beside_it(folder, capsys):
     assert "stereo_vocals.wav: exists already: give --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.needs_jit
 def test_stems_of_a_song_are_chosen_added_and_mixed(folder):
     assert main(["separate", "mix.wav", "-o", "out", "-q"]) == 0
     assert main(["separate", "mix.wav", "-o", "some", "--only", "bass, drums", "-q"]) == 0
@@ -163,6 +165,7 @@ def test_stems_of_a_song_are_chosen_added_and_mixed(folder):
     np.testing.assert_allclose(sf.read("mix_mix.wav")[0], mix, atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_a_voice_and_its_background_add_up(folder):
     assert main(["separate", "mix.wav", "-o", "out", "--voice", "-q"]) == 0
     stems = stems_of(folder / "out")
@@ -171,6 +174,7 @@ def test_a_voice_and_its_background_add_up(folder):
     assert np.std(stems["voice"]) < np.std(stems["background"])
 
 
+@pytest.mark.needs_jit
 def test_songs_of_a_folder_are_separated_and_one_that_fails_does_not_stop_the_rest(folder, capsys):
     (folder / "album" / "one").mkdir(parents=True)
     sf.write("album/one/a.flac", SOURCES[0], SR)

@@ -90,6 +90,7 @@ def test_cues_of_a_piece_are_those_of_the_whole(monkeypatch):
     np.testing.assert_allclose(piece[..., 40:-40], whole[..., 100:180], rtol=1e-4, atol=1e-5 * whole.max())
 
 
+@pytest.mark.needs_jit
 def test_a_silent_song_has_finite_cues_and_stems(dictionary):
     assert not cues(spectra(np.zeros((2, SR), np.float32)), FRONT_END).any()
     assert not any(y.any() for y in SongSeparator(dictionary)(np.zeros((2, SR)), SR).values())
@@ -120,6 +121,7 @@ def test_the_stack_is_that_of_the_formulas(context):
     assert SongContext.from_json(asdict(context)) == context
 
 
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("sr", [6000, SR, 22050])
 def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
@@ -129,6 +131,7 @@ def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
     np.testing.assert_allclose(sum(stems.values()), y, atol=2e-6)
 
 
+@pytest.mark.needs_jit
 def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
     for name, value in (("REACH", 30), ("_SPATIAL", 15), ("_REACH", 30)):
         monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
@@ -143,12 +146,14 @@ def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
         np.testing.assert_allclose(np.concatenate([piece[name] for piece in pieces], axis=1), stem, atol=1e-6)
 
 
+@pytest.mark.needs_jit
 def test_the_level_does_not_matter(dictionary):
     separator, y = SongSeparator(dictionary), song(0.5)
     for name, stem in separator(y * 1e-3, SR).items():
         np.testing.assert_allclose(1e3 * stem, separator(y, SR)[name], atol=1e-5)
 
 
+@pytest.mark.needs_jit
 def test_shipped_songs_put_a_tune_and_strokes_into_their_stems():
     sr, t = 44100, np.arange(4 * 44100) / 44100
     kick = np.sin(2 * np.pi * 55 * (t % 0.5) + 8 * (1 - np.exp(-40 * (t % 0.5)))) * np.exp(-12 * (t % 0.5))

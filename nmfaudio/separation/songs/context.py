@@ -57,7 +57,7 @@ class SongContext(StackContext):
         }
         for i, cue in enumerate(cues):
             rows[f"cue_means {i}"] = Means(self.bands @ cue, self.cue_means)
-            rows[f"cue_atoms {i}"] = Means(cue, self.cue_atoms)
+            rows[f"cue_atoms {i}"] = Frames(cue) if self.cue_atoms == _NOW else Means(cue, self.cue_atoms)
         for i, share in enumerate(() if mask is None else mask):
             source = mixture * share
             rows[f"source_means {i}"] = Means(self.bands @ source, self.source_means)

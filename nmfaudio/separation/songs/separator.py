@@ -17,8 +17,9 @@ from ...unfolded.stage import Stage, read_stages, run_stages
 from .context import SongContext
 from .cues import REACH, cues
 
-_PIECE = 2048  # frames at once, 48 s
-_AT_ONCE = 1024  # frames that become sound
+_PIECE = 1536  # frames at once, 36 s
+_AT_ONCE = 768  # frames that are filtered at once
+_TO_SOUND = 128  # frames that become sound at once
 _SPATIAL = 215  # frames to both sides, 5 s, in which a source stays at its place
 _SPATIAL_ITERATIONS = 1
 _REACH = _SPATIAL * (1 + _SPATIAL_ITERATIONS)
@@ -107,7 +108,7 @@ class SongSeparator:
         future = REACH + sum(stage.context.future for stage in self.stages)
         pieces = windows(((Y,) for Y in spectra), past, future, size=lambda chunk: _PIECE)
         masked = windows(ahead(self._masked, pieces), _REACH, _REACH, size=lambda chunk: _AT_ONCE)
-        stems = (self._stems(Y, masks, part) for (Y, masks), now in masked for part in _slices(now, _AT_ONCE))
+        stems = (part for (Y, masks), now in masked for part in self._stems(Y, masks, now))
         for y in overlap_add(stft, stems, lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
@@ -123,19 +124,19 @@ class SongSeparator:
             self._lower[height] = [stage.below(height) for stage in self.stages]
         return self._lower[height]
 
-    def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> np.ndarray:
-        """Spectra of all stems (S * C, B, n) of some frames of a window."""
-        near = slice(max(0, now.start - _REACH), now.stop + _REACH) if len(Y) == 2 else now
-        Y = Y[..., near]
-        gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
-        if len(Y) != 2:
-            return np.concatenate([Y * gain for gain in gains])
-        n = now.stop - now.start
-        stems = np.empty((len(gains), *Y.shape[:2], n), Y.dtype)
-        spatial_filter(Y, gains, _SPATIAL, _SPATIAL_ITERATIONS, now.start - near.start, stems)
-        return stems.reshape(-1, Y.shape[1], n)
-
-
-def _slices(whole: slice, size: int) -> Iterator[slice]:
-    for start in range(whole.start, whole.stop, size):
-        yield slice(start, min(start + size, whole.stop))
+    def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> Iterator[np.ndarray]:
+        """Spectra of all stems (S * C, B, n) of a window, some frames at a time."""
+        for start in range(now.start, now.stop, _AT_ONCE):
+            part = slice(start, min(start + _AT_ONCE, now.stop))
+            near = slice(max(0, part.start - _REACH), part.stop + _REACH) if len(Y) == 2 else part
+            around = Y[..., near]
+            gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
+            stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
+            if len(Y) == 2:
+                spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
+            else:
+                np.multiply(around, gains[:, None], out=stems)
+            for first in range(0, stems.shape[-1], _TO_SOUND):
+                yield stems[..., first : first + _TO_SOUND].reshape(
+                    -1, Y.shape[1], min(_TO_SOUND, stems.shape[-1] - first)
+                )
