@@ -10,7 +10,14 @@ import nmfaudio
 project = "nmfaudio"
 html_title = f"nmfaudio {nmfaudio.__version__}"
 root_doc = "docs/index"
-include_patterns = ["docs/**", "notebooks/*.ipynb", "dictionaries/*.md", "benchmarks/**.md", "CHANGELOG.md"]
+include_patterns = [
+    "docs/**",
+    "notebooks/*.ipynb",
+    "dictionaries/*.md",
+    "benchmarks/**.md",
+    "examples/*.md",
+    "CHANGELOG.md",
+]
 exclude_patterns = [".*", "build", "dist", "site"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton"]
 
@@ -18,6 +25,7 @@ html_theme = "furo"
 html_theme_options = {"top_of_page_buttons": []}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = [("players.js", {"defer": "defer"})]
 templates_path = ["templates"]
 html_additional_pages = {"index": "to_start.html"}  # the start page is docs/index.html
 html_math_renderer = "mathml"
