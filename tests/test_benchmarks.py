@@ -69,3 +69,16 @@ def test_whole_files_are_timed(tmp_path):
 )
 def test_word_errors_are_insertions_deletions_and_replacements(heard, said, n):
     assert runpy.run_path(str(BENCHMARKS / "word_errors.py"))["errors"](heard.split(), said.split()) == n
+
+
+def test_scores_of_a_dictionary_come_into_the_page_of_results(tmp_path):
+    results, page, scores = tmp_path / "results.csv", tmp_path / "results.md", tmp_path / "scores.csv"
+    results.write_bytes((BENCHMARKS / "results.csv").read_bytes())
+    page.write_bytes((BENCHMARKS.parent / "docs" / "results.md").read_bytes())
+    before = page.read_text()
+    run("results.py", "--results", results, "--page", page)
+    assert page.read_text() == before  # it was up to date
+    scores.write_text("file,after_pesq,after_estoi,after_si_sdr_db\na,1,1,1\nmean,3.14159,0.9,15\n")
+    run("results.py", "16k", f"speech={scores}", "--results", results, "--page", page)
+    changed = set(page.read_text().splitlines()) - set(before.splitlines())
+    assert [line.split("|")[1:5] for line in changed] == [[" **nmfaudio**, `speech` ", " 3.142 ", " 0.900 ", " 15.00 "]]

@@ -46,9 +46,9 @@ class JointNMF(Factorizer):
     ----------
     groups_ : ndarray
         The groups in order.
-    component_groups_ : ndarray of int, shape (n_components_,)
+    component_groups_ : ndarray of int, shape (`n_components_`,)
         Place in `groups_` of the group that a component belongs to; -1 for a shared one.
-    components_ : ndarray, shape (n_components_, n_features)
+    components_ : ndarray, shape (`n_components_`, n_features)
         Shared components, then those of every group.
     n_components_, n_features_in_, n_iter_, objective_, restarts_, reconstruction_err_
         See `nmfaudio.factorize._base.Factorizer`.
@@ -124,7 +124,7 @@ class JointNMF(Factorizer):
 
         Returns
         -------
-        W : ndarray, shape (n_samples, n_components_)
+        W : ndarray, shape (n_samples, `n_components_`)
         """
         return self._fit(X, groups=groups)
 
@@ -139,7 +139,7 @@ class JointNMF(Factorizer):
 
         Returns
         -------
-        W : ndarray, shape (n_samples, n_components_)
+        W : ndarray, shape (n_samples, `n_components_`)
         """
         check_is_fitted(self)
         data = self._checked(X, reset=False)

@@ -42,7 +42,7 @@ class SequentialNMF(Factorizer):
         See `nmfaudio.factorize._base.Factorizer`; `n_components_` is the number chosen.
     n_iter_ : int
         Largest number of iterations that any number of components took.
-    residual_variance_ : ndarray, shape (n_components_ + 1,) or (n_components_ + 2,)
+    residual_variance_ : ndarray, shape (`n_components_` + 1,) or (`n_components_` + 2,)
         For 0, 1, 2, ... components, and for the one that was left out, if any.
 
     Notes
