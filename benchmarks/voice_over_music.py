@@ -16,7 +16,9 @@ import numpy as np
 import songs
 import tables
 
-from nmfaudio import audio, denoise, metrics
+from nmfaudio import audio, metrics
+from nmfaudio.denoising.voice import VoiceSeparator
+from nmfaudio.separation import separate
 
 SR = 44100
 SECONDS = 10
@@ -77,10 +79,8 @@ def mixtures(speech: Path, music: Path, n: int) -> Iterator[tuple[float, dict[st
         yield level_db, {"voice": level * gain * voice, "background": level * background}
 
 
-def by_speech_dictionary(y: np.ndarray, sr: int, sources: songs.Stems) -> songs.Stems:
-    """What `nmfaudio separate --voice` does."""
-    voice = denoise(y, sr, attenuation_limit_db=100)
-    return {"voice": voice, "background": y - voice}
+def by_nmfaudio(y: np.ndarray, sr: int, sources: songs.Stems) -> songs.Stems:
+    return separate(y, sr, VoiceSeparator())
 
 
 def nussl_repet_sim(y: np.ndarray, sr: int, sources: songs.Stems) -> songs.Stems:
@@ -89,7 +89,7 @@ def nussl_repet_sim(y: np.ndarray, sr: int, sources: songs.Stems) -> songs.Stems
 
 
 METHODS: dict[str, Method] = {
-    "speech dictionary": by_speech_dictionary,
+    "nmfaudio separate --voice": by_nmfaudio,
     "ideal ratio mask": songs.ideal_ratio_mask,
 }
 if "REPET-SIM, nussl" in songs.METHODS:
