@@ -47,8 +47,9 @@ WRONG = [
     [[1.0], [1.0, 2.0]],
 ]
 MADE_BY_THE_PACKAGE = """
-    AudioInfo Checkpoint Comparison Factorization FileReport HeldOutErrors AtomUsage Piece RepairReport SeparationReport
-    Recording Scores Trained Tuning Writer build_unfolded find_damage project random_atoms score_or_error tuningshow
+    AtomUsage AudioInfo BlockSeparator Checkpoint Choice Comparison Factorization FileReport HeldOutErrors Piece Preset
+    Recording RepairReport Scores SeparationReport Trained Tuning Writer build_unfolded find_damage project random_atoms
+    score_or_error tuningshow
 """.split()  # or only given what it has made
 TRAINS_FOR_MINUTES = ["build_sparse", "compare", "train_denoiser", "trained_on"]
 
@@ -127,12 +128,14 @@ def right(tmp_path_factory):
         "find_recordings.noisy": sounds,
         "front_end": sparse.front_end,
         "griffin_lim.X": Y,
+        "gain_db": 3.0,
         "guidance": {"a": {"silent": [(0, 0.01)]}},
         "hop_length": 128,
         "info": nmfaudio.audio.info(file),
         "kind": "sparse",
         "learningshow.dictionary": replace(sparse, record={"stages": [{"curve": [{"step": 1, "train": 1.0}]}]}),
         "length": 1000,
+        "lufs": -23.0,
         "magnitudes": abs(Y),
         "missing": np.arange(len(y)) // 100 == 10,
         "n_channels": 1,
