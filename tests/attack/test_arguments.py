@@ -65,16 +65,16 @@ def public():
             elif callable(thing):
                 found[f"{thing.__module__}.{thing.__qualname__}"] = thing
     for page in sorted(Path(__file__).parents[2].glob("docs/api/*.md")):
-        for name in re.findall(r"^::: (\S+)", page.read_text(), re.M) if page.stem != "internals" else ():
+        for name in re.findall(r"^\.\. auto\w+:: (\S+)", page.read_text(), re.M) if page.stem != "internals" else ():
             try:
                 module = importlib.import_module(name)
             except ImportError:
                 module, _, name = name.rpartition(".")
-                found[f"{module}.{name}"] = getattr(importlib.import_module(module), name)
+                things = [getattr(importlib.import_module(module), name)]
             else:
-                for name, thing in {} if hasattr(module, "__all__") else vars(module).items():
-                    if callable(thing) and name[0] != "_" and getattr(thing, "__module__", "") == module.__name__:
-                        found[f"{module.__name__}.{name}"] = thing
+                things = [] if hasattr(module, "__all__") else [v for n, v in vars(module).items() if n[0] != "_"]
+                things = [thing for thing in things if getattr(thing, "__module__", "") == module.__name__]
+            found |= {f"{thing.__module__}.{thing.__qualname__}": thing for thing in things if callable(thing)}
     return {
         name: thing
         for name, thing in sorted(found.items())
