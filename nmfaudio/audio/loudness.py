@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_number, check_rate
+from ..arguments import check_number, check_rate, checked
 from ..spectra.blocks import windows
 from .signal import as_block, as_signal
 
@@ -45,6 +45,7 @@ class LoudnessMeter:
     -3.0
     """
 
+    @checked
     def __init__(self, sr: float) -> None:
         check_rate(sr)
         self.sr = sr
@@ -86,6 +87,7 @@ class LoudnessMeter:
         return float(_lufs(powers[_lufs(powers) > _lufs(powers.mean()) - _GATE_LU].mean()))
 
 
+@checked
 def loudness(y: ArrayLike, sr: float) -> float:
     """Measure the integrated loudness of a signal by EBU R128 (ITU-R BS.1770-4).
 
@@ -119,6 +121,7 @@ def loudness(y: ArrayLike, sr: float) -> float:
     return meter.lufs
 
 
+@checked
 def true_peak_db(y: ArrayLike, sr: float) -> float:
     """Measure the highest peak of a signal, between its samples too, by oversampling (ITU-R BS.1770-4, annex 2).
 
@@ -140,6 +143,7 @@ def true_peak_db(y: ArrayLike, sr: float) -> float:
     return 20 * math.log10(peak) if peak else -math.inf
 
 
+@checked
 def limited(
     blocks: Iterable[NDArray[np.floating]], sr: float, gain_db: float, ceiling_dbtp: float = CEILING_DBTP
 ) -> Iterator[NDArray[np.float32]]:
@@ -174,6 +178,7 @@ def limited(
         yield (y[:, now] * (gain * np.minimum(dips, wanted)[now])).astype(np.float32)
 
 
+@checked
 def with_loudness(
     blocks: Iterable[NDArray[np.floating]],
     sr: float,

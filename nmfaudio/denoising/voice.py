@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import checked
 from ..audio.signal import as_block
 from ..dictionary import DictionaryLike
 from ..spectra.aligned import Kept
@@ -36,6 +37,7 @@ class VoiceSeparator:
     ['background', 'voice']
     """
 
+    @checked
     def __init__(self, dictionary: DictionaryLike = "speech") -> None:
         self.names = ["voice", "background"]
         self._denoiser = Denoiser(dictionary, attenuation_limit_db=_LIMIT_DB)

@@ -47,8 +47,9 @@ WRONG = [
     [[1.0], [1.0, 2.0]],
 ]
 MADE_BY_THE_PACKAGE = """
-    AudioInfo Checkpoint Comparison Factorization FileReport HeldOutErrors AtomUsage Piece RepairReport SeparationReport
-    Recording Scores Trained Tuning Writer build_unfolded find_damage project random_atoms score_or_error tuningshow
+    AtomUsage AudioInfo BlockSeparator Checkpoint Choice Comparison Factorization FileReport HeldOutErrors Piece Preset
+    Recording RepairReport Scores SeparationReport Trained Tuning Writer build_unfolded find_damage project random_atoms
+    score_or_error tuningshow
 """.split()  # or only given what it has made
 TRAINS_FOR_MINUTES = ["build_sparse", "compare", "train_denoiser", "trained_on"]
 
@@ -64,16 +65,16 @@ def public():
             elif callable(thing):
                 found[f"{thing.__module__}.{thing.__qualname__}"] = thing
     for page in sorted(Path(__file__).parents[2].glob("docs/api/*.md")):
-        for name in re.findall(r"^::: (\S+)", page.read_text(), re.M) if page.stem != "internals" else ():
+        for name in re.findall(r"^\.\. auto\w+:: (\S+)", page.read_text(), re.M) if page.stem != "internals" else ():
             try:
                 module = importlib.import_module(name)
             except ImportError:
                 module, _, name = name.rpartition(".")
-                found[f"{module}.{name}"] = getattr(importlib.import_module(module), name)
+                things = [getattr(importlib.import_module(module), name)]
             else:
-                for name, thing in {} if hasattr(module, "__all__") else vars(module).items():
-                    if callable(thing) and name[0] != "_" and getattr(thing, "__module__", "") == module.__name__:
-                        found[f"{module.__name__}.{name}"] = thing
+                things = [] if hasattr(module, "__all__") else [v for n, v in vars(module).items() if n[0] != "_"]
+                things = [thing for thing in things if getattr(thing, "__module__", "") == module.__name__]
+            found |= {f"{thing.__module__}.{thing.__qualname__}": thing for thing in things if callable(thing)}
     return {
         name: thing
         for name, thing in sorted(found.items())
@@ -127,12 +128,14 @@ def right(tmp_path_factory):
         "find_recordings.noisy": sounds,
         "front_end": sparse.front_end,
         "griffin_lim.X": Y,
+        "gain_db": 3.0,
         "guidance": {"a": {"silent": [(0, 0.01)]}},
         "hop_length": 128,
         "info": nmfaudio.audio.info(file),
         "kind": "sparse",
         "learningshow.dictionary": replace(sparse, record={"stages": [{"curve": [{"step": 1, "train": 1.0}]}]}),
         "length": 1000,
+        "lufs": -23.0,
         "magnitudes": abs(Y),
         "missing": np.arange(len(y)) // 100 == 10,
         "n_channels": 1,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...arguments import checked
 from ...dictionary import Dictionary, DictionaryLike
 from ...spectra.aligned import Kept
 from ..separator import Separator
@@ -29,6 +30,7 @@ class DrumSeparator:
         "kick", "snare", "cymbals" in place of "drums".
     """
 
+    @checked
     def __init__(self, songs: DictionaryLike = "songs", drums: DictionaryLike = _DRUMS) -> None:
         self._songs = SongSeparator(songs)
         dictionary = Dictionary.load(drums)

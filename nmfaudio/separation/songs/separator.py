@@ -49,6 +49,7 @@ class SongSeparator:
     follows each source within 5 s; see :func:`nmfaudio.kernels.spatial.spatial_filter`.
     """
 
+    @checked
     def __init__(self, dictionary: DictionaryLike = "songs") -> None:
         self.dictionary = Dictionary.load(dictionary)
         if self.dictionary.kind != "songs":
