@@ -950,7 +950,7 @@ def test_each_file_has_noise_of_its_own(real):
         ("d.npz", "not a noise profile"),
         ("silent.wav", "silent.wav: the noise is silence"),
         ("7-8", "in.wav: is over before 7.0 s"),
-        ("0-0.01", "in.wav: noise of 0.010 s is too short"),
+        ("0-0.01", "in.wav: noise of 0.01 s is too short"),
     ],
 )
 def test_noise_that_cannot_be_used(real, capsys, what, words):

@@ -54,7 +54,7 @@ def test_files_are_written_with_streams_closed(line, output, closed):
     assert b"Error" not in done.stderr and b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("line", ["denoise none.wav out.wav", "denoise", "nmfaudio denose", "nmfaudio report no.wav"])
+@pytest.mark.parametrize("line", ["denoise none.wav out.wav", "nmfaudio denose", "nmfaudio report no.wav"])
 def test_errors_keep_their_exit_code(line):
     done = shell(f"{line} <&- 2>&-")
     assert done.returncode == 2

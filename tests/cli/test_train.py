@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ SHIPPED = Dictionary("sparse", {"speech": np.eye(33, 8), "noise": np.eye(33)[:, 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Trainings of seconds, at a low rate."""
-    monkeypatch.setattr("nmfaudio.dictionary.FrontEnd", partial(FrontEnd, sr=2000, n_bins=33))
+    monkeypatch.setattr("nmfaudio.training.session.FRONT_END", FRONT_END)
     monkeypatch.setattr("nmfaudio.training.sparse.LEAST_CORPUS_S", 10.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_UPDATE_S", 2.0)
     monkeypatch.setattr("nmfaudio.training.data.corpus_blocks._LEAST_BLOCK_S", 1.0)
@@ -244,7 +243,10 @@ def test_tune_takes_what_did_best_held_out(sounds, monkeypatch):
     quality = {(8, 0.3): 1, (16, 0.3): 5, (32, 0.3): 2, (16, 0.1): 4, (16, 1.0): 7}
     monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary)
     found = tune.tune(
-        lambda n_speech, n_noise, penalty: quality[n_speech, penalty], [None] * 2, 16000, ranks=(8, 16, 32)
+        lambda n_speech, n_noise, penalty: quality[n_speech, penalty],
+        [(np.zeros(1), np.zeros(1))] * 2,
+        16000,
+        ranks=(8, 16, 32),
     )
     assert found.best == {"n_speech": 16, "n_noise": 8, "penalty": 1.0}
     assert found.penalty_db.mean(axis=1).tolist() == [4, 5, 7]
@@ -255,7 +257,8 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("agg")
     monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(0, 0))
     monkeypatch.setattr(tune, "_si_sdr", lambda dictionary, sr, pair: dictionary.arrays["speech"].shape[1])
-    monkeypatch.setattr(tune.tune, "__kwdefaults__", {**tune.tune.__kwdefaults__, "ranks": (4, 8), "penalties": (0.3,)})
+    whole = tune.tune.__wrapped__
+    monkeypatch.setattr(whole, "__kwdefaults__", {**whole.__kwdefaults__, "ranks": (4, 8), "penalties": (0.3,)})
     out = tmp_path / "mine.npz"
     assert main(["train", "denoiser", "--tune", *paths(sounds, "speech", "noise"), "-o", str(out)]) == 0
     err = capsys.readouterr().err

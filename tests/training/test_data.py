@@ -168,4 +168,4 @@ def test_rows_that_a_mixture_does_not_reach_are_missing_and_teach_nothing(full_b
         example, n_high = examples(number), int(examples(number).n_high[0])
         rows = slice(257 + n_high, None)
         assert not example.stack[:, 257 + n_high : 281].any() and not example.target[..., rows].any()
-        assert example.mixture.shape == (50, 281) and example.mixture[:, :257].any()
+        assert example.mixture.shape == (50, 1, 281) and example.mixture[:, :, :257].any()

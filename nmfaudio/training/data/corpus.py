@@ -103,7 +103,9 @@ class Corpus:
         return float(self.durations_s.sum() / 3600)
 
     @checked
-    def split(self, share: float, most_s: float, random_state: int, in_time: bool = False) -> tuple["Corpus", "Corpus"]:
+    def split(
+        self, share: float, most_s: float = np.inf, random_state: int = 0, in_time: bool = False
+    ) -> tuple["Corpus", "Corpus"]:
         """Split off a part of the corpus.
 
         Whole files are drawn at random if enough of them are short. Otherwise the end of each file is split off.
