@@ -226,7 +226,9 @@ def _fits(value: Any, wanted: Any) -> bool:
         )
     if kind in (os.PathLike, Path):
         return isinstance(value, os.PathLike) or hasattr(value, "open")
-    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
+    if getattr(kind, "_is_protocol", False):
+        return all(hasattr(value, name) for name in vars(kind) if name[0] != "_")
+    if isinstance(kind, type):
         return isinstance(value, kind) and not (kind is not str and isinstance(value, str | bytes))
     return True
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_number, check_rate, checked
+from ..errors import AudioError
 from ..spectra.blocks import windows
 from .signal import as_block, as_signal
 
@@ -212,6 +213,8 @@ def with_loudness(
         If the loudness or the rate cannot be used.
     """
     check_number("loudness", lufs, _SILENCE_LUFS, 0, unit=" LUFS")
+    if folder is not None and not os.path.isdir(folder):
+        raise AudioError(f"{folder}: no such folder to keep the sound in meanwhile")
     with TemporaryFile(dir=folder) as waiting:
         meter = LoudnessMeter(sr)
         n_channels = 1

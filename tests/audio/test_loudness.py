@@ -113,5 +113,5 @@ def test_silence_stays_silence(n):
 
 @pytest.mark.parametrize("lufs", [1, -71, math.nan, "loud"])
 def test_no_such_loudness(lufs):
-    with pytest.raises(NmfaudioError, match="loudness"):
+    with pytest.raises(NmfaudioError, match="loudness must be|lufs must be a finite number"):
         list(with_loudness([np.ones((1, 10), np.float32)], SR, lufs))
