@@ -162,11 +162,10 @@ def songs(args: argparse.Namespace, work: Path) -> Dictionary:
     folders = [sorted(path.parent for path in top.glob("*/other.*")) for top in (*args.data, args.dev)]
     *training, dev = folders
     training = [folder for some in training for folder in some]
-    schedule = replace(SONGS, steps=args.steps or SONGS.steps)
     dictionary = train_songs(
         training,
         dev,
-        schedules=[schedule, schedule],
+        schedules=[replace(SONGS, steps=args.steps or SONGS.steps)],
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,

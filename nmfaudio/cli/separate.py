@@ -13,7 +13,7 @@ from .console import OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
-The stems add up to the song. FOLDERS are searched for sound files.
+The stems add up to the song. Folders are searched for sound files.
 
 --voice separates speech from what is behind it. For other sources, --source
 gives a dictionary for each stem (see `nmfaudio train source`), and --learn adds
