@@ -103,27 +103,13 @@ _CAUSAL_SECOND = Context(
     noise_spectra=_spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_CAUSAL_THIRD = Context(
-    N_BINS,
-    FINE,
-    MAX_HZ,
-    FULL_BAND.n_high,
-    means=_spans((-94, -1)),
-    speech_means=_spans((-24, -13), (-12, -8), (-7, -5), (-4, -3)),
-    noise_means=_spans((-60, -31), (-30, -9), (-8, -3)),
-    speech_frames=_spans(-1, -2),
-    noise_frames=_spans(-1, -2),
-    noise_spectra=_spans((-4, 0), (-16, 0), (-100, 0)),
-    estimates=True,
-)
 _SMALL = Size(112, 64, (0, 1, 2))
 _MEDIUM = Size(224, 112, (0, 0, 1, 2))
 _LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
-_LIGHT = Size(112, 48, (0, 1, 2))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LARGE), FULL_BAND),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_THIRD), (_SMALL, _MEDIUM, _LIGHT), FULL_BAND),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }
