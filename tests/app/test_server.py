@@ -225,8 +225,8 @@ def test_errors_are_one_line(app, path, status, words):
     ("path", "status", "words"),
     [
         ("sound?start=0&stop=1", 422, "strength"),
-        ("sound?start=0&stop=1&strength=99&attenuation_limit_db=3", 422, "strength 99"),
-        ("sound?start=0&stop=1&strength=nan&attenuation_limit_db=3", 422, "strength nan"),
+        ("sound?start=0&stop=1&strength=99&attenuation_limit_db=3", 422, "strength must be"),
+        ("sound?start=0&stop=1&strength=nan&attenuation_limit_db=3", 422, "strength must be"),
         ("sound?start=1&stop=0&strength=1&attenuation_limit_db=3", 400, "a part"),
         ("sound?start=0&stop=999&strength=1&attenuation_limit_db=3", 400, "a part"),
         ("sound?start=x&stop=1&strength=1&attenuation_limit_db=3", 400, "cannot be read"),
