@@ -49,8 +49,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             strength=0.7,
         ),
         "asr": _preset(
-            "speech recognition: a floor of noise stays, as recognisers expect one",
-            attenuation_limit_db=25.0,
+            "speech recognition: noise is removed in full, which cost the fewest words where it was measured",
+            attenuation_limit_db=40.0,
         ),
     }
 )
