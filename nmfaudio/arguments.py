@@ -251,7 +251,8 @@ def _words(wanted: Any) -> str:
 
 
 def _is_array_like(parts: tuple[Any, ...]) -> bool:
-    return any(getattr(part, "__module__", "").startswith("numpy._typing") for part in parts)
+    modules = ("numpy._typing._array_like", "numpy._typing._nested_sequence")  # and not those of dtypes
+    return any(getattr(part, "__module__", "").startswith(modules) for part in parts)
 
 
 def _is_numbers(value: Any) -> bool:

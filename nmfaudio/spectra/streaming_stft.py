@@ -37,7 +37,7 @@ class StreamingSTFT:
     @checked
     def __init__(self, stft: STFT, n_channels: int, dtype: DTypeLike = np.float32) -> None:
         check_count("n_channels", n_channels)
-        if dtype not in (np.float32, np.float64):
+        if not isinstance(dtype, (type, np.dtype)) or dtype not in (np.float32, np.float64):
             raise NmfaudioError(f"dtype must be float32 or float64, not {shown(dtype)}")
         self.stft = stft
         self._analysis_window = (stft.analysis_window * stft.n_fft).astype(dtype)

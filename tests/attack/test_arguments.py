@@ -213,7 +213,12 @@ def without_warnings():
 @pytest.mark.parametrize("name", [name for name in public() if name.rpartition(".")[2] not in TRAINS_FOR_MINUTES])
 @pytest.mark.parametrize("n", [1, pytest.param(len(WRONG), marks=pytest.mark.slow)])
 def test_wrong_values_are_refused_in_one_line_or_taken(right, name, n):
-    call(name, right)
+    try:
+        call(name, right)
+    except NmfaudioError as error:
+        if "is not installed" in str(error):
+            pytest.skip(str(error))
+        raise
     for i, parameter in enumerate(inspect.signature(public()[name]).parameters):
         if parameter == "options":
             continue

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from nmfaudio import audio
+from nmfaudio import Denoiser, audio
 from nmfaudio.audio import ffmpeg
 from nmfaudio.cli.denoise import main
 from nmfaudio.errors import AudioError
@@ -15,6 +15,8 @@ needs_ffmpeg = pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not 
 
 class Halver:
     """Stand-in for the denoiser: half the amplitude."""
+
+    __class__ = Denoiser  # for those who ask
 
     def __init__(self, dictionary, **options):
         pass

@@ -204,7 +204,7 @@ def test_integers_and_other_orders_are_accepted():
         ({"V": [[1, -1]]}, "negative values.*-1"),
         ({"V": np.zeros((0, 3))}, "non-empty"),
         ({"V": [1.0, 2.0]}, r"matrix \(F, N\)"),
-        ({"V": [[1j]]}, "complex"),
+        ({"V": [[1j]]}, "real numbers, not"),
         ({"weights": [[1.0]]}, "weights.*shape"),
         ({"weights": [[1, np.nan], [1, 1]]}, "weights holds NaN"),
         ({"weights": [[1, -1], [1, 1]]}, "weights.*negative"),
@@ -214,7 +214,7 @@ def test_integers_and_other_orders_are_accepted():
         ({"W": np.zeros((2, 1))}, "atom 0.*zeros"),
         ({"W": np.ones((2, 1)), "n_fixed": 2}, "n_fixed 2"),
         ({"W": np.ones((2, 5))}, "5 atoms"),
-        ({"n_components": 0}, "at least one component"),
+        ({"n_components": 0}, "a positive integer, not 0"),
         ({"beta_loss": np.nan}, "beta"),
     ],
 )
