@@ -70,11 +70,12 @@ def browser():
 def opened(browser, address, **screen):
     screen = {"viewport": {"width": 1280, "height": 1400}, **screen}
     context = browser.new_context(bypass_csp=True, **screen)  # Playwright evaluates strings
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(60_000)
     context.add_init_script(LISTEN)
     page = context.new_page()
     said = []
-    page.on("console", lambda message: said.append(message.text))
+    refused = "Failed to load resource"  # a question that the server has no answer to any more
+    page.on("console", lambda message: None if message.text.startswith(refused) else said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda r: said.append(r.url) if not r.url.startswith(("blob:", address)) else None)
     page.goto(address)
@@ -123,7 +124,7 @@ def saved(page, button, scope="body"):
 
 def test_dropped_recordings_are_heard_before_and_after_and_sliders_at_once(page):
     drop(page)
-    assert "The noise is" in page.locator("#sentence").text_content()
+    assert "lower" in page.locator("#sentence").text_content()
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
     page.locator("#loop").check()
