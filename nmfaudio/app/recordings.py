@@ -78,6 +78,7 @@ class Recording:
         self.settings = Settings()
         self.repairs: tuple[str, ...] = ()
         self.preview: Preview | None = None
+        self.version = 0  # of the preview
         self.stems: Stems | None = None
         self.jobs: dict[str, Job] = {}
         self.files: dict[str, Path] = {}
@@ -93,6 +94,7 @@ class Recording:
         folder.mkdir()
         preview = Preview(self._given, self._denoiser(), folder)
         former, self.preview = self.preview, preview
+        self.version += 1
         if former:
             former.stop()
             shutil.rmtree(former.folder, ignore_errors=True)

@@ -158,6 +158,7 @@ def _state(name: str, recording: Recording) -> dict[str, Any]:
         "channels": header.channels,
         "played": min(header.channels, 2) if header.channels <= 2 else 1,
         "format": header.format,
+        "version": recording.version,
         "cleaned": preview.part_done if preview else 0,
         "settings": asdict(settings),
         "repairs": recording.repairs,

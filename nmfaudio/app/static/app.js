@@ -76,7 +76,7 @@ class Remote {
 
 const listening = new Listening(), mixer = new Mixer(byId("mixer"), (name, button) => save(name, button));
 const recordings = new Map(); // id -> { state, options, settings, tab, strips }
-let current = null, remote = null, defaults = null, presets = {}, polling = false, drawn = 0;
+let current = null, remote = null, defaults = null, presets = {}, polling = false, asked = false, drawn = null;
 
 const address = () => `recordings/${current}`;
 const now = () => recordings.get(current);
@@ -109,7 +109,7 @@ const add = attempt(async (files) => {
     try {
       const state = await (await api(`recordings?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
       take(state);
-      if (!current) await open(state.id);
+      if (file === files[0] || !current) await open(state.id);
     } catch (error) {
       say(error.message);
     }
@@ -203,7 +203,8 @@ const show = attempt(async () => {
     const found = await source.numbers();
     if (id !== current || now().tab !== tab) return;
     remote = source;
-    drawn = state.cleaned;
+    drawn = state;
+    controls();
     numbers(found);
     await listening.open(remote);
   } else if (!job || job.done) {
@@ -320,10 +321,17 @@ byId("separate").addEventListener("click", attempt(async () => {
 // --- what the server is doing ---
 
 const poll = attempt(async () => {
+  asked = true;
   if (polling) return;
   polling = true;
   try {
-    while (await look()) await sleep(0.3);
+    while (asked) {
+      asked = false;
+      if (await look()) {
+        asked = true;
+        await sleep(0.3);
+      }
+    }
   } finally {
     polling = false;
   }
@@ -348,10 +356,9 @@ async function follow() {
     if (state.stems && byId("unseparated").hidden === false) await show();
   } else if (!remote && state.cleaned) {
     await show();
-    controls();
-  } else if (remote && (state.cleaned > drawn + 0.2 || state.cleaned < drawn || state.cleaned === 1 && drawn < 1)) {
-    if (state.cleaned < drawn) hear();
-    drawn = state.cleaned;
+  } else if (remote && (state.version !== drawn.version || state.cleaned > drawn.cleaned + 0.2 || state.cleaned === 1 && drawn.cleaned < 1)) {
+    if (state.version !== drawn.version) hear();
+    drawn = state;
     remote.changed();
     controls();
     redraw();
