@@ -19,7 +19,7 @@ def atoms(denoiser: Denoiser, power: NDArray[np.floating]) -> str:
     front_end = denoiser.dictionary.front_end
     decomposition = decomposition_for(denoiser.dictionary, denoiser.noise)
     usage = atom_usage(decomposition, front_end.compressed(power))
-    hz = np.arange(front_end.n_bins) / front_end.window_s
+    hz = front_end.rows_hz
     return "\n".join(_most_active(source, found, hz) for source, found in usage.items())
 
 
@@ -40,7 +40,7 @@ def _most_active(source: str, found: AtomUsage, hz: NDArray[np.floating]) -> str
 
 def _atom(atom: NDArray[np.floating], parts: NDArray[np.floating], share: float, hz: NDArray[np.floating]) -> str:
     """Picture of an atom: its spectrum, and its activity over time below."""
-    centroid = (hz * atom).sum() / atom.sum()
+    centroid = (hz[: len(atom)] * atom).sum() / atom.sum()
     spectrum = _area(_peaks(atom, 128), 0, 36)
     activity = _area(_peaks(parts, 128), 40, 54)
     caption = f"{100 * share:.1f} %, {centroid / 1000:.1f} kHz"

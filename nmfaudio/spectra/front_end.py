@@ -141,6 +141,12 @@ class FrontEnd:
         """First bin of each band, and the bin after the last one, shape (n_high + 1,), int64."""
         return _high_edges(self.n_bins, self.n_high, self.high_hz * self.window_s)
 
+    @property
+    def rows_hz(self) -> np.ndarray:
+        """Frequency of each row in Hz: of the bins, and of the middle of each band, shape (n_bins + n_high,)."""
+        edges = self.high_edges
+        return np.concatenate([np.arange(self.n_bins), (edges[:-1] + edges[1:] - 1) / 2]) / self.window_s
+
     def n_high_below(self, hz: float) -> int:
         """Return the number of bands that end below a frequency."""
         return int(np.sum(self.high_edges[1:] <= hz * self.window_s + 1)) if self.n_high else 0

@@ -14,6 +14,7 @@ import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import image
+from signals import voice_in_noise
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
 from nmfaudio import Denoiser, NmfaudioError, display, report
@@ -424,3 +425,10 @@ def test_denoise_makes_no_page_of_what_failed(folder, capsys):
     assert denoise_command.main(["bad.wav", "out.wav", "-d", "bins.npz", "--report", "page.html"]) == 2
     assert "bad.wav" in one_line(capsys)
     assert not Path("page.html").exists()
+
+
+@pytest.mark.parametrize("sr", [16_000, 48_000])
+def test_atoms_of_the_default_dictionary_are_drawn_at_any_rate(sr):
+    speech, noise = voice_in_noise(sr, seconds=2)
+    shown = report.page((speech + noise).astype(np.float32), sr, Denoiser())
+    assert "Speech: these 8 make up" in shown and "kHz</figcaption>" in shown
