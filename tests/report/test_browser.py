@@ -20,7 +20,8 @@ def path(tmp_path_factory):
     settings = {"n_free": 0, "speech_penalty": 0.0, "noise_penalty": 0.0}
     dictionary = Dictionary("sparse", {"speech": bins[:, :128], "noise": bins[:, 128:]}, FrontEnd(), settings)
     t = np.arange(20 * SR) / SR
-    y = 0.1 * np.sin(2 * np.pi * 1000 * t) + 0.1 * np.sin(2 * np.pi * 6000 * t)
+    wander = np.cumsum(np.random.default_rng(0).standard_normal(len(t))) * 0.1  # else it would be taken for a hum
+    y = 0.1 * np.sin(2 * np.pi * 1000 * t + wander) + 0.1 * np.sin(2 * np.pi * 6000 * t)
     path = tmp_path_factory.mktemp("report") / "page.html"
     path.write_text(report.page(y, SR, Denoiser(dictionary), title="sines.wav", command="nmfaudio report sines.wav"))
     return path
