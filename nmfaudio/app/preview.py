@@ -208,13 +208,13 @@ class Preview:
         Z = self._spectra(1, slice(first, last)) * self._gains(slice(first, last), rule)
         cleaned = stft.synthesis(Z, max(0, Z.shape[-1] * hop - stft.overlap))[:, start - first * hop :]
         before, rest = (self._samples(which, last)[stft.overlap + start : stft.overlap + stop].T for which in (0, 1))
-        both = np.stack([before, cleaned[:, : stop - start] + _least(rule) * (before - rest)])
+        both = np.stack([before, cleaned[:, : stop - start] + rule.least * (before - rest)])
         return both if self.n_played == self.header.channels else both.mean(axis=1, keepdims=True)
 
     def powers(self, frames: NDArray[np.int_], rule: GainRule) -> Powers:
         """Powers of some frames before and after, averaged over channels, shape (F, frames)."""
         X, R = self._spectra(0, frames), self._spectra(1, frames)
-        Z = self._gains(frames, rule) * R + _least(rule) * (X - R)
+        Z = self._gains(frames, rule) * R + rule.least * (X - R)
         return (np.abs(X) ** 2).mean(axis=0), (np.abs(Z) ** 2).mean(axis=0)
 
     def picture(self, track: str, start_s: float, stop_s: float, columns: int, rule: GainRule) -> bytes:
@@ -266,11 +266,6 @@ class Preview:
     def _some_frames(self) -> NDArray[np.int_]:
         n = min(self.frames, _SAMPLED)
         return (np.arange(n) * (self.frames / max(n, 1))).astype(int)
-
-
-def _least(rule: GainRule) -> float:
-    """Gain of what is no voice at all."""
-    return float(rule(np.zeros(1, np.float32))[0])
 
 
 def _removed(P: NDArray[np.floating], Q: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -267,6 +267,15 @@ def _lufs(power: ArrayLike) -> NDArray[np.float64]:
     return -0.691 + 10 * np.log10(np.maximum(power, 1e-30))
 
 
+def k_weights(hz: NDArray[np.floating], sr: float) -> NDArray[np.floating]:
+    """Return the power response of the K weighting at some frequencies, shape of `hz`."""
+    z = np.exp(-2j * np.pi * hz / sr)
+    above, below = _k_weighting(sr).reshape(-1, 2, 3).transpose(1, 0, 2)
+    response = [np.polyval(b[::-1], z) / np.polyval(a[::-1], z) for b, a in zip(above, below, strict=True)]
+    weights: NDArray[np.floating] = np.abs(np.prod(response, axis=0)) ** 2
+    return weights
+
+
 def _k_weighting(sr: float) -> NDArray[np.float64]:
     """Second-order sections of the K weighting at any rate, from the analogue filters behind the tables of BS.1770.
 

@@ -9,8 +9,7 @@ from ..errors import NmfaudioError
 from ..unfolded.updates import Rows, activations, contributions
 from .decomposition import Decomposition
 from .sparse import SparseDecomposition
-from .unfolded.context import of_height
-from .unfolded.decomposition import UnfoldedDecomposition
+from .unfolded.decomposition import UnfoldedDecomposition, stages_below
 
 _FRAMES = 512
 _TINY = np.float32(1e-20)
@@ -83,10 +82,9 @@ def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsa
 
 
 def _unfolded(decomposition: UnfoldedDecomposition, V: np.ndarray) -> dict[str, AtomUsage]:
-    *earlier, stage = decomposition.stages_below(len(V))
-    height = stage.context.height
-    mask = of_height(decomposition.of(earlier)(V), height) if earlier else None
-    V = V[:height]
+    *earlier, stage = stages_below(decomposition.stages, len(V))
+    mask = decomposition.of(earlier)(V) if earlier else None
+    V = V[: stage.context.height]
     stack, tracked = stage.context.stack_rows(V, mask)
     weights, n_rows = stage.weights, len(V)
     atoms = dict(zip(("speech", "noise"), weights.sources, strict=True))

@@ -1,7 +1,6 @@
 """Denoising of whole signals and of long recordings piece by piece, with the same result either way."""
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -13,6 +12,7 @@ from ..audio.signal import as_block, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
+from ..spectra.aligned import Kept
 from ..spectra.blocks import BlockSpectra, Frames, overlap_add, windows
 from ..spectra.front_end import powers
 from ..spectra.stft import STFT
@@ -172,16 +172,12 @@ class Denoiser(Options):
         if self.gain_rule.changes_nothing:
             yield from map(as_block, blocks)
             return
-        sound: Iterable[np.ndarray] = map(as_block, blocks)
-        lines = None
-        if self._waits:
-            lines = _Lines(lines_apart(sound, sr))
-            sound = lines.rest()
-        spectra = self._spectra(sound, sr)
+        apart = Kept(self._apart(blocks, sr))
+        spectra = self._spectra((rest for rest, _ in apart), sr)
         cleaned = (Y * np.stack([*map(self.gain_rule, masks)]) for Y, masks in self._masks(spectra))
-        least = self.gain_rule(np.zeros(1, np.float32))
         for y in overlap_add(spectra.stft, cleaned, lambda: spectra.n_samples):
-            yield y if lines is None else y + least * lines.next(y.shape[1])
+            _, lines = apart.take(y.shape[1])
+            yield y + self.gain_rule.least * lines
 
     @checked
     def masks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
@@ -206,15 +202,17 @@ class Denoiser(Options):
             As for :meth:`process_blocks`.
         """
         check_rate(sr)
-        sound: Iterable[np.ndarray] = map(as_block, blocks)
-        if self._waits:
-            sound = (np.split(y, 2)[0] for y in lines_apart(sound, sr))
-        yield from self._masks(self._spectra(sound, sr))
+        yield from self._masks(self._spectra((rest for rest, _ in self._apart(blocks, sr)), sr))
 
     @property
     def _waits(self) -> bool:
         """True if later samples are waited for; a stream cannot wait for lines to show."""
         return self._decomposition.future_frames > 0
+
+    def _apart(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[np.ndarray]:
+        """Part the sound from its steady lines, shape (2, channels, samples); in a stream there are none."""
+        sound = map(as_block, blocks)
+        return lines_apart(sound, sr) if self._waits else (np.stack([y, np.zeros_like(y)]) for y in sound)
 
     def _spectra(self, blocks: Iterable[np.ndarray], sr: float) -> BlockSpectra:
         """Spectra of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
@@ -264,31 +262,6 @@ def _split(blocks: Iterable[np.ndarray], sr: float, n_begin: int) -> Iterator[np
         low_end = LowEnd(sr, len(first[0]), n_begin)
         for y in chain([np.concatenate(first, axis=1)], blocks):
             yield np.concatenate(low_end.push(y))
-
-
-class _Lines:
-    """Lines of a recording, kept until what else there is has been cleaned."""
-
-    def __init__(self, apart: Iterable[np.ndarray]) -> None:
-        self._apart, self._lines = apart, deque[np.ndarray]()
-
-    def rest(self) -> Iterator[np.ndarray]:
-        """Yield the recording without its lines."""
-        for y in self._apart:
-            rest, lines = np.split(y, 2)
-            self._lines.append(lines)
-            yield rest
-
-    def next(self, n: int) -> np.ndarray:
-        """Return the lines of the next n samples, shape (channels, n)."""
-        parts = []
-        while n > 0:
-            block = self._lines.popleft()
-            parts.append(block[:, :n])
-            if block.shape[1] > n:
-                self._lines.appendleft(block[:, n:])
-            n -= parts[-1].shape[1]
-        return np.concatenate(parts, axis=1)
 
 
 def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:

@@ -85,8 +85,13 @@ class GainRule:
         """True if the output is the input."""
         return self.strength == 0 or self.attenuation_limit_db == 0
 
+    @property
+    def least(self) -> float:
+        """Gain of a bin without speech."""
+        return 10 ** (-self.attenuation_limit_db / 20) if self.strength else 1.0
+
     def __call__(self, mask: np.ndarray) -> np.ndarray:
         """Return the gain of each bin from the share of speech in it, any shape."""
         gain = mask if self.strength == 1 else mask ** np.float32(self.strength)
-        limited: np.ndarray = np.maximum(gain, np.float32(10 ** (-self.attenuation_limit_db / 20)))
+        limited: np.ndarray = np.maximum(gain, np.float32(self.least))
         return limited

@@ -36,8 +36,8 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
 
     Yields
     ------
-    ndarray, shape (2 channels, samples)
-        The channels without lines, and the lines of each; their sum is the recording.
+    ndarray, shape (2, channels, samples)
+        The recording without its lines, and the lines; their sum is the recording.
     """
     hop = round(_HOP_S * sr)
     stft = STFT(2 * hop, hop)
@@ -53,7 +53,8 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
             lines[..., low:top, :] = rest[..., low:top, :] * _shares(A, now)
             yield np.concatenate([rest - lines, lines])
 
-    yield from overlap_add(stft, apart(), lambda: spectra.n_samples)
+    for y in overlap_add(stft, apart(), lambda: spectra.n_samples):
+        yield y.reshape(2, -1, y.shape[1])
 
 
 def _shares(A: np.ndarray, now: slice) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio.loudness import k_weights
 from ..denoising.gain import GainRule, sharpened
 
 __all__ = ["Summary", "loudness_lufs", "numbers", "sentence", "summary"]
@@ -67,7 +68,7 @@ def summary(
     """
     P, Q = before.astype(np.float64), after.astype(np.float64)
     gain = np.sqrt(np.minimum(Q / np.maximum(P, 1e-20), 1))
-    floor = 10 ** (-rule.attenuation_limit_db / 20)
+    floor = rule.least
     share = gain if rule.changes_nothing else np.where(gain > _AT_FLOOR * floor, gain, 0) ** (1 / rule.strength)
     share = sharpened(share, 2)
     total = P.sum()
@@ -149,18 +150,10 @@ def loudness_lufs(power: NDArray[np.floating], sr: float, n_channels: int) -> fl
     n_channels : int
         Channels that the power is the mean of.
     """
-    loud = n_channels * (_k_weights(np.linspace(0, sr / 2, len(power)))[:, None] * power).sum(axis=0, dtype=np.float64)
+    loud = n_channels * (k_weights(np.linspace(0, sr / 2, len(power)), sr)[:, None] * power).sum(
+        axis=0, dtype=np.float64
+    )
     loud = loud[loud > 10 ** ((-70 + 0.691) / 10)]
     if not loud.size:
         return None
     return float(-0.691 + 10 * np.log10(loud[loud > loud.mean() / 10].mean()))
-
-
-def _k_weights(hz: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Power response of the standard's two filters, as tabulated for 48 kHz."""
-    z = np.exp(-2j * np.pi * np.minimum(hz, 24000) / 48000)
-    shelf = np.polyval([1.19839281085285, -2.69169618940638, 1.53512485958697], z)
-    shelf /= np.polyval([0.73248077421585, -1.69065929318241, 1], z)
-    high_pass = np.polyval([1, -2, 1], z) / np.polyval([0.99007225036621, -1.99004745483398, 1], z)
-    weights: NDArray[np.floating] = np.abs(shelf * high_pass) ** 2
-    return weights

@@ -21,6 +21,7 @@ from ..audio import as_signal
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, replacing
+from ..spectra.aligned import joined
 from .components import Components, memory_needed
 from .guidance import Guidance
 from .hpss import harmonic_percussive, harmonic_percussive_blocks
@@ -138,11 +139,7 @@ def separate(
         return harmonic_percussive(y, sr)
     y = as_signal(y)
     if (known := _of_blocks(sources)) is not None:
-        pieces = list(known.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr))
-        return {
-            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape).astype(y.dtype)
-            for name in known.names
-        }
+        return joined(known.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr), y)
     assert isinstance(sources, (Mapping, int))
     phase = phase or _phase(y.shape)
     if isinstance(sources, Mapping):

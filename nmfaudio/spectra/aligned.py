@@ -1,6 +1,6 @@
 """Blocks of samples of several kinds, kept in step."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -33,3 +33,12 @@ class Kept:
                 self._passed.insert(0, block[..., n:])
             n -= parts[-1].shape[-1]
         return np.concatenate(parts, axis=-1)
+
+
+def joined(pieces: Iterable[Mapping[str, np.ndarray]], y: np.ndarray) -> dict[str, np.ndarray]:
+    """Join signals that come in blocks, each of shape (channels, samples), into signals of the shape and dtype of y."""
+    first, *others = pieces
+    return {
+        name: np.concatenate([block, *(piece[name] for piece in others)], axis=1).reshape(y.shape).astype(y.dtype)
+        for name, block in first.items()
+    }

@@ -142,6 +142,11 @@ class FrontEnd:
         return _high_edges(self.n_bins, self.n_high, self.high_hz * self.window_s)
 
     @property
+    def rows_width(self) -> np.ndarray:
+        """Number of bins in each row, shape (n_bins + n_high,)."""
+        return np.concatenate([np.ones(self.n_bins), np.diff(self.high_edges)])
+
+    @property
     def rows_hz(self) -> np.ndarray:
         """Frequency of each row in Hz: of the bins, and of the middle of each band, shape (n_bins + n_high,)."""
         edges = self.high_edges

@@ -12,15 +12,17 @@ from ..dictionary import Dictionary
 from ..separation.songs.context import SongContext
 from ..separation.songs.cues import PARTS, cues
 from ..spectra.front_end import FrontEnd
+from ..unfolded.context import spans
 from ..unfolded.stage import Stage
 from ..unfolded.updates import Matmul
-from ..unfolded.weights import Layer, Weights, named_arrays
+from ..unfolded.weights import Weights
 from .checkpoint import Checkpoint
 from .data.augment import vary_speed
 from .data.frame_pool import Example
 from .unfolded.loss import Objective
-from .unfolded.stage import Schedule, train_stage
-from .unfolded.start import atoms_of
+from .unfolded.presets import Size
+from .unfolded.stage import Curve, Schedule, train_stage, trained_dictionary
+from .unfolded.start import ELSEWHERE, N_FRAMES, atoms_of, first_weights
 
 SOURCES = ("vocals", "drums", "bass", "other")
 FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent=0.6, n_high=36)
@@ -28,8 +30,6 @@ OBJECTIVE = Objective(compression=1.0)
 
 _SECONDS = 20.0
 _MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
-_ELSEWHERE = np.float32(0.01)
-_N_FRAMES = 12_000  # of each source, that the first atoms are made of
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
 _LEVELLING = 0.2
@@ -42,19 +42,15 @@ _OF_PARTS = {  # first gains of what is percussive and repeats, ... in each sour
 }
 
 
-def _spans(*spans: int | tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple((span, span) if isinstance(span, int) else span for span in spans)
-
-
 _MAX_HZ = (FRONT_END.n_bins - 1) / FRONT_END.window_s
 FIRST = SongContext(
     FRONT_END.n_bins,
     32,
     _MAX_HZ,
     FRONT_END.n_high,
-    mixture_means=_spans((-86, 86), (-12, -6), (-5, -3), -2, -1, 1, 2, (3, 5), (6, 12)),
-    cue_means=_spans(0, (-6, 6), (-43, 43)),
-    cue_atoms=_spans(0),
+    mixture_means=spans((-86, 86), (-12, -6), (-5, -3), -2, -1, 1, 2, (3, 5), (6, 12)),
+    cue_means=spans(0, (-6, 6), (-43, 43)),
+    cue_atoms=spans(0),
 )
 SECOND = SongContext(
     FRONT_END.n_bins,
@@ -62,22 +58,13 @@ SECOND = SongContext(
     _MAX_HZ,
     FRONT_END.n_high,
     n_sources=len(SOURCES),
-    cue_means=_spans(0),
-    source_means=_spans((-86, -13), (-12, -4), (-3, -1), 0, (1, 3), (4, 12), (13, 86)),
-    source_atoms=_spans(0, (-3, 3)),
+    cue_means=spans(0),
+    source_means=spans((-86, -13), (-12, -4), (-3, -1), 0, (1, 3), (4, 12), (13, 86)),
+    source_atoms=spans(0, (-3, 3)),
 )
 
 
-@dataclass(frozen=True)
-class SongSize:
-    """Size of a stage: atoms of each source, the layer of each update, and the layers with a learnt penalty."""
-
-    n_atoms: tuple[int, ...]
-    order: tuple[int, ...]
-    against: tuple[int, ...] = ()
-
-
-SIZES = SongSize((96, 64, 48, 112), (0, 1, 2)), SongSize((96, 64, 48, 112), (0, 1, 2, 3), against=(2, 3))
+SIZES = Size((96, 64, 48, 112), (0, 1, 2)), Size((96, 64, 48, 112), (0, 1, 2, 3), against=(2, 3))
 
 
 class SongMixer:
@@ -169,7 +156,7 @@ def targets(stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> tupl
     from scipy.ndimage import uniform_filter, uniform_filter1d
 
     Y = stems.sum(axis=0)
-    width = np.concatenate([np.ones(FRONT_END.n_bins), np.diff(FRONT_END.high_edges)]).astype(np.float32)[:, None]
+    width = FRONT_END.rows_width[:, None].astype(np.float32)
     power = FRONT_END.rows(np.mean(Y.real**2 + Y.imag**2, axis=0)) * width
     energy = np.stack([np.mean(S.real**2 + S.imag**2, axis=0).sum(axis=0) for S in stems])
     energy = uniform_filter1d(np.concatenate([energy, energy.sum(axis=0, keepdims=True)]), _LOCAL, axis=1)
@@ -211,25 +198,22 @@ class SongExamples:
         n_high = np.full(len(stack), FRONT_END.n_high, np.float32)
         return Example(stack, tracked, *targets(stems, frames), n_high)
 
-    def joined(self, n: int, n_frames: int) -> Example:
+    def of_first(self, n: int, n_frames: int) -> Example:
         """Make one example of some frames of each of the first mixes."""
-        examples = []
-        for number in range(n):
-            stems = self.mixer(number)
-            examples.append(self.of(stems, np.linspace(0, stems.shape[-1] - 1, n_frames).astype(int)))
-        return Example(**{name: np.concatenate([getattr(e, name) for e in examples]) for name in vars(examples[0])})
+        mixes = map(self.mixer, range(n))
+        return Example.joined([self.of(X, np.linspace(0, X.shape[-1] - 1, n_frames).astype(int)) for X in mixes])
 
 
-def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, random_state: int) -> Weights:
+def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_state: int) -> Weights:
     """Make the weights of a stage that its training starts from: sparse NMF of each source alone."""
     rng = np.random.default_rng([random_state, 1])
     stacks: list[list[np.ndarray]] = [[] for _ in SOURCES]
     number = 2**40
-    while any(sum(map(len, stack)) < _N_FRAMES for stack in stacks):
+    while any(sum(map(len, stack)) < N_FRAMES for stack in stacks):
         stems = mixer(number)
         number += 1
         for i, (stem, stack) in enumerate(zip(stems, stacks, strict=True)):
-            if stem.any() and sum(map(len, stack)) < _N_FRAMES:
+            if stem.any() and sum(map(len, stack)) < N_FRAMES:
                 X = cues(stem, FRONT_END)
                 masks = None
                 if context.n_sources:
@@ -241,9 +225,9 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, rand
     W = np.concatenate(
         [atoms_of(np.concatenate(stack), n, rng) for stack, n in zip(stacks, size.n_atoms, strict=True)], axis=1
     )
-    (D, K), J, F, S = W.shape, context.n_tracked, context.height, len(SOURCES)
-    gains = np.ones((J, D), np.float32)
-    source_gains = np.full((S, J, F), _ELSEWHERE)
+    J, F, S = context.n_tracked, context.height, len(SOURCES)
+    gains = np.ones((J, len(W)), np.float32)
+    source_gains = np.full((S, J, F), ELSEWHERE)
     rows = {part.name: part.rows for part in context.layout}
     of_parts = np.array([_OF_PARTS[name] for name in SOURCES], np.float32)
     for kind, n in (("cue", len(PARTS)), ("source", context.n_sources)):
@@ -251,36 +235,14 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: SongSize, rand
             atoms = rows[f"{kind}_atoms {i}"]
             for other in range(n):
                 if other != i:
-                    gains[atoms, rows[f"{kind}_means {other}"]] = _ELSEWHERE
+                    gains[atoms, rows[f"{kind}_means {other}"]] = ELSEWHERE
             if kind == "cue":
                 source_gains[:, atoms] = of_parts[:, i, None, None]
             else:
                 source_gains[i, atoms] = 1
-    layers = []
-    for i in range(max(size.order) + 1):
-        against = None
-        if i in size.against:
-            against = (0.02 * np.exp(0.5 * rng.standard_normal(W.shape))).astype(np.float32)
-        layers.append(
-            Layer(
-                atoms=W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32),
-                weights=np.ones(D, np.float32),
-                penalty=np.full(K, 0.01 * D, np.float32),
-                relaxation=np.ones(K, np.float32),
-                gains=gains.copy(),
-                tracked_penalty=np.full(J, 0.01 * D, np.float32),
-                against=against,
-            )
-        )
     owner = np.repeat(np.arange(S), size.n_atoms)
-    return Weights(
-        layers=tuple(layers),
-        start=np.full(K, 1 / K, np.float32),
-        tracked_start=np.full(J, 0.3 / J, np.float32),
-        sources=np.stack([W[:F] * np.where(owner == i, np.float32(1), _ELSEWHERE) for i in range(S)]),
-        source_gains=source_gains,
-        power=np.full(F, 2.0, np.float32),
-    )
+    shares = [np.where(owner == i, np.float32(1), ELSEWHERE) for i in range(S)]
+    return first_weights(W, size, gains, shares, source_gains, rng)
 
 
 def train_songs(
@@ -292,8 +254,6 @@ def train_songs(
     random_state: int = 0,
     matmul: Matmul = np.matmul,
     checkpoint: Path | None = None,
-    first_stages: Sequence[Stage] = (),
-    start: Sequence[Stage] = (),
     report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
 ) -> Dictionary:
     """Train a dictionary for songs, stage after stage.
@@ -312,10 +272,6 @@ def train_songs(
         Matrix product of the training steps.
     checkpoint : Path, optional
         The state of stage i is kept beside it in ``NAME.i.npz``.
-    first_stages : sequence of Stage
-        Stages that are trained already and taken over as they are.
-    start : sequence of Stage
-        Trained stages to go on from; for stages beyond them, sparse NMF makes the first atoms.
     report : callable
         Called with the stage and each entry of its learning curve.
 
@@ -330,16 +286,16 @@ def train_songs(
         If a checkpoint is of another training, or if the training breaks down.
     """
     mixer, dev_mixer = SongMixer(folders, random_state), SongMixer(dev_folders, 2**31)
-    stages, curves = list(first_stages), []
-    for i in range(len(stages), len(schedules)):
-        context, size, schedule = (FIRST, SECOND)[i], SIZES[i], schedules[i]
+    stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()
+    for i, schedule in enumerate(schedules):
+        context, size = (FIRST, SECOND)[i], SIZES[i]
         settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
         weights, curve = train_stage(
-            start[i].weights if i < len(start) else initial_weights(context, mixer, size, random_state),
+            initial_weights(context, mixer, size, random_state),
             size.order,
             context,
             SongExamples(mixer, tuple(stages), context, schedule.item_frames),
-            SongExamples(dev_mixer, tuple(stages), context, 0).joined(n_dev, 100),
+            SongExamples(dev_mixer, tuple(stages), context, 0).of_first(n_dev, 100),
             schedule=schedule,
             objective=OBJECTIVE,
             random_state=random_state,
@@ -348,14 +304,5 @@ def train_songs(
             report=partial(report, i),
         )
         stages.append(Stage(weights, size.order, context))
-        curves.append({"schedule": asdict(schedule), "curve": curve})
-    return Dictionary(
-        "songs",
-        named_arrays([stage.weights for stage in stages]),
-        FRONT_END,
-        {
-            "sources": list(SOURCES),
-            "stages": [{"order": list(stage.order), "context": asdict(stage.context)} for stage in stages],
-        },
-        {"objective": asdict(OBJECTIVE), "seed": random_state, "stages": curves},
-    )
+        curves.append((schedule, curve))
+    return trained_dictionary("songs", stages, curves, FRONT_END, OBJECTIVE, random_state, {"sources": list(SOURCES)})

@@ -19,6 +19,11 @@ AnyContext = TypeVar("AnyContext", bound="StackContext")
 _HIGH_AT_ONCE = 4  # bands of the spectrogram in one band of the neighbourhood
 
 
+def spans(*spans: int | Span) -> tuple[Span, ...]:
+    """Make spans, each given by its first and last frame, or by one number for a single frame."""
+    return tuple((span, span) if isinstance(span, int) else span for span in spans)
+
+
 class Part(NamedTuple):
     """One part of the stack or of the tracked atoms.
 
@@ -203,8 +208,8 @@ class StackContext:
         return whole, whole_tracked
 
     def below(self: AnyContext, height: int) -> AnyContext:
-        """Return the same context for spectrograms that lack the highest bands."""
-        return self if height == self.height else replace(self, n_high=height - self.n_bins)
+        """Return the same context for spectrograms of `height` rows, which may lack the highest bands."""
+        return self if height >= self.height else replace(self, n_high=height - self.n_bins)
 
     def kept(self, lower: "StackContext") -> tuple[np.ndarray, np.ndarray]:
         """Return the rows of the stack, and of the tracked atoms, that a context of lower height has too."""

@@ -36,12 +36,21 @@ class Stage:
 
     def __init__(self, weights: Weights, order: Sequence[int], context: StackContext) -> None:
         self.weights, self.order, self.context = weights, list(order), context
+        self._below: dict[int, Stage] = {}  # there are few rates
 
     def below(self, height: int) -> "Stage":
-        """Return the stage for spectrograms that lack the highest bands: their rows are left out, as of weight 0."""
-        context = self.context.below(height)
-        if context is self.context:
+        """Return the stage for spectrograms of `height` rows, which may lack the highest bands.
+
+        Rows of bands that are missing are left out, which is what a weight of 0 does.
+        """
+        if height >= self.context.height:
             return self
+        if height not in self._below:
+            self._below[height] = self._cut(height)
+        return self._below[height]
+
+    def _cut(self, height: int) -> "Stage":
+        context = self.context.below(height)
         rows, _ = self.context.kept(context)
         w = self.weights
         layers = tuple(

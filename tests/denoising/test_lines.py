@@ -22,7 +22,7 @@ def hum(seconds):
 
 def apart(y, block=5000):
     blocks = [y[None, i : i + block] for i in range(0, len(y), block)]
-    return np.concatenate(list(lines_apart(blocks, SR)), axis=1)
+    return np.concatenate(list(lines_apart(blocks, SR)), axis=2)[:, 0]
 
 
 def test_steady_lines_are_parted_and_the_voice_is_not():

@@ -13,10 +13,10 @@ from nmfaudio.training.songs import (
     SOURCES,
     SongExamples,
     SongMixer,
-    SongSize,
     targets,
     train_songs,
 )
+from nmfaudio.training.unfolded.presets import Size
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 
 
@@ -24,8 +24,8 @@ from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 def folders(tmp_path, monkeypatch):
     """Two songs of two seconds; the second has no vocals."""
     monkeypatch.setattr(songs, "_SECONDS", 1.5)
-    monkeypatch.setattr(songs, "_N_FRAMES", 30)
-    monkeypatch.setattr(songs, "SIZES", (SongSize((3, 2, 2, 3), (0, 0)), SongSize((3, 2, 2, 3), (0, 1), against=(1,))))
+    monkeypatch.setattr(songs, "N_FRAMES", 30)
+    monkeypatch.setattr(songs, "SIZES", (Size((3, 2, 2, 3), (0, 0)), Size((3, 2, 2, 3), (0, 1), against=(1,))))
     rng = np.random.default_rng(0)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -84,7 +84,7 @@ def test_training_lowers_the_loss(folders):
     examples = SongExamples(SongMixer(folders, 0), (), FIRST, 10)
     schedule = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=32, pool_items=3, new_items=0, item_frames=20)
     weights = songs.initial_weights(FIRST, examples.mixer, songs.SIZES[0], 0)
-    dev = examples.joined(2, 20)
+    dev = examples.of_first(2, 20)
     before = mean_loss(weights, (0, 0), dev, FIRST, OBJECTIVE)
     trained, _ = train_stage(
         weights, (0, 0), FIRST, SongExamples(examples.mixer, (), FIRST, 20), dev, schedule=schedule, objective=OBJECTIVE

@@ -34,11 +34,11 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
 @pytest.mark.usefixtures("without_pesq")
 def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     context = Context(257, 8, 8000.0, means=((-3, -2), (-1, -1)), minima=((-9, 0),), floors=((-9, 0),))
-    small = presets.Preset((context,), (presets.Size(6, 4, (0, 1)),))
+    small = presets.Preset((context,), (presets.Size((6, 4), (0, 1)),))
     monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
     few = functools.partialmethod(Schedule.__init__, n_frames=64, pool_items=5, item_frames=40)
     monkeypatch.setattr(Schedule, "__init__", few)
-    monkeypatch.setattr("nmfaudio.training.unfolded.start._N_FRAMES", 300)
+    monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 300)
     monkeypatch.setattr("nmfaudio.training.unfolded.build.N_DEV_MIXTURES", 2)
     out = tmp_path / "own.npz"
     paths = ["--speech", str(sounds / "speech"), "--noise", str(sounds / "noise"), "-o", str(out)]

@@ -148,16 +148,16 @@ def test_presets_look_where_they_say(name):
 
 
 def test_training_goes_on_from_a_dictionary_with_more_layers(sounds, monkeypatch):
-    monkeypatch.setattr("nmfaudio.training.unfolded.start._N_FRAMES", 50)
+    monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 50)
     monkeypatch.setattr(build, "N_DEV_MIXTURES", 1)
     corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
     mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
     context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
-    larger = initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size(3, 2, (0, 1)), random_state=5)
+    larger = initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size((3, 2), (0, 1)), random_state=5)
     trained = build.build_unfolded(
         mixer,
         mixer,
-        presets.Preset((context,), (presets.Size(3, 2, (0,)),)),
+        presets.Preset((context,), (presets.Size((3, 2), (0,)),)),
         front_end=FrontEnd(exponent=0.6),
         schedules=[Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)],
         objective=Objective(),

@@ -32,7 +32,6 @@ class UnfoldedDecomposition:
     def __init__(self, dictionary: Dictionary, profile: np.ndarray | None = None) -> None:
         self.stages = stages_of(dictionary)
         self.profile = profile
-        self._lower: dict[int, list[Stage]] = {}  # there are few rates
         self.past_frames = sum(stage.context.past for stage in self.stages)
         self.future_frames = sum(stage.context.future for stage in self.stages)
 
@@ -52,7 +51,7 @@ class UnfoldedDecomposition:
             Rows that no stage has are left out.
         """
         start, stop, _ = frames.indices(V.shape[1])
-        stages = self.stages_below(len(V))
+        stages = stages_below(self.stages, len(V))
         n_threads = min(n_cores(), -(-(stop - start) // Stage.block_frames))
         edges = np.linspace(start, stop, n_threads + 1).astype(int)
         masks = in_parallel(lambda part: self._mask(stages, V, *part), list(zip(edges[:-1], edges[1:], strict=True)))
@@ -61,14 +60,8 @@ class UnfoldedDecomposition:
     def of(self, stages: list[Stage]) -> "UnfoldedDecomposition":
         """Return the same decomposition by other stages."""
         other = copy(self)
-        other.stages, other._lower = stages, {}
+        other.stages = stages
         return other
-
-    def stages_below(self, height: int) -> list[Stage]:
-        """Return the stages for spectrograms of `height` rows, see :func:`stages_below`."""
-        if height not in self._lower:
-            self._lower[height] = stages_below(self.stages, height)
-        return self._lower[height]
 
     def _mask(self, stages: list[Stage], V: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Return the share of speech in the frames from start to stop."""
@@ -92,4 +85,4 @@ def stages_below(stages: list[Stage], height: int) -> list[Stage]:
     """
     first, *later = stages
     wanted = [first, *(stage for stage in later if height > stage.context.n_bins or not stage.context.n_high)]
-    return [stage.below(min(height, stage.context.height)) for stage in wanted]
+    return [stage.below(height) for stage in wanted]

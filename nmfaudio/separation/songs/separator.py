@@ -12,8 +12,9 @@ from ...compute.threads import ahead
 from ...dictionary import Dictionary, DictionaryLike
 from ...errors import DictionaryError
 from ...kernels.spatial import spatial_filter
+from ...spectra.aligned import joined
 from ...spectra.blocks import BlockSpectra, overlap_add, windows
-from ...unfolded.stage import Stage, read_stages, run_stages
+from ...unfolded.stage import read_stages, run_stages
 from .context import SongContext
 from .cues import REACH, cues
 
@@ -57,7 +58,7 @@ class SongSeparator:
         names = self.dictionary.settings.get("sources")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
-        self.names, self._lower = names, dict[int, list[Stage]]()
+        self.names = names
         self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
         for stage in self.stages:
             assert isinstance(stage.context, SongContext)
@@ -80,11 +81,7 @@ class SongSeparator:
             Stems, which add up to y.
         """
         y = as_signal(y)
-        pieces = list(self.process_blocks([np.atleast_2d(y)], sr))
-        return {
-            name: np.concatenate([piece[name] for piece in pieces], axis=1).reshape(y.shape).astype(y.dtype, copy=False)
-            for name in self.names
-        }
+        return joined(self.process_blocks([np.atleast_2d(y)], sr), y)
 
     @checked
     def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[dict[str, NDArray[np.floating]]]:
@@ -117,13 +114,8 @@ class SongSeparator:
         """Spectra (C, B, n) and masks (S, F, n) of the frames of a window."""
         (Y,), now = window
         X = cues(Y, self.dictionary.front_end)
-        return Y[..., now], run_stages(self._stages_below(X.shape[1]), X, now.start, now.stop)
-
-    def _stages_below(self, height: int) -> list[Stage]:
-        """Stages for songs at rates that lack the highest bands."""
-        if height not in self._lower:
-            self._lower[height] = [stage.below(height) for stage in self.stages]
-        return self._lower[height]
+        stages = [stage.below(X.shape[1]) for stage in self.stages]
+        return Y[..., now], run_stages(stages, X, now.start, now.stop)
 
     def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> Iterator[np.ndarray]:
         """Spectra of all stems (S * C, B, n) of a window, some frames at a time."""

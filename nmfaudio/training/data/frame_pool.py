@@ -1,7 +1,7 @@
 """Batches of training frames, drawn from many mixtures at once."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -28,6 +28,13 @@ class Example:
     mixture: np.ndarray
     target: np.ndarray
     n_high: np.ndarray
+
+    @classmethod
+    def joined(cls, examples: Sequence["Example"]) -> "Example":
+        """Join the frames of some examples."""
+        return cls(
+            **{name: np.concatenate([vars(example)[name] for example in examples]) for name in vars(examples[0])}
+        )
 
 
 class Pool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...arguments import checked
-from ...denoising.unfolded.context import Context, of_height
+from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.decomposition import stages_below, stages_of
 from ...dictionary import Dictionary
 from ...errors import NmfaudioError
@@ -23,7 +23,7 @@ from ..data.frame_pool import Example
 from ..data.mixing import ADDED, AnyMixer, FullBandMixer, Mixture, mixer_of
 from .loss import Objective
 from .presets import Preset
-from .stage import Curve, Schedule, train_stage
+from .stage import Curve, Schedule, train_stage, trained_dictionary
 from .start import initial_weights
 
 N_DEV_MIXTURES = 60
@@ -85,7 +85,7 @@ def build_unfolded(
             "a full-band dictionary learns from, and is watched on, speech and noise with content well above 8 kHz: "
             "give recordings at 44.1 or 48 kHz too"
         )
-    stages, curves = list(first_stages), []
+    stages, curves = list(first_stages), list[tuple[Schedule, Curve]]()
     for i in range(len(stages), len(preset.contexts)):
         context, size = preset.contexts[i], preset.sizes[i]
         weights = initial_weights(context, mixer, front_end, size, random_state)
@@ -103,14 +103,8 @@ def build_unfolded(
             report=partial(report, i),
         )
         stages.append(stage)
-        curves.append({"schedule": asdict(schedules[i]), "curve": curve})
-    return Dictionary(
-        "unfolded",
-        named_arrays([stage.weights for stage in stages]),
-        front_end,
-        {"stages": [{"order": stage.order, "context": asdict(stage.context)} for stage in stages]},
-        {"objective": asdict(objective), "seed": random_state, "stages": curves},
-    )
+        curves.append((schedules[i], curve))
+    return trained_dictionary("unfolded", stages, curves, front_end, objective, random_state, {})
 
 
 def retrain_unfolded(
@@ -200,18 +194,12 @@ class Examples:
         V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
         mask = None
         for stage in self.before:
-            mask = stage.below(min(len(V), stage.context.height))(V, mask)[0]
-        height = self.context.height
-        V = V[:height]
-        stack, tracked = self.context.stack_rows(V, None if mask is None else of_height(mask, len(V)), frames)
-        mixture, target = (rows[..., :height] for rows in self.objective.spectra(mix, self.front_end, frames))
-        n_high = np.full(len(stack), len(V) - self.context.n_bins, np.float32)
+            mask = stage.below(len(V))(V, mask)[0]
+        context = self.context
+        stack, tracked = context.stack_rows(V, mask, frames)
+        mixture, target = (rows[..., : context.height] for rows in self.objective.spectra(mix, self.front_end, frames))
+        n_high = np.full(len(stack), context.below(len(V)).n_high, np.float32)
         return Example(stack, tracked, mixture, target, n_high)
-
-    def joined(self, mixes: Sequence[Mixture]) -> Example:
-        """Make one example of all frames of some mixtures."""
-        examples = [self.of(mix) for mix in mixes]
-        return Example(**{name: np.concatenate([getattr(e, name) for e in examples]) for name in vars(examples[0])})
 
 
 def _trained(
@@ -239,7 +227,7 @@ def _trained(
         stage.order,
         stage.context,
         examples,
-        examples.joined([dev_mixer(number) for number in range(n_dev)]),
+        Example.joined([examples.of(dev_mixer(number)) for number in range(n_dev)]),
         schedule=schedule,
         objective=examples.objective,
         random_state=random_state,

@@ -26,8 +26,6 @@ class Objective:
         p, the share of the error that is measured on complex spectra, and not on magnitudes.
     mel_share : float
         Share of the weight that is spread evenly over mel, and not over hertz.
-    max_hz : float
-        Frequency of the last bin.
     floor : float
         Added to the mask.
     levelling : float
@@ -37,17 +35,14 @@ class Objective:
     compression: float = 0.7
     phase_share: float = 0.3
     mel_share: float = 1.0
-    max_hz: float = 8000.0
     floor: float = 1e-3
     levelling: float = 0.5
 
     def row_weights(self, front_end: FrontEnd) -> np.ndarray:
         """Weight of the error in each row of V, shape (F,); mean 1 over the bins."""
-        n, edges = front_end.n_bins, front_end.high_edges
-        width = np.concatenate([np.ones(n), np.diff(edges)])
-        middle = np.concatenate([np.arange(n), (edges[:-1] + edges[1:] - 1) / 2])
-        density = width / (700 + middle * self.max_hz / (n - 1))
-        mean = density[:n].mean()
+        width = front_end.rows_width
+        density = width / (700 + front_end.rows_hz)
+        mean = density[: front_end.n_bins].mean()
         return ((1 - self.mel_share) * width + self.mel_share * density / mean).astype(np.float32)
 
     def spectra(

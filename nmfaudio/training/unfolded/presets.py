@@ -4,16 +4,12 @@ from dataclasses import dataclass
 
 from ...denoising.unfolded.context import Context
 from ...spectra.front_end import FrontEnd
-from ...unfolded.context import Span
+from ...unfolded.context import spans
 
 FRONT_END = FrontEnd(exponent=0.6)
 FULL_BAND = FrontEnd(48_000, exponent=0.6, n_high=24)
 N_BINS, MAX_HZ = FRONT_END.n_bins, 8000.0
 COARSE, FINE = 40, 64  # mel bands; the finer ones resolve the low harmonics of a voice
-
-
-def _spans(*spans: int | Span) -> tuple[Span, ...]:
-    return tuple((span, span) if isinstance(span, int) else span for span in spans)
 
 
 @dataclass(frozen=True)
@@ -22,16 +18,15 @@ class Size:
 
     Parameters
     ----------
-    n_speech, n_noise : int
-        Number of atoms of speech and of noise.
+    n_atoms : tuple of int
+        Number of atoms of each source, as of speech and of noise.
     order : tuple of int
         Layer of each update.
     against : tuple of int
         Layers with a learnt frame-dependent penalty.
     """
 
-    n_speech: int
-    n_noise: int
+    n_atoms: tuple[int, ...]
     order: tuple[int, ...]
     against: tuple[int, ...] = ()
 
@@ -59,17 +54,17 @@ _FILE_FIRST = Context(
     N_BINS,
     COARSE,
     MAX_HZ,
-    means=_spans((-60, -1), (-16, -9), (-8, -5), -4, -3, -2, -1, 1, 2, 3, 4, (5, 8), (9, 16), (1, 60)),
-    minima=_spans((-94, 0), (-24, 0), (0, 24), (0, 94)),
-    floors=_spans((-94, 0), (0, 94), (-20, 20)),
+    means=spans((-60, -1), (-16, -9), (-8, -5), -4, -3, -2, -1, 1, 2, 3, 4, (5, 8), (9, 16), (1, 60)),
+    minima=spans((-94, 0), (-24, 0), (0, 24), (0, 94)),
+    floors=spans((-94, 0), (0, 94), (-20, 20)),
 )
 _FILE_SECOND = Context(
     N_BINS,
     FINE,
     MAX_HZ,
-    speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
-    noise_means=_spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
-    noise_spectra=_spans((-8, 8), (-60, 60)),
+    speech_means=spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
+    noise_means=spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
+    noise_spectra=spans((-8, 8), (-60, 60)),
     periodic=True,
     estimates=True,
 )
@@ -78,34 +73,34 @@ _FILE_THIRD = Context(
     FINE,
     MAX_HZ,
     FULL_BAND.n_high,
-    means=_spans((-94, -1), (1, 94)),
-    speech_means=_spans((-12, -8), (-7, -5), (-4, -3), -2, 2, (3, 4), (5, 7), (8, 12)),
-    noise_means=_spans((-30, -9), (-8, -2), (2, 8), (9, 30)),
-    speech_frames=_spans(-1, 1),
-    noise_frames=_spans(-1, 1),
-    noise_spectra=_spans((-3, 3), (-12, 12), (-90, 90)),
+    means=spans((-94, -1), (1, 94)),
+    speech_means=spans((-12, -8), (-7, -5), (-4, -3), -2, 2, (3, 4), (5, 7), (8, 12)),
+    noise_means=spans((-30, -9), (-8, -2), (2, 8), (9, 30)),
+    speech_frames=spans(-1, 1),
+    noise_frames=spans(-1, 1),
+    noise_spectra=spans((-3, 3), (-12, 12), (-90, 90)),
     estimates=True,
 )
 _CAUSAL_FIRST = Context(
     N_BINS,
     COARSE,
     MAX_HZ,
-    means=_spans((-120, -1), (-40, -21), (-20, -13), (-12, -9), (-8, -7), (-6, -5), -4, -3, -2, -1),
-    minima=_spans((-250, 0), (-94, 0), (-24, 0)),
-    floors=_spans((-250, 0), (-94, 0), (-24, 0)),
+    means=spans((-120, -1), (-40, -21), (-20, -13), (-12, -9), (-8, -7), (-6, -5), -4, -3, -2, -1),
+    minima=spans((-250, 0), (-94, 0), (-24, 0)),
+    floors=spans((-250, 0), (-94, 0), (-24, 0)),
 )
 _CAUSAL_SECOND = Context(
     N_BINS,
     FINE,
     MAX_HZ,
-    speech_means=_spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2, -1, 0),
-    noise_means=_spans((-60, -31), (-30, -9), (-8, -4), (-3, -1), 0),
-    noise_spectra=_spans((-16, 0), (-100, 0)),
+    speech_means=spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2, -1, 0),
+    noise_means=spans((-60, -31), (-30, -9), (-8, -4), (-3, -1), 0),
+    noise_spectra=spans((-16, 0), (-100, 0)),
     estimates=True,
 )
-_SMALL = Size(112, 64, (0, 1, 2))
-_MEDIUM = Size(224, 112, (0, 0, 1, 2))
-_LARGE = Size(228, 76, (0, 1, 2, 3), against=(2, 3))
+_SMALL = Size((112, 64), (0, 1, 2))
+_MEDIUM = Size((224, 112), (0, 0, 1, 2))
+_LARGE = Size((228, 76), (0, 1, 2, 3), against=(2, 3))
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LARGE), FULL_BAND),

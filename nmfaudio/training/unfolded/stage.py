@@ -2,15 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from ...dictionary import Dictionary
 from ...errors import NmfaudioError
+from ...spectra.front_end import FrontEnd
 from ...unfolded.context import StackContext
+from ...unfolded.stage import Stage
 from ...unfolded.updates import Matmul, Rows, activations, contributions, masks_of
-from ...unfolded.weights import Weights
+from ...unfolded.weights import Weights, named_arrays
 from ..checkpoint import Arrays, Checkpoint
 from ..data.frame_pool import Example, Pool
 from .adam import Adam
@@ -179,6 +183,29 @@ def train_stage(
     finally:
         pool.close()
     return best, curve
+
+
+def trained_dictionary(
+    kind: str,
+    stages: Sequence[Stage],
+    curves: Sequence[tuple[Schedule, Curve]],
+    front_end: FrontEnd,
+    objective: Objective,
+    random_state: int,
+    settings: Mapping[str, Any],
+) -> Dictionary:
+    """Make a dictionary of trained stages, whose record holds how the last of them were trained, and no corpora."""
+    return Dictionary(
+        kind,
+        named_arrays([stage.weights for stage in stages]),
+        front_end,
+        {**settings, "stages": [{"order": stage.order, "context": asdict(stage.context)} for stage in stages]},
+        {
+            "objective": asdict(objective),
+            "seed": random_state,
+            "stages": [{"schedule": asdict(schedule), "curve": curve} for schedule, curve in curves],
+        },
+    )
 
 
 def _restore(checkpoint: Checkpoint, state: dict[str, Arrays]) -> tuple[int, Curve]:

@@ -1,5 +1,7 @@
 """Start of the training of unfolded NMF: sparse NMF of clean speech and of noise alone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ...denoising.unfolded.context import Context
@@ -9,20 +11,20 @@ from ...unfolded.weights import Layer, Weights
 from ..data.mixing import AnyMixer
 from .presets import Size
 
-_ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a tracked atom in rows of the other
+ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a tracked atom in rows of the other
 _LATER = np.float32(0.05)  # share of the atoms in the first estimates of a stage that knows those of the one before
 _AGAINST = 0.02  # frame-dependent penalty by each row, relative to atoms of unit mean
-_N_FRAMES = 12_000
+N_FRAMES = 12_000  # of each source, that the first atoms are made of
 
 
 def _stacks(
     context: Context, mixer: AnyMixer, front_end: FrontEnd, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Stack frames of clean speech and of noise alone, each of shape (about _N_FRAMES, D)."""
+    """Stack frames of clean speech and of noise alone, each of shape (about N_FRAMES, D)."""
     speech: list[np.ndarray] = []
     noise: list[np.ndarray] = []
     number = 2**40  # mixtures that training itself does not reach
-    while sum(map(len, speech)) < _N_FRAMES:
+    while sum(map(len, speech)) < N_FRAMES:
         mix = mixer(number)
         number += 1
         for spectrum, share, stacks in ((mix.speech, 0.98, speech), (mix.mixture - mix.speech, 0.05, noise)):
@@ -47,18 +49,18 @@ def _gains(context: Context) -> tuple[np.ndarray, np.ndarray]:
     rows = {part.name: part.rows for part in context.layout}
     gains = np.ones((J, context.n_rows), np.float32)
     source_gains = np.ones((2, J, F), np.float32)
-    source_gains[0] = _ELSEWHERE
+    source_gains[0] = ELSEWHERE
     speech, harmonic = rows["speech_estimate"], rows["harmonic"]  # all other tracked atoms are of noise
     if context.estimates:
         for of_speech, of_noise in (("speech_frames", "noise_frames"), ("speech_means", "noise_means")):
-            gains[:, rows[of_speech]] = _ELSEWHERE
-            gains[speech, rows[of_noise]] = _ELSEWHERE
+            gains[:, rows[of_speech]] = ELSEWHERE
+            gains[speech, rows[of_noise]] = ELSEWHERE
             gains[speech, rows[of_speech]] = 1
-    gains[harmonic, F : rows["periodic"].start] = _ELSEWHERE
+    gains[harmonic, F : rows["periodic"].start] = ELSEWHERE
     for atom in (speech, harmonic):
         source_gains[:, atom] = source_gains[::-1, atom]
     if context.estimates:  # at first the mask is that of the stage before
-        source_gains[:, : speech.start] = _ELSEWHERE
+        source_gains[:, : speech.start] = ELSEWHERE
     return gains, source_gains
 
 
@@ -80,9 +82,41 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
     """
     rng = np.random.default_rng([random_state, 1])
     speech, noise = _stacks(context, mixer, front_end, rng)
-    W = np.concatenate([atoms_of(speech, size.n_speech, rng), atoms_of(noise, size.n_noise, rng)], axis=1)
-    (D, K), J, F = W.shape, context.n_tracked, context.height
+    W = np.concatenate([atoms_of(V, n, rng) for V, n in zip((speech, noise), size.n_atoms, strict=True)], axis=1)
     gains, source_gains = _gains(context)
+    share, power = (_LATER, 1.0) if context.estimates else (np.float32(1), 2.0)
+    of_speech = np.arange(W.shape[1]) < size.n_atoms[0]
+    shares = [share * np.where(own, np.float32(1), ELSEWHERE) for own in (of_speech, ~of_speech)]
+    return first_weights(W, size, gains, shares, source_gains, rng, power)
+
+
+def first_weights(
+    W: np.ndarray,
+    size: Size,
+    gains: np.ndarray,
+    shares: Sequence[np.ndarray],
+    source_gains: np.ndarray,
+    rng: np.random.Generator,
+    power: float = 2.0,
+) -> Weights:
+    """Make weights of the first atoms, a little different in each layer.
+
+    Parameters
+    ----------
+    W : ndarray, shape (D, K)
+        Atoms of all sources.
+    size : Size
+    gains : ndarray, shape (J, D)
+        Gains of the tracked atoms.
+    shares : sequence of ndarray, shape (K,)
+        Part of each atom in the estimate of each source.
+    source_gains : ndarray, shape (S, J, F)
+        Part of each tracked atom in it.
+    rng : Generator
+    power : float
+        p of all rows.
+    """
+    (D, K), (_, J, F) = W.shape, source_gains.shape
     layers = []
     for i in range(max(size.order) + 1):
         atoms = W * np.exp(0.02 * rng.standard_normal(W.shape)).astype(np.float32)
@@ -100,14 +134,11 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
                 against=against,
             )
         )
-    share, power = (_LATER, 1.0) if context.estimates else (np.float32(1), 2.0)
-    own = share * np.where(np.arange(K) < size.n_speech, np.float32(1), _ELSEWHERE)
-    other = share * np.where(np.arange(K) < size.n_speech, _ELSEWHERE, np.float32(1))
     return Weights(
         layers=tuple(layers),
         start=np.full(K, 1 / K, np.float32),
         tracked_start=np.full(J, 0.3 / J, np.float32),
-        sources=np.stack([W[:F] * own, W[:F] * other]),
+        sources=np.stack([W[:F] * share for share in shares]),
         source_gains=source_gains,
         power=np.full(F, power, np.float32),
     )
