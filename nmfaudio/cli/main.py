@@ -13,7 +13,7 @@ from .console import Parser, call
 SUBCOMMANDS = {
     "denoise": "take the noise out of speech in sound files",
     "live": "take the noise out of speech from the microphone, live",
-    "separate": "separate a mixture into stems",
+    "separate": "separate a song, or any mixture, into stems",
     "repair": "repair gaps, clicks, clipped peaks and lost bands",
     "dictionaries": "list, describe, verify and export dictionaries",
     "train": "make a dictionary from your own recordings",
