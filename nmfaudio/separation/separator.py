@@ -206,6 +206,8 @@ def _atoms_of(name: str, dictionary: Dictionary) -> NDArray[np.float32]:
         raise NmfaudioError(
             f"dictionary {dictionary.name!r} is trained for denoising; give one of sources, as speech-sparse"
         )
+    if dictionary.kind == "songs":
+        raise NmfaudioError(f"dictionary {dictionary.name!r} separates whole songs: give it alone, without names")
     arrays = dictionary.arrays
     if name not in arrays and len(arrays) > 1:
         raise NmfaudioError(f"dictionary {dictionary.name!r} has no source {name!r}: choose {' or '.join(arrays)}")

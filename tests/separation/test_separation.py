@@ -135,6 +135,8 @@ def test_dictionaries_that_do_not_fit_are_named(tmp_path):
         Separator({"tones": known()["tones"], "x": dictionary(tones(LOW), window_s=0.032)})
     with pytest.raises(NmfaudioError, match="'speech-fast' is trained for denoising"):
         Separator({"speech": "speech-fast"})
+    with pytest.raises(NmfaudioError, match="'songs' separates whole songs: give it alone"):
+        Separator({"drums": "songs"})
     with pytest.raises(NmfaudioError, match="no sources"):
         Separator({})
 
