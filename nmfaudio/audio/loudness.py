@@ -267,12 +267,37 @@ def _lufs(power: ArrayLike) -> NDArray[np.float64]:
     return -0.691 + 10 * np.log10(np.maximum(power, 1e-30))
 
 
-def k_weights(hz: NDArray[np.floating], sr: float) -> NDArray[np.floating]:
-    """Return the power response of the K weighting at some frequencies, shape of `hz`."""
-    z = np.exp(-2j * np.pi * hz / sr)
+@checked
+def k_weights(hz: ArrayLike, sr: float) -> NDArray[np.float64]:
+    """Return the power response of the K weighting of ITU-R BS.1770-4 at some frequencies.
+
+    Parameters
+    ----------
+    hz : array_like
+        Frequencies in Hz, in any shape.
+    sr : float
+        Sampling rate in Hz of the recording that is weighted.
+
+    Returns
+    -------
+    ndarray, shape of `hz`, float64
+        The factors of its power.
+
+    Raises
+    ------
+    NmfaudioError
+        If the rate or the frequencies are no numbers.
+
+    Examples
+    --------
+    >>> k_weights([0, 1000], 48000).round(2)
+    array([0.  , 1.17])
+    """
+    check_rate(sr)
+    z = np.exp(-2j * np.pi * np.asarray(hz) / sr)
     above, below = _k_weighting(sr).reshape(-1, 2, 3).transpose(1, 0, 2)
     response = [np.polyval(b[::-1], z) / np.polyval(a[::-1], z) for b, a in zip(above, below, strict=True)]
-    weights: NDArray[np.floating] = np.abs(np.prod(response, axis=0)) ** 2
+    weights: NDArray[np.float64] = np.abs(np.prod(response, axis=0)) ** 2
     return weights
 
 

@@ -131,6 +131,7 @@ def right(tmp_path_factory):
         "gain_db": 3.0,
         "guidance": {"a": {"silent": [(0, 0.01)]}},
         "hop_length": 128,
+        "hz": [0.0, 1000.0],
         "info": nmfaudio.audio.info(file),
         "kind": "sparse",
         "learningshow.dictionary": replace(sparse, record={"stages": [{"curve": [{"step": 1, "train": 1.0}]}]}),
