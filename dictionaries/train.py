@@ -40,17 +40,19 @@ from nmfaudio.training.unfolded.gradient import coarse_matmul
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.presets import PRESETS
 from nmfaudio.training.unfolded.stage import Schedule
+from nmfaudio.training.unfolded.together import TOGETHER
 
 LISTS = ("train-speech", "train-noise", "dev-speech", "dev-noise")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a dictionary is trained: a preset, a schedule for each of its stages, the objective and its settings."""
+    """How a dictionary is trained: a preset, a schedule for each of its stages and for all together, the objective."""
 
     preset: str
     schedules: tuple[Schedule, ...]
     objective: Objective
+    together: Schedule | None = None
     mask_power: float = 1.0
 
 
@@ -60,7 +62,7 @@ THIRD = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4,
 RECIPES = {
     "speech": Recipe("file", (FIRST, SECOND, THIRD), Objective(compression=0.6), mask_power=1.2),
     "speech-fast": Recipe("file-fast", (FIRST,), Objective()),
-    "speech-causal": Recipe("causal", (FIRST, SECOND), Objective()),
+    "speech-causal": Recipe("causal", (FIRST, SECOND), Objective(), TOGETHER),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
 SONGS = Schedule(
@@ -146,6 +148,7 @@ def speech(args: argparse.Namespace, work: Path) -> Dictionary:
         schedules=[replace(s, steps=args.steps or s.steps) for s in recipe.schedules],
         objective=recipe.objective,
         first_stages=first[: len(preset.contexts) - 1],
+        together=recipe.together and replace(recipe.together, steps=args.steps or recipe.together.steps),
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,
@@ -174,7 +177,7 @@ def songs(args: argparse.Namespace, work: Path) -> Dictionary:
 
 
 def report(stage: int, entry: dict[str, float]) -> None:
-    """Print an entry of a learning curve."""
+    """Print an entry of a learning curve; the stage after the last one stands for all together."""
     print(f"stage {stage + 1}", entry, flush=True)
 
 

@@ -73,7 +73,13 @@ def _add_denoiser(parser: argparse.ArgumentParser) -> None:
     sparse = parser.add_argument_group("kind sparse")
     sparse.add_argument("--tune", action="store_true", help="choose atoms and penalty on held-out sound; draw OUT.png")
     add = parser.add_argument_group("other kinds, which also check their progress on held-out sound").add_argument
-    add("--steps", type=count, nargs="+", metavar="N", help="batches of each stage (default: 30000)")
+    add(
+        "--steps",
+        type=count,
+        nargs="+",
+        metavar="N",
+        help="batches of each stage (default: 30000); a number more is that of all stages together, at the end",
+    )
     add("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
     add("--start", metavar="DICTIONARY", help="continue from the stages of this dictionary")
     add("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")

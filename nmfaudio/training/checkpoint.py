@@ -52,7 +52,7 @@ class Checkpoint:
                 found = json.loads(str(file["settings"]))
                 for name in file.files:
                     if name != "settings":
-                        group, key = name.split("/")
+                        group, key = name.split("/", 1)
                         self._groups.setdefault(group, {})[key] = file[name]
         except Exception:  # numpy and zipfile raise a dozen kinds on another file
             raise NmfaudioError(f"{path}: not a checkpoint of this training; remove it or name another") from None

@@ -34,6 +34,7 @@ from .unfolded.gradient import coarse_matmul
 from .unfolded.loss import Objective
 from .unfolded.presets import PRESETS
 from .unfolded.stage import Schedule
+from .unfolded.together import TOGETHER
 
 Corpora = dict[str, Corpus]
 Report = Callable[[str], None]
@@ -103,7 +104,8 @@ def train_denoiser(
     tune : bool
         Choose the numbers of atoms and the penalty on held-out sound (kind "sparse").
     steps : sequence of int, optional
-        Batches of all stages or of each one (kinds other than "sparse").
+        Batches of all stages or of each one; a number more is that of all stages together, at the end (kinds other than
+        "sparse").
     first, start : str, path or Dictionary, optional
         Dictionary to take the first stage from, and one to go on from (kinds other than "sparse").
     bf16 : bool
@@ -325,14 +327,20 @@ def _unfolded(
     preset = PRESETS[kind]
     n_stages = len(preset.contexts)
     steps = list(steps or [Schedule.steps])
-    if len(steps) not in (1, n_stages) or min(steps) < 1:
-        raise NmfaudioError(f"steps {' '.join(map(str, steps))}: give one positive number, or one for each stage")
-    schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps)]
+    if len(steps) not in (1, n_stages, n_stages + 1) or min(steps) < 1:
+        raise NmfaudioError(
+            f"steps {' '.join(map(str, steps))}: give one positive number, or one for each of {n_stages} stages, and "
+            "perhaps one for all of them together"
+        )
+    schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps[:n_stages])]
+    together = replace(TOGETHER, steps=steps[n_stages]) if len(steps) > n_stages else None
     mixer, dev_mixer = mixers(*corpora, preset.front_end, random_state)
 
     def show(stage: int, entry: dict[str, float]) -> None:
+        title = "all stages" if stage == n_stages else f"stage {stage + 1}/{n_stages}"
+        n_steps = [*schedules, together or TOGETHER][stage].steps
         report(
-            f"stage {stage + 1}/{n_stages}  step {entry['step']:6.0f}/{schedules[stage].steps}  "
+            f"{title}  step {entry['step']:6.0f}/{n_steps}  "
             f"loss {entry['train']:.5f}  development {entry['dev']:.5f}  {entry['seconds'] / 60:.1f} min"
         )
 
@@ -346,6 +354,7 @@ def _unfolded(
             objective=Objective(),
             first_stages=stages_of(Dictionary.load(first))[: n_stages - 1] if first else [],
             start=stages_of(Dictionary.load(start)) if start else [],
+            together=together,
             random_state=random_state,
             checkpoint=checkpoint,
             report=show,

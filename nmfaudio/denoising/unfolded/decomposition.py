@@ -1,5 +1,6 @@
 """Decomposition of a spectrogram by an unfolded dictionary, stage after stage."""
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -77,12 +78,16 @@ def stages_of(dictionary: Dictionary) -> list[Stage]:
     return read_stages(dictionary, Context.from_json, n_sources=2)
 
 
-def stages_below(stages: list[Stage], height: int) -> list[Stage]:
-    """Return the stages for spectrograms of `height` rows, which may lack the highest bands.
+def stages_in_use(stages: Sequence[Stage], height: int) -> list[Stage]:
+    """Return the stages that are for spectrograms of `height` rows, which may lack the highest bands.
 
     A later stage for a full band is left out where a recording has no band above the bins: it is trained for both, but
     brings nothing there.
     """
     first, *later = stages
-    wanted = [first, *(stage for stage in later if height > stage.context.n_bins or not stage.context.n_high)]
-    return [stage.below(height) for stage in wanted]
+    return [first, *(stage for stage in later if height > stage.context.n_bins or not stage.context.n_high)]
+
+
+def stages_below(stages: Sequence[Stage], height: int) -> list[Stage]:
+    """Return the stages in use for spectrograms of `height` rows, without what is for other rows."""
+    return [stage.below(height) for stage in stages_in_use(stages, height)]

@@ -124,3 +124,38 @@ def ratio_backward(
                 for d in range(size):
                     dg[d] += (dn * q[d] + dd * c[d] + scale * dq[d]) * atom[d]
             start = stop
+
+
+@jit
+def inputs_backward(ratio, gains, a, weights, height, n_full, dmodel, dnum, dden, dstack, dtracked):
+    """Differentiate equations (1), (2) and (4) by what they are given: the stack and the tracked atoms.
+
+    Parameters
+    ----------
+    ratio, gains, a, weights, height, n_full
+        As for :func:`ratio_backward`.
+    dmodel : ndarray, shape (T, D)
+        Gradient of the model, from there.
+    dnum, dden : ndarray, shape (T, J)
+        Gradients of both sums of equation (4).
+    dstack, dtracked : ndarray, shape (T, D), (T, J, F + B)
+        Outputs, added to. A row of the stack that is zero counts as one without a gradient.
+    """
+    n_frames, n_rows = ratio.shape
+    n_tracked = dtracked.shape[1]
+    n_bands = dtracked.shape[2] - height
+    for t in range(n_frames):
+        start = 0
+        while start < n_rows:
+            size = height if start < n_full else n_bands
+            stop = start + size
+            q, c, dr, dv = ratio[t, start:stop], weights[start:stop], dmodel[t, start:stop], dstack[t, start:stop]
+            for d in range(size):
+                if q[d] > 0:
+                    dv[d] -= c[d] * (dr[d] / q[d])
+            for j in range(n_tracked):
+                datom = dtracked[t, j, :height] if start < n_full else dtracked[t, j, height:]
+                g, dn, dd, scale = gains[j, start:stop], dnum[t, j], dden[t, j], a[t, j]
+                for d in range(size):
+                    datom[d] += g[d] * (dn * q[d] + dd * c[d] + scale * dr[d])
+            start = stop

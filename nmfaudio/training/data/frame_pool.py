@@ -2,10 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
+_AHEAD = 8  # items computed before they are asked for
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,17 @@ class Example:
         )
 
 
+def stream(make: Callable[[int], T], first: int, executor: Executor) -> Iterator[T]:
+    """Make one item after the other from its number, some ahead of time."""
+    ahead: deque[Future[T]] = deque()
+    number = first
+    while True:
+        while len(ahead) < _AHEAD:
+            ahead.append(executor.submit(make, number))
+            number += 1
+        yield ahead.popleft().result()
+
+
 class Pool:
     """Frames of the latest mixtures, from which batches are drawn, so that the frames of a batch are independent.
 
@@ -60,23 +75,14 @@ class Pool:
     def __init__(
         self, example: Callable[[int], Example], n_items: int, n_new: float, step: int = 0, n_threads: int = 2
     ) -> None:
-        self._example, self._n_items, self._n_new, self._step = example, n_items, n_new, step
+        self._n_items, self._n_new, self._step = n_items, n_new, step
         first = int(step * n_new)
         self._executor = ThreadPoolExecutor(n_threads)
-        self._examples = self._stream(first)
+        self._examples = stream(example, first, self._executor)
         self._slot = first % n_items
         self._frames: dict[str, np.ndarray] = {}
         for _ in range(n_items):
             self._replace()
-
-    def _stream(self, first: int) -> Iterator[Example]:
-        ahead: deque[Future[Example]] = deque()
-        number = first
-        while True:
-            while len(ahead) < 8:
-                ahead.append(self._executor.submit(self._example, number))
-                number += 1
-            yield ahead.popleft().result()
 
     def _replace(self) -> None:
         example = next(self._examples)

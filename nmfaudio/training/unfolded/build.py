@@ -25,6 +25,7 @@ from .loss import Objective
 from .presets import Preset
 from .stage import Curve, Schedule, train_stage, trained_dictionary
 from .start import initial_weights
+from .together import Whole, train_together
 
 N_DEV_MIXTURES = 60
 _BEGINNING, _BEGINNINGS = 96, 0.3  # frames, 1.5 s; share of the mixtures whose beginning alone is used
@@ -41,12 +42,13 @@ def build_unfolded(
     objective: Objective,
     first_stages: list[Stage],
     start: Sequence[Stage] = (),
+    together: Schedule | None = None,
     random_state: int = 0,
     matmul: Matmul = np.matmul,
     checkpoint: Path | None = None,
     report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
 ) -> Dictionary:
-    """Train the stages of a preset, one on top of the other.
+    """Train the stages of a preset, one on top of the other, and all of them together at the end.
 
     Parameters
     ----------
@@ -61,14 +63,16 @@ def build_unfolded(
         Stages that are trained already and taken over as they are.
     start : sequence of Stage
         Trained stages to go on from; for stages beyond them, sparse NMF makes the first atoms.
+    together : Schedule, optional
+        Of the training of all stages at once; without it there is none.
     random_state : int
         Seed of all random choices.
     matmul : callable
         Matrix product of the training steps.
     checkpoint : Path, optional
-        The state of stage i is kept beside it in ``NAME.i.npz``.
+        The state of stage i is kept beside it in ``NAME.i.npz``, that of all stages in ``NAME.together.npz``.
     report : callable
-        Called with the stage and each entry of its learning curve.
+        Called with the stage, or the number of stages for all of them, and each entry of the learning curve.
 
     Returns
     -------
@@ -104,6 +108,25 @@ def build_unfolded(
         )
         stages.append(stage)
         curves.append((schedules[i], curve))
+    if together is not None:
+        settings = {
+            "random_state": random_state,
+            "objective": asdict(objective),
+            "contexts": [asdict(stage.context) for stage in stages],
+        }
+        stages, curve = train_together(
+            stages,
+            Wholes(mixer, front_end, objective),
+            [Wholes(dev_mixer, front_end, objective).of(dev_mixer(i)) for i in range(N_DEV_MIXTURES)],
+            schedule=together,
+            objective=objective,
+            matmul=matmul,
+            checkpoint=None
+            if checkpoint is None
+            else Checkpoint(checkpoint.with_name(f"{checkpoint.name}.together.npz"), settings),
+            report=partial(report, len(stages)),
+        )
+        curves.append((together, curve))
     return trained_dictionary("unfolded", stages, curves, front_end, objective, random_state, {})
 
 
@@ -200,6 +223,32 @@ class Examples:
         mixture, target = (rows[..., : context.height] for rows in self.objective.spectra(mix, self.front_end, frames))
         n_high = np.full(len(stack), context.below(len(V)).n_high, np.float32)
         return Example(stack, tracked, mixture, target, n_high)
+
+
+@dataclass(frozen=True)
+class Wholes:
+    """Training mixtures of all stages at once: mixtures with all their frames.
+
+    Parameters
+    ----------
+    mixer : AnyMixer
+    front_end : FrontEnd
+    objective : Objective
+    """
+
+    mixer: AnyMixer
+    front_end: FrontEnd
+    objective: Objective
+
+    def __call__(self, number: int) -> Whole:
+        """Make mixture `number`; of some, the beginning alone, as for :class:`Examples`."""
+        rng = np.random.default_rng([self.mixer.random_state, number, 2])
+        return self.of(self.mixer(number), slice(_BEGINNING if rng.random() < _BEGINNINGS else None))
+
+    def of(self, mix: Mixture, frames: slice = slice(None)) -> Whole:
+        """Make a mixture of some of its frames."""
+        V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
+        return Whole(np.ascontiguousarray(V[:, frames]), *self.objective.spectra(mix, self.front_end, frames))
 
 
 def _trained(

@@ -5,11 +5,12 @@ Le Roux, Hershey and Weninger, "Deep NMF for speech separation" (2015). The equa
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import NmfaudioError
-from ...kernels.unfolded.gradient import ratio_backward
+from ...kernels.unfolded.gradient import inputs_backward, ratio_backward
 from ...kernels.unfolded.limits import MOST
 from ...unfolded.context import StackContext
 from ...unfolded.updates import Matmul, Rows, Trace, activations, contributions, masks_of
@@ -40,6 +41,42 @@ def coarse_matmul() -> Matmul:
     return matmul
 
 
+class Inputs(NamedTuple):
+    """Input of a stage, or the gradient of a loss by it.
+
+    Attributes
+    ----------
+    stack, tracked : ndarray, shape (T, D), (T, J, F + B)
+        See :meth:`nmfaudio.unfolded.context.StackContext.stack_rows`.
+    """
+
+    stack: np.ndarray
+    tracked: np.ndarray
+
+
+class Pass(NamedTuple):
+    """One run of a stage, from its input to the masks, as its gradient needs it.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    rows : Rows
+    h, a : ndarray, shape (T, K), (T, J)
+        Activations after all updates.
+    traces : list of Trace
+    parts, masks : ndarray, shape (S, T, F)
+        Of equations (5) and (7).
+    """
+
+    inputs: Inputs
+    rows: Rows
+    h: np.ndarray
+    a: np.ndarray
+    traces: list[Trace]
+    parts: np.ndarray
+    masks: np.ndarray
+
+
 def loss_and_gradient(
     weights: Weights,
     order: Sequence[int],
@@ -68,58 +105,91 @@ def loss_and_gradient(
     gradient : Weights
         By each of the weights.
     """
-    rows = Rows.of(context, batch.n_high)
-    h, a, traces = activations(weights, order, batch.stack, batch.tracked, rows, matmul)
+    inputs = Inputs(batch.stack, batch.tracked)
+    passed = forward(weights, order, inputs, Rows.of(context, batch.n_high), matmul)
+    loss, dmasks = objective(passed.masks, batch.mixture, batch.target)
     gradient = weights.map(np.zeros_like)
-    loss, dh, da = _through_mask(weights, h, a, batch, objective, gradient)
-    for trace in reversed(traces):
-        layer, dlayer = weights.layers[trace.layer], gradient.layers[trace.layer]
-        dh, da = _through_update(layer, trace, batch, rows, dh, da, len(weights.power), dlayer, matmul)
-    gradient.start[:] = dh.sum(axis=0)
-    gradient.tracked_start[:] = da.sum(axis=0)
+    backward(weights, passed, dmasks, gradient, matmul)
     return loss, gradient
 
 
-def _through_mask(
-    weights: Weights, h: np.ndarray, a: np.ndarray, batch: Example, objective: Objective, gradient: Weights
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Differentiate the loss by h and a: equations (7) to (5); fill the gradient of their weights.
+def forward(weights: Weights, order: Sequence[int], inputs: Inputs, rows: Rows, matmul: Matmul = np.matmul) -> Pass:
+    """Run a stage: equations (1) to (7)."""
+    h, a, traces = activations(weights, order, *inputs, rows, matmul)
+    parts = contributions(weights, h, a, inputs.tracked)
+    return Pass(inputs, rows, h, a, traces, parts, masks_of(parts, weights.power))
 
-    Returns the loss and both gradients.
+
+def backward(
+    weights: Weights,
+    passed: Pass,
+    dmasks: np.ndarray,
+    gradient: Weights,
+    matmul: Matmul = np.matmul,
+    by_inputs: Inputs | None = None,
+) -> None:
+    """Differentiate a loss whose gradient by the masks is given: equations (7) to (1).
+
+    Parameters
+    ----------
+    weights : Weights
+    passed : Pass
+        From :func:`forward`.
+    dmasks : ndarray, shape (S, T, F)
+        Gradient by the masks.
+    gradient : Weights
+        By the weights, added to.
+    matmul : callable
+        Product of two matrices.
+    by_inputs : Inputs, optional
+        Gradient by the input, added to, where it is wanted.
     """
-    parts = contributions(weights, h, a, batch.tracked)
-    logarithms = np.log(parts)
-    masks = masks_of(parts, weights.power)
-    loss, dmasks = objective(masks, batch.mixture, batch.target)
+    dh, da = _through_mask(weights, passed, dmasks, gradient, by_inputs)
+    for trace in reversed(passed.traces):
+        layer, dlayer = weights.layers[trace.layer], gradient.layers[trace.layer]
+        dh, da = _through_update(layer, trace, passed, dh, da, len(weights.power), dlayer, matmul, by_inputs)
+    gradient.start[:] += dh.sum(axis=0)
+    gradient.tracked_start[:] += da.sum(axis=0)
+
+
+def _through_mask(
+    weights: Weights, passed: Pass, dmasks: np.ndarray, gradient: Weights, by_inputs: Inputs | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Differentiate equations (7) to (5): return the gradients by h and a."""
+    (_, tracked), h, a, parts, masks = passed.inputs, passed.h, passed.a, passed.parts, passed.masks
     dlogits = masks * (dmasks - np.sum(masks * dmasks, axis=0))  # (7), (6), by p log(s_i)
-    gradient.power[:] = np.sum(dlogits * logarithms, axis=(0, 1))
+    gradient.power[:] += np.sum(dlogits * np.log(parts), axis=(0, 1))
     dparts = dlogits * weights.power / parts
-    gradient.sources[:] = dparts.transpose(0, 2, 1) @ h  # (5)
+    gradient.sources[:] += dparts.transpose(0, 2, 1) @ h  # (5)
     dh = np.sum(dparts @ weights.sources, axis=0)
     da = np.zeros_like(a)
     for ds, gains, dgains in zip(dparts, weights.source_gains, gradient.source_gains, strict=True):
+        height = ds.shape[1]
         for j in range(a.shape[1]):
-            slope = ds * batch.tracked[:, j, : ds.shape[1]]
+            slope = ds * tracked[:, j, :height]
             da[:, j] += slope @ gains[j]
-            dgains[j] = a[:, j] @ slope
-    return loss, dh, da
+            dgains[j] += a[:, j] @ slope
+            if by_inputs is not None:
+                by_inputs.tracked[:, j, :height] += ds * gains[j] * a[:, j, None]
+    return dh, da
 
 
 def _through_update(
     layer: Layer,
     trace: Trace,
-    batch: Example,
-    rows: Rows,
+    passed: Pass,
     dh: np.ndarray,
     da: np.ndarray,
     height: int,
     gradient: Layer,
     matmul: Matmul,
+    by_inputs: Inputs | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Differentiate one update; add to the gradient of its layer.
 
     Takes the gradients by h and a after the update, and returns those before it.
     """
+    (stack, tracked), rows = passed.inputs, passed.rows
     inside = np.abs(np.log(trace.factor)) < MOST
     dfactor = dh * trace.h * trace.factor * inside  # (3), by the logarithm of the factor
     gradient.relaxation[:] += np.sum(dfactor * np.log(trace.quotient), axis=0)
@@ -141,8 +211,12 @@ def _through_update(
         dr += matmul(dden_of_frames, layer.against.T)
     da_model = np.empty_like(da)
     ratio_backward(
-        batch.stack, trace.r, trace.q, batch.tracked, layer.gains, trace.a, layer.weights, height, rows.n_full,
+        stack, trace.r, trace.q, tracked, layer.gains, trace.a, layer.weights, height, rows.n_full,
         dnum_a, dden_a, dr, gradient.gains, gradient.weights, da_model,
     )  # (2), (1)  # fmt: skip
     gradient.atoms[:] += matmul(dr.T, trace.h)
+    if by_inputs is not None:
+        inputs_backward(
+            trace.q, layer.gains, trace.a, layer.weights, height, rows.n_full, dr, dnum_a, dden_a, *by_inputs
+        )
     return dh * trace.factor + matmul(dr, layer.atoms), da * tracked_quotient + da_model

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from .gradient import loss_and_gradient
 from .loss import Objective
 
 Curve = list[dict[str, float]]
+Gradients = Generator[tuple[float, Arrays], None, None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Schedule:
     pool_items : int
         Mixtures held at once.
     new_items : float
-        Mixtures renewed at each step, on average.
+        Mixtures renewed at each step, on average; all that a step has where stages are trained together.
     item_frames : int
         Frames kept of a mixture.
     check_every : int
@@ -143,45 +145,94 @@ def train_stage(
     NmfaudioError
         If the loss is not finite any more.
     """
-    weights, average, best = weights.copy(), weights.copy(), weights.copy()
-    arrays, averages = weights.arrays(), average.arrays()
+    weights = weights.copy()
+
+    def gradients(step: int) -> Gradients:
+        pool = Pool(example, schedule.pool_items, schedule.new_items, step)
+        try:
+            while True:
+                batch = pool.batch(np.random.default_rng([random_state, 2, step]), schedule.n_frames)
+                loss, gradient = loss_and_gradient(weights, order, batch, context, objective, matmul)
+                yield loss, gradient.arrays()
+                step += 1
+        finally:
+            pool.close()
+
+    def dev_loss(averages: Arrays) -> float:
+        return mean_loss(Weights.from_arrays(averages), order, dev, context, objective)
+
+    best, curve = descend(weights.arrays(), gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
+    return Weights.from_arrays(best), curve
+
+
+def descend(
+    arrays: Arrays,
+    gradients: Callable[[int], Gradients],
+    dev_loss: Callable[[Arrays], float],
+    schedule: Schedule,
+    *,
+    checkpoint: Checkpoint | None = None,
+    report: Callable[[dict[str, float]], None] = lambda entry: None,
+) -> tuple[Arrays, Curve]:
+    """Move weights against their gradient, and average them on the way.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        Weights, changed in place.
+    gradients : callable
+        Called with the number of the first step; yields loss and gradient of the weights as they are, step by step.
+    dev_loss : callable
+        Computes the loss of weights on the development mixtures.
+    schedule : Schedule
+    checkpoint, report
+        As for :func:`train_stage`.
+
+    Returns
+    -------
+    best : dict of str to ndarray
+        The averaged weights of the lowest loss on the development mixtures.
+    curve : list of dict
+
+    Raises
+    ------
+    NmfaudioError
+        If the loss is not finite any more.
+    """
+    averages, best = ({name: array.copy() for name, array in arrays.items()} for _ in range(2))
     optimiser = Adam(arrays)
-    state = {"weights": arrays, "average": averages, "best": best.arrays()}
+    state = {"weights": arrays, "average": averages, "best": best}
     state |= {"theta": optimiser.theta, "mean": optimiser.mean, "square": optimiser.square}
     curve: Curve = []
     if checkpoint is not None:
         optimiser.step_count, curve = _restore(checkpoint, state)
     step = optimiser.step_count
-    pool = Pool(example, schedule.pool_items, schedule.new_items, step)
     began, losses = time.monotonic(), []
-    try:
+    with closing(gradients(step)) as steps:
         while step < schedule.steps:
-            batch = pool.batch(np.random.default_rng([random_state, 2, step]), schedule.n_frames)
-            loss, gradient = loss_and_gradient(weights, order, batch, context, objective, matmul)
+            loss, gradient = next(steps)
             if not np.isfinite(loss):
                 raise NmfaudioError(f"training broke down at step {step}: the loss is {loss}; try a smaller rate")
             rate = schedule.rate_at(step)
-            optimiser.step(arrays, gradient.arrays(), rate)
+            optimiser.step(arrays, gradient, rate)
             losses.append(loss)
             step = optimiser.step_count
             for name, array in averages.items():
                 array += (arrays[name] - array) * np.float32(max(1 / step, 1 / schedule.averaged))
             if step % schedule.check_every == 0 or step == schedule.steps:
-                dev_loss = mean_loss(average, order, dev, context, objective)
-                if dev_loss <= min((entry["dev"] for entry in curve), default=np.inf):
-                    best = average.copy()
-                    state["best"] = best.arrays()
+                dev = dev_loss(averages)
+                if dev <= min((entry["dev"] for entry in curve), default=np.inf):
+                    for name, array in averages.items():
+                        best[name][...] = array
                 spent = time.monotonic() - began
                 curve.append(
-                    {"step": step, "rate": rate, "train": float(np.mean(losses)), "dev": dev_loss, "seconds": spent}
+                    {"step": step, "rate": rate, "train": float(np.mean(losses)), "dev": dev, "seconds": spent}
                 )
                 losses.clear()
                 report(curve[-1])
                 if checkpoint is not None:
                     progress = {"step": np.array(step), "curve": np.array(json.dumps(curve))}
                     checkpoint.save({**state, "progress": progress})
-    finally:
-        pool.close()
     return best, curve
 
 

@@ -1,0 +1,136 @@
+"""Training of all stages at once: its gradient, what it learns, and how it goes on after a kill."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, N_HIGH, random_weights
+
+from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.checkpoint import Checkpoint
+from nmfaudio.training.data.corpus import Corpus
+from nmfaudio.training.data.mixing import Mixer
+from nmfaudio.training.unfolded import build, presets
+from nmfaudio.training.unfolded.loss import Objective
+from nmfaudio.training.unfolded.stage import Schedule
+from nmfaudio.training.unfolded.together import EARLIER, TOGETHER, Whole, loss_and_gradients, run, train_together
+from nmfaudio.unfolded.stage import Stage
+from nmfaudio.unfolded.weights import Weights
+
+N_FRAMES = 14
+
+
+def stages_for(contexts, dtype=np.float64):
+    return [
+        Stage(random_weights(context, seed=i).map(lambda x: x.astype(dtype)), [0, 0, 1], context)
+        for i, context in enumerate(contexts)
+    ]
+
+
+def random_whole(number, height, context, dtype=np.float32):
+    rng = np.random.default_rng(number)
+    V = rng.random((height, N_FRAMES)) ** 2
+    mixture = np.zeros((N_FRAMES, 1, context.height))
+    mixture[..., :height] = V.T[:, None]
+    target = mixture * (np.arange(context.height) < 4)  # speech is in the lowest rows: something to be learnt
+    return Whole(*(x.astype(dtype) for x in (V, mixture, target)))
+
+
+@pytest.mark.parametrize("contexts", [LOOKING_AHEAD, CAUSAL])
+@pytest.mark.parametrize("height", [N_BINS, N_BINS + 3, N_BINS + N_HIGH])  # rates that lack all or some high bands
+def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height):
+    stages, objective, rng = stages_for(contexts), Objective(), np.random.default_rng(0)
+    whole = random_whole(0, height, contexts[-1], np.float64)
+
+    def loss_of(stages):
+        losses = [
+            objective(passed.masks, *(x[..., : stage.context.height] for x in whole[1:]))[0]
+            for stage, passed in zip(stages, run(stages, whole.V), strict=True)
+        ]
+        return losses[-1] + EARLIER * sum(losses[:-1])
+
+    _, gradients = loss_and_gradients(stages, whole, objective)
+    for i, stage in enumerate(stages):
+        arrays = stage.weights.arrays()
+        for name, array in arrays.items():
+            direction, losses = rng.standard_normal(array.shape), []
+            for sign in (1, -1):
+                moved = Weights.from_arrays({**arrays, name: array + sign * 1e-6 * direction})
+                losses.append(loss_of([*stages[:i], Stage(moved, stage.order, stage.context), *stages[i + 1 :]]))
+            slope = (losses[0] - losses[1]) / 2e-6
+            found = np.sum(gradients[i].arrays()[name] * direction)
+            assert slope == pytest.approx(found, rel=1e-4, abs=1e-8), (i, name)
+
+
+SCHEDULE = replace(TOGETHER, steps=24, rate=0.05, warm_up=1, new_items=2, check_every=8, averaged=4)
+
+
+def train(**options):
+    stages = stages_for(LOOKING_AHEAD, np.float32)
+
+    def whole(number):
+        return random_whole(number, (N_BINS, N_BINS + N_HIGH)[number % 2], stages[-1].context)
+
+    dev = [whole(1000), whole(1001)]
+    return train_together(stages, whole, dev, schedule=SCHEDULE, objective=Objective(), **options)
+
+
+def test_all_stages_learn_from_mixtures_with_and_without_high_bands():
+    before = stages_for(LOOKING_AHEAD, np.float32)
+    after, _ = train()
+    for height in (N_BINS, N_BINS + N_HIGH):
+        whole = random_whole(1000, height, LOOKING_AHEAD[-1])
+        n_stages = 2 if height == N_BINS else 3
+        losses = [loss_and_gradients(stages[:n_stages], whole, Objective())[0] for stages in (before, after)]
+        assert losses[1] < 0.1 * losses[0]
+    for one, other in zip(before, after, strict=True):
+        assert all(np.any(x != other.weights.arrays()[name]) for name, x in one.weights.arrays().items())
+        assert all((x >= 0).all() for x in other.weights.arrays().values())
+
+
+def test_training_of_all_stages_that_was_killed_goes_on_to_the_same_result(tmp_path):
+    want, _ = train()
+
+    def kill(entry):
+        if entry["step"] == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint=Checkpoint(tmp_path / "state.npz", {}), report=kill)
+    got, curve = train(checkpoint=Checkpoint(tmp_path / "state.npz", {}))
+    assert [entry["step"] for entry in curve] == [8, 16, 24]
+    for one, other in zip(want, got, strict=True):
+        for name, array in one.weights.arrays().items():
+            np.testing.assert_allclose(other.weights.arrays()[name], array, rtol=1e-5)
+
+
+def test_stages_of_a_preset_are_trained_together_at_the_end(sounds, monkeypatch):
+    monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 50)
+    monkeypatch.setattr(build, "N_DEV_MIXTURES", 1)
+    mixer = Mixer(*(Corpus(sounds / kind, 16000) for kind in ("speech", "noise")), STFT.for_rate(16000), seconds=0.5)
+    contexts = (
+        Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),)),
+        Context(257, 4, 8000.0, speech_means=((-1, 0),), noise_means=((-1, 0),), estimates=True),
+    )
+    still = Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)
+    steps = []
+    made = [
+        build.build_unfolded(
+            mixer,
+            mixer,
+            presets.Preset(contexts, (presets.Size((3, 2), (0,)),) * 2),
+            front_end=FrontEnd(exponent=0.6),
+            schedules=[still, still],
+            objective=Objective(),
+            first_stages=[],
+            together=together,
+            report=lambda stage, entry: steps.append((stage, entry["step"])),
+        )
+        for together in (None, replace(still, steps=2, rate=0.01))
+    ]
+    assert steps == [(0, 1), (1, 1)] + [(0, 1), (1, 1), (2, 2)]
+    assert [len(dictionary.record["stages"]) for dictionary in made] == [2, 3]
+    for name in ("0/atoms0", "1/atoms0"):
+        assert not np.allclose(made[0].arrays[name], made[1].arrays[name], rtol=1e-4)
