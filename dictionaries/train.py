@@ -65,9 +65,12 @@ RECIPES = {
     "speech-causal": Recipe("causal", (FIRST, SECOND), Objective(), TOGETHER),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
-SONGS = Schedule(
-    steps=2000, rate=0.008, warm_up=50, decay=0.4, pool_items=130, new_items=0.5, item_frames=450, check_every=100,
-    averaged=150,
+SONGS = tuple(
+    Schedule(
+        steps=steps, rate=rate, warm_up=50, decay=0.5, pool_items=130, new_items=0.5, item_frames=450, check_every=100,
+        averaged=150,
+    )
+    for steps, rate in ((3000, 0.008), (1600, 0.006))
 )  # fmt: skip
 
 
@@ -167,7 +170,7 @@ def songs(args: argparse.Namespace, work: Path) -> Dictionary:
     dictionary = train_songs(
         training,
         dev,
-        schedules=[replace(SONGS, steps=args.steps or SONGS.steps)],
+        schedules=[replace(s, steps=args.steps or s.steps) for s in SONGS],
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,

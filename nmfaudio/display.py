@@ -247,16 +247,17 @@ def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
         If the record has no curves, or matplotlib is missing.
     """
     curves = [stage["curve"] for stage in dictionary.record.get("stages", []) if stage.get("curve")]
+    n_stages = len(dictionary.settings.get("stages", curves))
     if not curves:
         raise NmfaudioError(f"dictionary {dictionary.name!r}: its record has no learning curves")
     ax = _axes(ax)
     for i, curve in enumerate(curves):
-        stage = f", stage {i + 1}" if len(curves) > 1 else ""
+        stage = f", stage {i + 1}" if i < n_stages else ", all stages"
         for name, label, style in (("train", "training", "o--"), ("dev", "development", "o-")):
             points = [(point["step"], point[name]) for point in curve if point.get(name) is not None]
             if points:
                 grey = 0.6 * i / len(curves)
-                ax.plot(*zip(*points, strict=True), style, color=str(grey), label=label + stage)
+                ax.plot(*zip(*points, strict=True), style, color=str(grey), label=label + stage * (len(curves) > 1))
     ax.set(xlabel="Step", ylabel="Loss")
     ax.legend()
     return ax
