@@ -15,8 +15,9 @@ from packages of games and of music programs (CC0, CC-BY-SA, GPL; each package's
     for zip in $(find unpacked -name '*.pk3' -o -name 'base.wz' -o -name 'data.zip' -o -name 'public.zip'); do
         unzip -nq $zip -d ${zip%.*}; done
     python debian_noise.py unpacked noise/
+    python debian_noise.py unpacked full_band_noise/ --sr 44100
 
-Kinds whose packages are missing are left out.
+Kinds whose packages are missing are left out. The second command takes recordings at that rate or a higher one alone.
 """
 
 import argparse
@@ -32,7 +33,6 @@ import soundfile as sf
 from nmfaudio import audio
 from nmfaudio.errors import AudioError
 
-SR = 16000
 TRACK_S = 20
 FOLDERS = {
     "music": [
@@ -146,26 +146,26 @@ MUSIC = [
 ]
 
 
-def sounds(root: Path, folders: list[str]) -> list[Path]:
+def sounds(root: Path, folders: list[str], least_sr: int) -> list[Path]:
     """Sound files below some folders of the unpacked packages, without voices."""
     found = [p for folder in folders for p in sorted((root / "usr/share" / folder).rglob("*"))]
     sounding = [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES)]
-    return [p for p in sounding if opens(p)]
+    return [p for p in sounding if opens(p, least_sr)]
 
 
-def opens(path: Path) -> bool:
-    """Whether a file is what its name says; some packages have empty ones."""
+def opens(path: Path, least_sr: int) -> bool:
+    """Whether a file is what its name says, at a high enough rate; some packages have empty ones."""
     try:
-        return audio.info(path).duration_s > 0
+        return audio.info(path).duration_s > 0 and audio.info(path).sr >= least_sr
     except AudioError:
         return False
 
 
-def read(path: Path, seconds: float, start_s: float | None = None) -> np.ndarray:
-    """A part of a file in one channel at 16 kHz, peak at one."""
+def read(path: Path, sr: int, seconds: float, start_s: float | None = None) -> np.ndarray:
+    """A part of a file in one channel, peak at one."""
     stop_s = None if start_s is None else start_s + seconds
-    y, sr = audio.read(path, start_s=start_s, stop_s=stop_s)
-    y = audio.resample(y.mean(axis=0), sr, SR)[: int(seconds * SR)]
+    y, own_sr = audio.read(path, start_s=start_s, stop_s=stop_s)
+    y = audio.resample(y.mean(axis=0), own_sr, sr)[: int(seconds * sr)]
     return y / max(float(np.abs(y).max(initial=0)), 1e-6)
 
 
@@ -177,28 +177,28 @@ def split(container: Path) -> None:
         target.write_bytes(part)
 
 
-def more(root: Path) -> dict[str, list[Path]]:
+def more(root: Path, least_sr: int) -> dict[str, list[Path]]:
     """Sound files of the other folders by kind, each sound once and none of a telephone's bandwidth."""
     found: dict[str, list[Path]] = {kind: [] for kind in KINDS}
     seen: set[object] = set()
     for path in (p for folder in MORE for p in sorted((root / "usr/share" / folder).rglob("*"))):
-        if path.suffix not in audio.SUFFIXES or not opens(path):
+        if path.suffix not in audio.SUFFIXES or not opens(path, least_sr):
             continue
         info = audio.info(path)
         keys = {(path.stem.lower(), round(info.duration_s, 1)), hashlib.md5(path.read_bytes()).digest()}
-        if info.sr >= SR and info.duration_s > SHORTEST_S and not keys & seen:
+        if info.duration_s > SHORTEST_S and not keys & seen:
             seen |= keys
             name = path.relative_to(root / "usr/share").as_posix().lower()
             found[next(kind for kind, pattern in KINDS.items() if re.search(pattern, name))].append(path)
     return {kind: files for kind, files in found.items() if files and kind not in LEFT_OUT}
 
 
-def rhythm(files: list[Path], rng: np.random.Generator) -> np.ndarray:
+def rhythm(files: list[Path], sr: int, rng: np.random.Generator) -> np.ndarray:
     """Hits of a few sounds in a repeated random pattern."""
-    track = np.zeros(TRACK_S * SR, np.float32)
-    step = int(SR * rng.uniform(0.1, 0.3))
+    track = np.zeros(TRACK_S * sr, np.float32)
+    step = int(sr * rng.uniform(0.1, 0.3))
     for path in rng.choice(np.array(files), int(rng.integers(3, 7))):
-        hit = read(path, 2.0) * rng.uniform(0.2, 1)
+        hit = read(path, sr, 2.0) * rng.uniform(0.2, 1)
         pattern = np.flatnonzero(rng.random(16) < rng.uniform(0.1, 0.5))
         for bar in range(0, len(track), 16 * step):
             for at in bar + pattern * step:
@@ -207,22 +207,22 @@ def rhythm(files: list[Path], rng: np.random.Generator) -> np.ndarray:
     return track
 
 
-def strung(files: Iterator[Path], longest_s: float, rng: np.random.Generator) -> np.ndarray:
+def strung(files: Iterator[Path], sr: int, longest_s: float, rng: np.random.Generator) -> np.ndarray:
     """The next sounds one after the other, some overlapping, some with pauses."""
-    track, at = np.zeros(TRACK_S * SR, np.float32), 0
+    track, at = np.zeros(TRACK_S * sr, np.float32), 0
     while at < len(track) and (path := next(files, None)):
-        part = read(path, longest_s)[: len(track) - at] * rng.uniform(0.2, 1)
+        part = read(path, sr, longest_s)[: len(track) - at] * rng.uniform(0.2, 1)
         track[at : at + len(part)] += part
-        at += max(SR // 20, int(len(part) * rng.uniform(0.3, 1.2)))
+        at += max(sr // 20, int(len(part) * rng.uniform(0.3, 1.2)))
     return track
 
 
-def sequence(files: list[Path], rng: np.random.Generator) -> np.ndarray:
+def sequence(files: list[Path], sr: int, rng: np.random.Generator) -> np.ndarray:
     """Sounds drawn at random, strung together."""
-    return strung((files[int(rng.integers(len(files)))] for _ in count()), 6.0, rng)
+    return strung((files[int(rng.integers(len(files)))] for _ in count()), sr, 6.0, rng)
 
 
-def pieces(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:
+def pieces(files: list[Path], sr: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Tracks that hold each file about once: long ones of their own, looped, the short ones strung together twice."""
     short = []
     for path in files:
@@ -230,37 +230,37 @@ def pieces(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:
         if duration_s < LONG_S:
             short.append(path)
         elif duration_s <= TRACK_S:
-            yield np.resize(read(path, TRACK_S), TRACK_S * SR)
+            yield np.resize(read(path, sr, TRACK_S), TRACK_S * sr)
         else:
             for start_s in np.linspace(0, duration_s - TRACK_S, min(3, int(duration_s // TRACK_S))):
-                yield read(path, TRACK_S, start_s=start_s)
+                yield read(path, sr, TRACK_S, start_s=start_s)
     rest = [short[i] for _ in range(2) for i in rng.permutation(len(short))]
     coming = (rest.pop() for _ in range(len(rest)))
     while rest:
-        yield strung(coming, LONG_S, rng)
+        yield strung(coming, sr, LONG_S, rng)
 
 
-def cuts(files: list[Path], rng: np.random.Generator) -> Iterator[np.ndarray]:
+def cuts(files: list[Path], sr: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """A part of each file."""
     starts_s = [rng.uniform(0, max(0.0, audio.info(path).duration_s - TRACK_S)) for path in files]
     for path, start_s in zip(files, starts_s, strict=True):
-        yield read(path, TRACK_S, start_s=start_s)
+        yield read(path, sr, TRACK_S, start_s=start_s)
 
 
-def tracks(root: Path) -> Iterator[tuple[str, Iterator[np.ndarray]]]:
+def tracks(root: Path, sr: int) -> Iterator[tuple[str, Iterator[np.ndarray]]]:
     """Each kind with its tracks."""
     for kind, folders in {**FOLDERS, "music2": MUSIC}.items():
         rng = np.random.default_rng(0)
-        files = sounds(root, folders)
+        files = sounds(root, folders, sr)
         if not files:
             continue
         if kind in ("music", "music2"):
-            yield kind, cuts([files[i] for i in sorted(rng.permutation(len(files))[: N_TRACKS[kind]])], rng)
+            yield kind, cuts([files[i] for i in sorted(rng.permutation(len(files))[: N_TRACKS[kind]])], sr, rng)
         else:
             make = rhythm if kind == "drums" else sequence
-            yield kind, (make(files, rng) for _ in range(N_TRACKS[kind]))
-    for kind, files in more(root).items():
-        yield kind, (track for track in pieces(files, np.random.default_rng(0)) if np.any(track))
+            yield kind, (make(files, sr, rng) for _ in range(N_TRACKS[kind]))
+    for kind, files in more(root, sr).items():
+        yield kind, (track for track in pieces(files, sr, np.random.default_rng(0)) if np.any(track))
 
 
 def main() -> None:
@@ -268,17 +268,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("unpacked", type=Path, help="folder that the packages were unpacked to")
     parser.add_argument("output", type=Path, help="folder for the tracks, one folder below it for each kind")
+    parser.add_argument("--sr", type=int, default=16000, help="sampling rate in Hz (default: %(default)s)")
     args = parser.parse_args()
     for container in (args.unpacked / "usr/share" / name for name in CONTAINERS):
         if container.exists():
             split(container)
     found = False
-    for kind, made in tracks(args.unpacked):
+    for kind, made in tracks(args.unpacked, args.sr):
         found = True
         (args.output / kind).mkdir(parents=True, exist_ok=True)
         for i, track in enumerate(made):
             track = 0.5 * track / max(float(np.abs(track).max(initial=0)), 1e-6)
-            sf.write(args.output / kind / f"{i:03}.flac", track, SR)
+            sf.write(args.output / kind / f"{i:03}.flac", track, args.sr)
     if not found:
         parser.error(f"{args.unpacked}: no sounds found below usr/share; unpack the packages there first")
 
