@@ -67,10 +67,10 @@ RECIPES = {
 }
 SONGS = tuple(
     Schedule(
-        steps=steps, rate=rate, warm_up=50, decay=0.5, pool_items=130, new_items=0.5, item_frames=450, check_every=100,
+        steps=steps, rate=rate, warm_up=50, decay=0.5, pool_items=110, new_items=2, item_frames=860, check_every=100,
         averaged=150,
     )
-    for steps, rate in ((3000, 0.008), (1600, 0.006))
+    for steps, rate in ((1800, 0.008), (1100, 0.006))
 )  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def train_stage(
     def dev_loss(averages: Arrays) -> float:
         return mean_loss(Weights.from_arrays(averages), order, dev, context, objective)
 
-    best, curve = descend(weights.arrays(), gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
+    _, best, curve = descend(weights.arrays(), gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
     return Weights.from_arrays(best), curve
 
 
@@ -173,7 +173,7 @@ def descend(
     *,
     checkpoint: Checkpoint | None = None,
     report: Callable[[dict[str, float]], None] = lambda entry: None,
-) -> tuple[Arrays, Curve]:
+) -> tuple[Arrays, Arrays, Curve]:
     """Move weights against their gradient, and average them on the way.
 
     Parameters
@@ -190,8 +190,8 @@ def descend(
 
     Returns
     -------
-    best : dict of str to ndarray
-        The averaged weights of the lowest loss on the development mixtures.
+    last, best : dict of str to ndarray
+        The averaged weights at the end, and those of the lowest loss on the development mixtures.
     curve : list of dict
 
     Raises
@@ -233,7 +233,7 @@ def descend(
                 if checkpoint is not None:
                     progress = {"step": np.array(step), "curve": np.array(json.dumps(curve))}
                     checkpoint.save({**state, "progress": progress})
-    return best, curve
+    return averages, best, curve
 
 
 def trained_dictionary(

@@ -123,7 +123,7 @@ def train_together(
     Returns
     -------
     stages : list of Stage
-        With the averaged weights of the lowest loss on `dev`.
+        With the averaged weights at the end: where this loss on `dev` is lowest, the scores are not best.
     curve : list of dict
 
     Raises
@@ -150,8 +150,8 @@ def train_together(
         return float(np.average(losses, weights=[mixture.V.shape[1] for mixture in dev]))
 
     arrays = named_arrays([stage.weights for stage in stages])
-    best, curve = descend(arrays, gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
-    return _with(stages, best), curve
+    last, _, curve = descend(arrays, gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
+    return _with(stages, last), curve
 
 
 def _mean(
