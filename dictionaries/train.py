@@ -65,12 +65,9 @@ RECIPES = {
     "speech-causal": Recipe("causal", (FIRST, SECOND), Objective(), TOGETHER),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
-SONGS = tuple(
-    Schedule(
-        steps=steps, rate=rate, warm_up=50, decay=0.5, pool_items=110, new_items=2, item_frames=860, check_every=100,
-        averaged=150,
-    )
-    for steps, rate in ((1800, 0.008), (1100, 0.006))
+SONGS = Schedule(
+    steps=1800, rate=0.008, warm_up=50, decay=0.5, pool_items=110, new_items=2, item_frames=860, check_every=100,
+    averaged=150,
 )  # fmt: skip
 
 
@@ -170,7 +167,7 @@ def songs(args: argparse.Namespace, work: Path) -> Dictionary:
     dictionary = train_songs(
         training,
         dev,
-        schedules=[replace(s, steps=args.steps or s.steps) for s in SONGS],
+        schedules=[replace(SONGS, steps=args.steps or SONGS.steps)],
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,

@@ -300,6 +300,7 @@ def train_songs(
             objective=OBJECTIVE,
             random_state=random_state,
             matmul=matmul,
+            to_the_end=True,  # rendered songs are not real ones
             checkpoint=None if checkpoint is None else Checkpoint(Path(f"{checkpoint}.{i}.npz"), settings),
             report=partial(report, i),
         )

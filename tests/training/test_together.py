@@ -13,6 +13,8 @@ from nmfaudio.training.checkpoint import Checkpoint
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.mixing import Mixer
 from nmfaudio.training.unfolded import build, presets
+from nmfaudio.training.unfolded.context_gradient import mask_gradient
+from nmfaudio.training.unfolded.gradient import Inputs
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule
 from nmfaudio.training.unfolded.together import EARLIER, TOGETHER, Whole, loss_and_gradients, run, train_together
@@ -62,6 +64,18 @@ def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height):
             slope = (losses[0] - losses[1]) / 2e-6
             found = np.sum(gradients[i].arrays()[name] * direction)
             assert slope == pytest.approx(found, rel=1e-4, abs=1e-8), (i, name)
+
+
+def test_the_mask_of_digital_silence_has_no_gradient():
+    """It comes from rounding, and its slope would overflow; the noise spectra around it do depend on it."""
+    contexts = LOOKING_AHEAD[:2]
+    stages, whole = stages_for(contexts, np.float32), random_whole(0, N_BINS, contexts[-1])
+    whole.V[:, 3:9] = 0
+    first, second = run(stages, whole.V)
+    by_inputs = Inputs(*map(np.ones_like, second.inputs))
+    gradient = mask_gradient(contexts[1], whole.V, first.masks[0].T, second.inputs, by_inputs)
+    assert np.isfinite(gradient).all()
+    assert not gradient[:, 3:9].any() and gradient[:, [2, 9]].all()
 
 
 SCHEDULE = replace(TOGETHER, steps=24, rate=0.05, warm_up=1, new_items=2, check_every=8, averaged=4)

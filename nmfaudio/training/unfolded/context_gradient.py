@@ -1,13 +1,14 @@
 """Gradient of the input of a later stage by the mask that it is made of.
 
 What :class:`nmfaudio.denoising.unfolded.context.Context` computes is undone part by part, in the other direction. The
-pitch is taken as it is: how its choice depends on the mask is left out.
+pitch is taken as it is: how its choice depends on the mask is left out. So is the mask of silent frames, which comes
+from rounding.
 """
 
 import numpy as np
 
 from ...denoising.unfolded.context import Context, of_height
-from ...kernels.unfolded.limits import LEAST_SHARE
+from ...kernels.unfolded.limits import LEAST_MEAN, LEAST_SHARE
 from ...unfolded.context import Means, Span
 from .gradient import Inputs
 
@@ -37,7 +38,8 @@ def mask_gradient(context: Context, V: np.ndarray, mask: np.ndarray, inputs: Inp
     tracked, dtracked = (np.ascontiguousarray(x.tracked.transpose(1, 2, 0)[:, atom_rows]) for x in (inputs, by_inputs))
     height, bands = context.height, context.bands
     V_sum = V.sum(axis=0)
-    scale = np.where(V_sum > 0, stack[:height].sum(axis=0) / np.maximum(V_sum, np.finfo(V.dtype).tiny), 0)
+    sounding = V_sum > LEAST_MEAN
+    scale = np.where(sounding, stack[:height].sum(axis=0) / np.maximum(V_sum, LEAST_MEAN), 0)
     # the stack, and the tracked atoms with it, are divided by the mean of the stack
     level = (np.sum(dstack * stack, axis=0) + np.sum(dtracked * tracked, axis=(0, 1))) / len(stack)
     dstack = scale * (dstack - level)
@@ -48,8 +50,8 @@ def mask_gradient(context: Context, V: np.ndarray, mask: np.ndarray, inputs: Inp
     def back(name: str) -> np.ndarray:
         """Gradient by what a part of the stack is the means of."""
         part = parts[name]
-        pieces = dstack[part.rows].reshape(len(part.spans), -1, V.shape[1])
-        return _means_backward(pieces, part.spans)
+        n_rows = height if part.kind == "rows" else context.n_averages
+        return _means_backward(dstack[part.rows].reshape(len(part.spans), n_rows, V.shape[1]), part.spans)
 
     full = of_height(mask, height)
     share = 1 - full
@@ -71,7 +73,7 @@ def mask_gradient(context: Context, V: np.ndarray, mask: np.ndarray, inputs: Inp
         spectra = tracked[rows, :height] / np.where(scale > 0, scale, np.inf)
         dnoise += _means_backward(slopes, spans)
         dshare -= _means_backward(slopes * spectra, spans)
-    dmask = -(V * dnoise + dshare)
+    dmask = np.where(sounding, -(V * dnoise + dshare), 0)
     result = np.zeros_like(mask)
     result[:height] = dmask[: len(mask)]
     if len(mask) < height:

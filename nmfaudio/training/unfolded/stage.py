@@ -104,6 +104,7 @@ def train_stage(
     objective: Objective,
     random_state: int = 0,
     matmul: Matmul = np.matmul,
+    to_the_end: bool = False,
     checkpoint: Checkpoint | None = None,
     report: Callable[[dict[str, float]], None] = lambda entry: None,
 ) -> tuple[Weights, Curve]:
@@ -127,6 +128,8 @@ def train_stage(
         Seed of the batches.
     matmul : callable
         Matrix product of the training steps.
+    to_the_end : bool
+        Return the last averages, and not those of the lowest loss on `dev`: for a `dev` that is unlike what counts.
     checkpoint : Checkpoint, optional
         The state is written to it at every look at `dev`, and read from it if there is one: training that was killed
         goes on from there with the result that it would have had.
@@ -136,7 +139,7 @@ def train_stage(
     Returns
     -------
     weights : Weights
-        The averaged weights of the lowest loss on `dev`.
+        Averaged over the last steps.
     curve : list of dict
         Step, rate, training loss, loss on `dev`, seconds.
 
@@ -161,8 +164,8 @@ def train_stage(
     def dev_loss(averages: Arrays) -> float:
         return mean_loss(Weights.from_arrays(averages), order, dev, context, objective)
 
-    _, best, curve = descend(weights.arrays(), gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
-    return Weights.from_arrays(best), curve
+    last, best, curve = descend(weights.arrays(), gradients, dev_loss, schedule, checkpoint=checkpoint, report=report)
+    return Weights.from_arrays(last if to_the_end else best), curve
 
 
 def descend(
