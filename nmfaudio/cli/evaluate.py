@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 done[recording.name] = scores
                 print(_line(recording.name, width, scores), flush=True)
         if done:
-            mean = Scores(*(tuple(np.mean(values, axis=0)) for values in zip(*done.values(), strict=True)))
+            mean = _mean(list(done.values()))
             gains = (after - before for before, after in zip(*mean, strict=True))
             print(_line("mean", width, mean))
             print(f"{'gain':{width}}" + "".join(f"  {gain:+15.3f}" for gain in gains))
@@ -81,6 +81,20 @@ def run(args: argparse.Namespace) -> int:
         return OK
     say(f"nmfaudio evaluate: {len(recordings) - len(done)} of {len(recordings)} files are not in the mean")
     return SOME_FAILED if done else BAD_INPUT
+
+
+def _mean(scores: list[Scores]) -> Scores:
+    """Compute the mean of all files; say where a perfect score is left out, which would hide the others."""
+    values = np.array(scores)  # (files, 2, measures)
+    infinite = ~np.isfinite(values).all(axis=1)
+    for name, n in zip(metrics.MEASURES, infinite.sum(axis=0), strict=True):
+        if n:
+            say(
+                f"nmfaudio evaluate: {name} is infinite for {n} of {len(scores)} files, which equal the clean ones: "
+                "they are left out of its mean"
+            )
+    kept = np.ma.array(values, mask=np.repeat(infinite[:, None], 2, axis=1))
+    return Scores(*map(tuple, kept.mean(axis=0).filled(np.nan)))
 
 
 def _line(name: str, width: int, scores: Scores) -> str:

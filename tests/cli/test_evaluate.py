@@ -172,6 +172,23 @@ def test_long_recordings_are_scored_in_pieces(tmp_path, capsys):
         assert row[column] == pytest.approx(wanted, abs=0.001)
 
 
+@pytest.mark.parametrize("n_perfect", [1, 3])
+def test_perfect_files_are_named_and_left_out_of_the_mean(folders, capsys, n_perfect):
+    for name in NAMES[:n_perfect]:
+        path = folders / "clean" / f"{name}.wav"
+        (folders / "noisy" / f"{name}.wav").write_bytes(path.read_bytes())
+    assert run(folders, "--enhanced", folders / "noisy", "--csv", folders / "s.csv") == 0
+    out, err = capsys.readouterr()
+    assert f"SI-SDR is infinite for {n_perfect} of 3 files, which equal the clean ones" in err
+    *rows, mean, gain = map(numbers, out.splitlines()[2:])
+    finite = [row[4] for row in rows if np.isfinite(row[4])]
+    assert len(finite) == 3 - n_perfect
+    assert mean[4] == pytest.approx(np.mean(finite) if finite else np.nan, abs=0.001, nan_ok=True)
+    assert mean[0] == pytest.approx(np.mean([row[0] for row in rows]), abs=0.001)
+    assert gain[2] == pytest.approx(0 if finite else np.nan, nan_ok=True)
+    assert csv_rows(folders / "s.csv")[0]["before_si_sdr_db"] == "inf"
+
+
 def test_a_crash_of_pesq_loses_one_score(folders, capsys, monkeypatch):
     calls = []
 
