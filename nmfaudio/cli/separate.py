@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             out_dir = out_dir / (name or source.stem)
         try:
             if isinstance(sources, int) and not args.quiet:
-                needed = memory_for(source, sources, start_s=args.start, stop_s=args.end)
+                needed = memory_for(source, sources, args.phase, start_s=args.start, stop_s=args.end)
                 if needed > _MUCH:
                     say(f"{source}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
             with compilation_bar(not args.quiet), progress_bar(str(source), not args.quiet) as progress:
