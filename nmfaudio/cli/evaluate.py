@@ -15,7 +15,7 @@ from ..compute.processes import workers
 from ..errors import NmfaudioError
 from ..evaluation import Scores, find_recordings, load_denoiser, score_or_error
 from ..files import check_output, replacing
-from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, printable, progress_bar, say
 from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.csv, overwrite=args.overwrite, inputs=inputs)
     if args.enhanced is None:
         load_denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
-    width = max(len("mean"), *(len(recording.name) for recording in recordings))
+    width = max(len("mean"), *(len(printable(recording.name)) for recording in recordings))
     print(" " * width + "".join(f"  {name + ' (dB)' * name.startswith('SI'):>15}" for name in metrics.MEASURES))
     print(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
     done: dict[str, Scores] = {}
@@ -98,11 +98,11 @@ def _mean(scores: list[Scores]) -> Scores:
 
 
 def _line(name: str, width: int, scores: Scores) -> str:
-    return f"{name:{width}}" + "".join(f"  {b:7.3f} {a:7.3f}" for b, a in zip(*scores, strict=True))
+    return f"{printable(name):{width}}" + "".join(f"  {b:7.3f} {a:7.3f}" for b, a in zip(*scores, strict=True))
 
 
 def _write_csv(path: Path, rows: dict[str, Scores]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # names as they are
         table = csv.writer(file)
         table.writerow(["file", *(f"{when}_{name}" for when in Scores._fields for name in COLUMNS.values())])
         table.writerows([name, *(f"{value:.4f}" for value in (*s.before, *s.after))] for name, s in rows.items())

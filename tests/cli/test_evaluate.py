@@ -153,6 +153,17 @@ def test_a_number_of_jobs_that_is_none_is_refused(folders, jobs, capsys):
     assert "--jobs" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_names_that_are_no_text_are_written_as_they_are(folders, capsysbinary, without_pesq):
+    name = os.fsdecode(b"\xff\n\x1b[31m")
+    for folder in ("clean", "noisy"):
+        (folders / folder / "a.wav").rename(folders / folder / f"{name}.wav")
+    assert run(folders, "--csv", folders / "s.csv") == 0
+    out = capsysbinary.readouterr().out
+    assert b"\x1b" not in out and rb"\n\x1b[31m  " in out and len(out.splitlines()) == 7
+    assert b"\xff\n\x1b[31m" in (folders / "s.csv").read_bytes()
+
+
 def test_long_recordings_are_scored_in_pieces(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("clean", "noisy", "enhanced"):
