@@ -15,7 +15,7 @@ from ..compute.processes import workers
 from ..errors import NmfaudioError
 from ..evaluation import Scores, find_recordings, load_denoiser, score_or_error
 from ..files import check_output, replacing
-from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, printable, progress_bar, say
 from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.csv, overwrite=args.overwrite, inputs=inputs)
     if args.enhanced is None:
         load_denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
-    width = max(len("mean"), *(len(recording.name) for recording in recordings))
+    width = max(len("mean"), *(len(printable(recording.name)) for recording in recordings))
     print(" " * width + "".join(f"  {name + ' (dB)' * name.startswith('SI'):>15}" for name in metrics.MEASURES))
     print(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
     done: dict[str, Scores] = {}
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 done[recording.name] = scores
                 print(_line(recording.name, width, scores), flush=True)
         if done:
-            mean = Scores(*(tuple(np.mean(values, axis=0)) for values in zip(*done.values(), strict=True)))
+            mean = _mean(list(done.values()))
             gains = (after - before for before, after in zip(*mean, strict=True))
             print(_line("mean", width, mean))
             print(f"{'gain':{width}}" + "".join(f"  {gain:+15.3f}" for gain in gains))
@@ -83,12 +83,26 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if done else BAD_INPUT
 
 
+def _mean(scores: list[Scores]) -> Scores:
+    """Compute the mean of all files; say where a perfect score is left out, which would hide the others."""
+    values = np.array(scores)  # (files, 2, measures)
+    infinite = ~np.isfinite(values).all(axis=1)
+    for name, n in zip(metrics.MEASURES, infinite.sum(axis=0), strict=True):
+        if n:
+            say(
+                f"nmfaudio evaluate: {name} is infinite for {n} of {len(scores)} files, which equal the clean ones: "
+                "they are left out of its mean"
+            )
+    kept = np.ma.array(values, mask=np.repeat(infinite[:, None], 2, axis=1))
+    return Scores(*map(tuple, kept.mean(axis=0).filled(np.nan)))
+
+
 def _line(name: str, width: int, scores: Scores) -> str:
-    return f"{name:{width}}" + "".join(f"  {b:7.3f} {a:7.3f}" for b, a in zip(*scores, strict=True))
+    return f"{printable(name):{width}}" + "".join(f"  {b:7.3f} {a:7.3f}" for b, a in zip(*scores, strict=True))
 
 
 def _write_csv(path: Path, rows: dict[str, Scores]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:  # names as they are
         table = csv.writer(file)
         table.writerow(["file", *(f"{when}_{name}" for when in Scores._fields for name in COLUMNS.values())])
         table.writerows([name, *(f"{value:.4f}" for value in (*s.before, *s.after))] for name, s in rows.items())

@@ -26,6 +26,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
     ways = ("linked", "independent")
     add("--channels", choices=ways, metavar="HOW", help="gain: linked or independent (default: linked)")
     add_strength(add)
+    add("--keep-tones", action="store_true", help="leave steady tones, such as a tuning fork: they are no hum")
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
 
@@ -55,7 +56,7 @@ def settle(args: argparse.Namespace) -> None:
 
 def denoiser_options(args: argparse.Namespace) -> dict[str, Any]:
     """Arguments of `nmfaudio.Denoiser` that `add_denoising` has asked for."""
-    return {name: getattr(args, name) for name in (*_DEFAULTS, "noise")}
+    return {name: getattr(args, name) for name in (*_DEFAULTS, "noise", "keep_tones")}
 
 
 def add_formats(add: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
+from ..files import identity
 from ..spectra.phase import METHODS
 from .console import OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
@@ -90,14 +91,14 @@ def run(args: argparse.Namespace) -> int:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     files = [(path, path.relative_to(top).with_suffix("") if top.is_dir() else None) for top in args.inputs
              for path in (list_files(top) if top.is_dir() else [top])]  # fmt: skip
+    folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
+               for source, name in files]  # fmt: skip
+    _check_places([source for source, _ in files], folders, args.format)
     failed = 0
-    for source, name in files:
-        out_dir = args.out_dir
-        if out_dir is not None and len(files) > 1:
-            out_dir = out_dir / (name or source.stem)
+    for (source, _), out_dir in zip(files, folders, strict=True):
         try:
             if isinstance(sources, int) and not args.quiet:
-                needed = memory_for(source, sources, start_s=args.start, stop_s=args.end)
+                needed = memory_for(source, sources, args.phase, start_s=args.start, stop_s=args.end)
                 if needed > _MUCH:
                     say(f"{source}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
             with compilation_bar(not args.quiet), progress_bar(str(source), not args.quiet) as progress:
@@ -134,6 +135,16 @@ def run(args: argparse.Namespace) -> int:
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
     return SOME_FAILED if failed else OK
+
+
+def _check_places(sources: list[Path], folders: list[Path | None], format: str | None) -> None:
+    """Refuse songs whose stems would get the same names, before the first is separated."""
+    places: dict[object, Path] = {}
+    for source, folder in zip(sources, folders, strict=True):
+        beside = source.with_suffix(f".{format.lower()}" if format else source.suffix)
+        other = places.setdefault(identity(folder or beside), source)
+        if other is not source:
+            raise NmfaudioError(f"{other} and {source} would have the same stems: rename one")
 
 
 def _way(args: argparse.Namespace) -> Any:

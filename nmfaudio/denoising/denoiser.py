@@ -89,6 +89,9 @@ class Denoiser(Options):
         Factor on the attenuation in decibels; 0 returns the input exactly.
     channels : {"linked", "independent"}
         One gain for all channels, which keeps the stereo image, or one for each.
+    keep_tones : bool
+        Leave steady tones below 1.6 kHz as they are, such as a tuning fork or a held note; by default they are taken
+        for hum.
 
     Raises
     ------
@@ -114,8 +117,10 @@ class Denoiser(Options):
         attenuation_limit_db: float | None = None,
         strength: float = 1.0,
         channels: str = "linked",
+        keep_tones: bool = False,
     ) -> None:
         super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
+        self._gain_of_lines = 1.0 if keep_tones else self.gain_rule.least
         self._decomposition = decomposition_for(self.dictionary, self.noise)
         self._full_band = FullBandMask.around(self._waits, self.dictionary.front_end.n_bins)
 
@@ -177,7 +182,7 @@ class Denoiser(Options):
         cleaned = (Y * np.stack([*map(self.gain_rule, masks)]) for Y, masks in self._masks(spectra))
         for y in overlap_add(spectra.stft, cleaned, lambda: spectra.n_samples):
             _, lines = apart.take(y.shape[1])
-            yield y + self.gain_rule.least * lines
+            yield y + self._gain_of_lines * lines
 
     @checked
     def masks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
@@ -280,6 +285,7 @@ def denoise(
     attenuation_limit_db: float | None = None,
     strength: float = 1.0,
     channels: str = "linked",
+    keep_tones: bool = False,
 ) -> NDArray[np.floating]:
     """Take the noise out of a signal.
 
@@ -301,6 +307,8 @@ def denoise(
         Factor on the attenuation in decibels; 0 returns the input exactly.
     channels : {"linked", "independent"}
         One gain for all channels, which keeps the stereo image, or one for each.
+    keep_tones : bool
+        Leave steady tones below 1.6 kHz as they are; by default they are taken for hum.
 
     Returns
     -------
@@ -326,5 +334,6 @@ def denoise(
         attenuation_limit_db=attenuation_limit_db,
         strength=strength,
         channels=channels,
+        keep_tones=keep_tones,
     )
     return denoiser(y, sr)

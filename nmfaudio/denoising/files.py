@@ -78,6 +78,7 @@ def denoise_file(
     attenuation_limit_db: float | None = None,
     strength: float = 1.0,
     channels: str = "linked",
+    keep_tones: bool = False,
     start_s: float | None = None,
     stop_s: float | None = None,
     residual: PathLike | None = None,
@@ -109,6 +110,8 @@ def denoise_file(
         Factor on the attenuation in decibels; 0 changes nothing.
     channels : {"linked", "independent"}
         One gain for all channels, which keeps the stereo image, or one for each.
+    keep_tones : bool
+        Leave steady tones below 1.6 kHz as they are; by default they are taken for hum.
     start_s, stop_s : float, optional
         Part to denoise, in seconds; the output holds that part alone.
     residual : path, optional
@@ -153,6 +156,7 @@ def denoise_file(
         attenuation_limit_db=attenuation_limit_db,
         strength=strength,
         channels=channels,
+        keep_tones=keep_tones,
     )
     return process_file(
         denoiser,

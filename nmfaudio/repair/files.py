@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..arguments import check_path, check_ranges, checked
 from ..dictionary import DictionaryLike
-from ..errors import NmfaudioError
+from ..errors import AudioError, NmfaudioError
 from ..files import PathLike, check_output, is_device, is_same
 from ..spectra.blocks import Frames
 from .bandwidth import Band
@@ -128,10 +128,11 @@ def repair_file(
     if itself and not in_place:
         raise NmfaudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")
     check_output(target, overwrite=overwrite or itself)
+    read = _reader(source)
     header = audio.info(source)
     like = header.written_to(target, format, subtype, bit_rate=bit_rate, quality=quality)
     sr = header.sr
-    length = sum(y.shape[1] for y in audio.blocks(source)) if gaps or holes else header.frames
+    length = sum(y.shape[1] for y in read()) if gaps or holes else header.frames
     if not length:
         raise NmfaudioError(f"{source}: has no sound in it")
     for start_s, stop_s in gaps:
@@ -144,7 +145,7 @@ def repair_file(
         damage = () if gaps or holes or band else CERTAIN
     extension = Band(sr, None if band is True else band, dictionary=dictionary) if band else None
     counts: Counter[str] = Counter()
-    chunks = _damaged(source, sr, damage, gaps, counts, lambda frames: progress(min(frames / length, 1)))
+    chunks = _damaged(source, read, sr, damage, gaps, counts, lambda frames: progress(min(frames / length, 1)))
     chunks = ((y, clipped, lost) for y, lost, clipped in restored_blocks(chunks, sr))
     chunks = ((y, lost | clipped) for y, clipped, lost in restored_blocks(chunks, sr, clipped=True))
     if holes:
@@ -169,8 +170,28 @@ def repair_file(
     return RepairReport(os.fspath(source), os.fspath(target), tuple(repairs), out.clipped)
 
 
+def _reader(source: PathLike) -> Callable[[], Iterator[NDArray[np.float32]]]:
+    """Read a file in blocks, again and again, as long as it is the same: what is found in it must be true of it."""
+
+    def state() -> tuple[int, ...] | None:
+        try:
+            status = os.stat(source)
+        except OSError:  # an address
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def read() -> Iterator[NDArray[np.float32]]:
+        yield from audio.blocks(source, _BLOCK_S)
+        if state() != before:
+            raise AudioError(f"{source}: was changed while it was read: try again")
+
+    before = state()
+    return read
+
+
 def _damaged(
     source: PathLike,
+    read: Callable[[], Iterator[NDArray[np.float32]]],
     sr: int,
     damage: Collection[str],
     gaps: Sequence[tuple[float, float]],
@@ -180,7 +201,7 @@ def _damaged(
     """Read a file in blocks, with masks of lost and of clipped samples, and count what is damaged."""
     frames = 0
     whole: NDArray[np.bool_] | bool = True  # channels without any sample
-    for y, dropouts, clicks, clipped in find_damage(lambda: audio.blocks(source, _BLOCK_S), sr, damage):
+    for y, dropouts, clicks, clipped in find_damage(read, sr, damage):
         lost = dropouts | clicks
         for start_s, stop_s in gaps:
             lost[:, max(0, round(start_s * sr) - frames) : max(0, round(stop_s * sr) - frames)] = True

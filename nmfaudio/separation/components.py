@@ -18,7 +18,8 @@ from .stems import stems
 _WINDOW_S, _HOP_S = 0.064, 0.016
 _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
 
-_BYTES_OF_ENTRY = 30  # of the spectrogram, for each source and the mixture; measured: 28 with the phase "spatial"
+_BYTES_OF_ENTRY = 33  # of the spectrogram, for each source and the mixture, as all that follows: measured
+_BYTES_OF_PHASES = {"griffin-lim": 65, "fast-griffin-lim": 65, "misi": 52, "consistent": 96}
 
 
 class Components:
@@ -185,7 +186,7 @@ class Components:
         return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}
 
 
-def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int) -> float:
+def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int, phase: str) -> float:
     """Estimate the bytes that `Components` and their stems take at most, for a recording in single precision.
 
     Parameters
@@ -196,6 +197,8 @@ def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int) ->
         Sampling rate in Hz.
     n_sources : int
         Number of stems.
+    phase : str
+        Method for the phases, as for `Separator`.
 
     Returns
     -------
@@ -203,7 +206,8 @@ def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int) ->
         It grows with the length, since components are learnt from the whole mixture.
     """
     stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
-    return float(_BYTES_OF_ENTRY * (n_sources + 1) * n_channels * stft.n_bins * stft.n_frames(n_samples))
+    entries = (n_sources + 1) * n_channels * stft.n_bins * stft.n_frames(n_samples)
+    return float(_BYTES_OF_PHASES.get(phase, _BYTES_OF_ENTRY) * entries)
 
 
 def _standardised(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:

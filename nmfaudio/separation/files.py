@@ -263,7 +263,8 @@ def separate_file(
     else:
         assert isinstance(sources, int)
         pieces = iter(())
-        needed = memory_for(source, sources if groups is None else len(groups) + 1, start_s=start_s, stop_s=stop_s)
+        n_sources = sources if groups is None else len(groups) + 1
+        needed = memory_for(source, n_sources, phase, start_s=start_s, stop_s=stop_s)
         if needed > _memory():
             raise NmfaudioError(
                 f"{source}: sources that are not known need about {needed / 1e9:.0f} GB of memory, of which there are "
@@ -303,7 +304,12 @@ def separate_file(
 
 @checked
 def memory_for(
-    source: PathLike, n_sources: int = 2, *, start_s: float | None = None, stop_s: float | None = None
+    source: PathLike,
+    n_sources: int = 2,
+    phase: str | None = None,
+    *,
+    start_s: float | None = None,
+    stop_s: float | None = None,
 ) -> float:
     """Estimate the bytes of memory that the separation of a sound file into unknown sources takes.
 
@@ -313,6 +319,8 @@ def memory_for(
         Sound file.
     n_sources : int
         Number of unknown sources.
+    phase : str, optional
+        Method for the phases, as for :func:`separate_file`.
     start_s, stop_s : float, optional
         Part to separate, in seconds.
 
@@ -327,7 +335,8 @@ def memory_for(
     """
     header = audio.info(source)
     duration_s = max(0.0, min(stop_s or math.inf, header.duration_s) - (start_s or 0.0))
-    return memory_needed(round(duration_s * header.sr), header.channels, header.sr, n_sources)
+    shape = header.channels, round(duration_s * header.sr)
+    return memory_needed(shape[1], shape[0], header.sr, n_sources, phase or _phase(shape))
 
 
 def _memory() -> float:

@@ -153,6 +153,17 @@ def test_a_number_of_jobs_that_is_none_is_refused(folders, jobs, capsys):
     assert "--jobs" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_names_that_are_no_text_are_written_as_they_are(folders, capsysbinary, without_pesq):
+    name = os.fsdecode(b"\xff\n\x1b[31m")
+    for folder in ("clean", "noisy"):
+        (folders / folder / "a.wav").rename(folders / folder / f"{name}.wav")
+    assert run(folders, "--csv", folders / "s.csv") == 0
+    out = capsysbinary.readouterr().out
+    assert b"\x1b" not in out and rb"\n\x1b[31m  " in out and len(out.splitlines()) == 7
+    assert b"\xff\n\x1b[31m" in (folders / "s.csv").read_bytes()
+
+
 def test_long_recordings_are_scored_in_pieces(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("clean", "noisy", "enhanced"):
@@ -170,6 +181,23 @@ def test_long_recordings_are_scored_in_pieces(tmp_path, capsys):
     for column, measure in ((0, metrics.pesq), (2, metrics.estoi)):
         wanted = np.average([measure(*piece, SR) for piece in pieces], weights=[20, 20, 25])
         assert row[column] == pytest.approx(wanted, abs=0.001)
+
+
+@pytest.mark.parametrize("n_perfect", [1, 3])
+def test_perfect_files_are_named_and_left_out_of_the_mean(folders, capsys, n_perfect):
+    for name in NAMES[:n_perfect]:
+        path = folders / "clean" / f"{name}.wav"
+        (folders / "noisy" / f"{name}.wav").write_bytes(path.read_bytes())
+    assert run(folders, "--enhanced", folders / "noisy", "--csv", folders / "s.csv") == 0
+    out, err = capsys.readouterr()
+    assert f"SI-SDR is infinite for {n_perfect} of 3 files, which equal the clean ones" in err
+    *rows, mean, gain = map(numbers, out.splitlines()[2:])
+    finite = [row[4] for row in rows if np.isfinite(row[4])]
+    assert len(finite) == 3 - n_perfect
+    assert mean[4] == pytest.approx(np.mean(finite) if finite else np.nan, abs=0.001, nan_ok=True)
+    assert mean[0] == pytest.approx(np.mean([row[0] for row in rows]), abs=0.001)
+    assert gain[2] == pytest.approx(0 if finite else np.nan, nan_ok=True)
+    assert csv_rows(folders / "s.csv")[0]["before_si_sdr_db"] == "inf"
 
 
 def test_a_crash_of_pesq_loses_one_score(folders, capsys, monkeypatch):

@@ -1,9 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile as sf
 from signals import real_recording
 
-from nmfaudio import NmfaudioError
+from nmfaudio import NmfaudioError, audio
 from nmfaudio.cli.main import main
 from nmfaudio.repair import repair_file
 
@@ -124,3 +126,19 @@ def test_python_repairs_as_the_command_does(folder):
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("command.wav")[0])
     with pytest.raises(NmfaudioError, match="damage 'hiss': choose from dropouts, clicks, clipped"):
         repair_file("in.wav", "other.wav", damage=["hiss"])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_file_that_is_changed_meanwhile_is_not_repaired_by_what_it_was(folder, capsys, monkeypatch, channels):
+    sf.write("in.wav", VOICE, SR)
+    blocks = audio.blocks
+
+    def changing(*args, **options):
+        yield from blocks(*args, **options)
+        sf.write("new.wav", np.repeat(VOICE[:8000, None], channels, axis=1), SR)
+        os.replace("new.wav", "in.wav")
+
+    monkeypatch.setattr(audio, "blocks", changing)
+    assert repair("in.wav", "out.wav") == 2
+    assert "in.wav: was changed while it was read: try again" in capsys.readouterr().err
+    assert not (folder / "out.wav").exists()

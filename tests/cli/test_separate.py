@@ -323,6 +323,19 @@ def test_options_in_python_that_do_not_go_together(sources, options, message):
         separate(SOURCES[0], SR, sources, **options)
 
 
+@pytest.mark.parametrize(
+    "words", ["mix.wav mix.flac -o out", "mix.wav other/mix.wav -o out", "mix.wav mix.flac --format WAV", ". -o out"]
+)
+def test_songs_never_get_the_stems_of_each_other(folder, capsys, words):
+    (folder / "other").mkdir()
+    for path in ("mix.flac", "other/mix.wav"):
+        sf.write(path, SOURCES.sum(axis=0), SR)
+    before = sorted(folder.rglob("*"))
+    assert main(["separate", *words.split(), "--split", "--overwrite", "-q"]) == 2
+    assert "would have the same stems: rename one" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
+
+
 @pytest.mark.needs_jit
 def test_a_part_is_separated(folder):
     assert main(["separate", "mix.wav", "-o", "out", "--split", "-q", "--start", "0.5", "--end", "1.5"]) == 0

@@ -60,3 +60,13 @@ def test_hum_under_words_is_lowered_like_hum_between_them(limit_db):
         before = level_db(hum(28)[words], hz)
         assert level_db(cleaned[words], hz) < before - min(limit_db, 20) + 1
         assert level_db(cleaned[pause], hz) > before - limit_db - 3  # the limit holds
+
+
+def test_tones_are_kept_if_that_is_said():
+    speech, noise = voice_in_noise(SR, seconds=20)
+    fork = (0.1 * np.sin(2 * np.pi * 440 * np.arange(20 * SR) / SR)).astype(np.float32)
+    y, middle = (speech + 0.1 * noise + fork).astype(np.float32), slice(4 * SR, -4 * SR)
+    lowered, kept = (Denoiser("speech-fast", keep_tones=keep)(y, SR) for keep in (False, True))
+    assert level_db(lowered[middle], 440) < level_db(fork[middle], 440) - 15
+    assert level_db(kept[middle], 440) == pytest.approx(level_db(fork[middle], 440), abs=1)
+    assert np.mean((kept - fork - lowered)[middle] ** 2) < 0.05 * np.mean(fork**2)  # nothing else

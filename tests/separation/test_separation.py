@@ -13,9 +13,11 @@ from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Components, Separator, harmonic_percussive, multichannel_wiener
+from nmfaudio.separation.components import memory_needed
 from nmfaudio.separation.guidance import presence
 from nmfaudio.separation.hpss import harmonic_percussive_blocks
 from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.spectra.phase import METHODS
 from nmfaudio.training.source import train_dictionary
 
 SR = 8000
@@ -311,3 +313,20 @@ def test_memory_of_pieces_does_not_grow_with_the_length(monkeypatch):
             finally:
                 tracemalloc.stop()
         assert peaks[2] < 1.1 * peaks[1]
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("n_sources", [2, 6])
+@pytest.mark.parametrize("phase", [*METHODS, "spatial"])
+def test_unknown_sources_take_the_memory_that_is_said_before(monkeypatch, phase, n_sources):
+    monkeypatch.setattr("nmfaudio.spectra.phase.METHODS", {**METHODS, "misi": 2, "griffin-lim": 2, "consistent": 3})
+    y = np.tile(SOURCES.sum(axis=0), (2, 4))
+    groups = {f"source{i}": [i] for i in range(n_sources)}
+    for _ in range(2):  # the first is there to compile
+        tracemalloc.start()
+        try:
+            Components(y, SR, n_components=n_sources, n_iter=2).stems(groups, phase)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert 0.5 < peak / memory_needed(y.shape[1], 2, SR, n_sources, phase) < 1.05

@@ -1,5 +1,7 @@
 """Separation of songs: cues, their context, and whole songs."""
 
+import itertools
+import tracemalloc
 from dataclasses import asdict
 
 import numpy as np
@@ -144,6 +146,26 @@ def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
     assert len(pieces) > 3
     for name, stem in whole.items():
         np.testing.assert_allclose(np.concatenate([piece[name] for piece in pieces], axis=1), stem, atol=1e-6)
+
+
+@pytest.mark.needs_jit
+def test_the_memory_of_a_song_is_that_of_the_spectra_of_a_few_seconds(dictionary, monkeypatch):
+    sizes = {"REACH": 30, "_SPATIAL": 15, "_REACH": 30, "_PIECE": 500, "_AT_ONCE": 250, "_MASKED": 50, "_TO_SOUND": 50}
+    for name, value in sizes.items():
+        monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
+    monkeypatch.setattr(cues_module, "REACH", 30)
+    monkeypatch.setattr("nmfaudio.compute.threads.n_cores", lambda: 1)
+    separator, block, peaks = SongSeparator(dictionary), song(1.0, sr=44100), []
+    for seconds in (12, 12, 40):  # the first is there to compile
+        tracemalloc.start()
+        try:
+            for _ in separator.process_blocks(itertools.repeat(block, seconds), 44100):
+                pass
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[2] < 1.1 * peaks[1]
+    assert peaks[2] < 6 * sizes["_PIECE"] * FRONT_END.stft(44100).n_bins * 2 * 8
 
 
 @pytest.mark.needs_jit

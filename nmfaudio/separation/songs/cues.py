@@ -43,10 +43,30 @@ def cues(Y: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     ndarray, shape (1 + len(PARTS), F, T)
         The compressed magnitude V, and `PARTS`, which add up to it.
     """
+    return cues_of(powers(Y, front_end), front_end)
+
+
+def powers(Y: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Compute the mean power of the channels, and the part of it that differs between them, in the rows of V.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (channels, B, T)
+    front_end : FrontEnd
+
+    Returns
+    -------
+    ndarray, shape (2, F, T)
+    """
     power = np.mean(Y.real**2 + Y.imag**2, axis=0)
     mean = Y.mean(axis=0)
     side = np.maximum(power - (mean.real**2 + mean.imag**2), 0)
-    power, side = front_end.rows(power), front_end.rows(side)
+    return np.stack([front_end.rows(power), front_end.rows(side)])
+
+
+def cues_of(powers: np.ndarray, front_end: FrontEnd) -> np.ndarray:
+    """Split a spectrogram as `cues` does, given its `powers`."""
+    power, side = powers
     V = power ** np.float32(front_end.exponent / 2)
     centre = np.maximum(1 - np.sqrt(side / np.maximum(power - side, _TINY)), 0)
     tonal = _medians_over_time(V, _SHORT) ** 2

@@ -12,14 +12,15 @@ from ...compute.threads import ahead
 from ...dictionary import Dictionary, DictionaryLike
 from ...errors import DictionaryError
 from ...kernels.spatial import spatial_filter
-from ...spectra.aligned import joined
+from ...spectra.aligned import Kept, joined
 from ...spectra.blocks import BlockSpectra, overlap_add, windows
 from ...unfolded.stage import read_stages, run_stages
 from .context import SongContext
-from .cues import REACH, cues
+from .cues import REACH, cues_of, powers
 
 _PIECE = 1536  # frames at once, 36 s
 _AT_ONCE = 768  # frames that are filtered at once
+_MASKED = 256  # frames that go on together to the filter
 _TO_SOUND = 128  # frames that become sound at once
 _SPATIAL = 215  # frames to both sides, 5 s, in which a source stays at its place
 _SPATIAL_ITERATIONS = 1
@@ -101,35 +102,44 @@ class SongSeparator:
         """
         check_rate(sr)
         stft = self.dictionary.front_end.stft(sr)
+        front_end = self.dictionary.front_end
         spectra = BlockSpectra(stft, map(as_block, blocks))
+        kept = Kept(spectra)
         past = REACH + sum(stage.context.past for stage in self.stages)
         future = REACH + sum(stage.context.future for stage in self.stages)
-        pieces = windows(((Y,) for Y in spectra), past, future, size=lambda chunk: _PIECE)
-        masked = windows(ahead(self._masked, pieces), _REACH, _REACH, size=lambda chunk: _AT_ONCE)
-        stems = (part for (Y, masks), now in masked for part in self._stems(Y, masks, now))
-        for y in overlap_add(stft, stems, lambda: spectra.n_samples):
+        pieces = windows(((powers(Y, front_end),) for Y in kept), past, future, size=lambda chunk: _PIECE)
+        masked = (
+            (kept.take(part.shape[-1]), part)
+            for masks in ahead(self._masks, pieces)
+            for part in np.split(masks, range(_MASKED, masks.shape[-1], _MASKED), axis=-1)
+        )
+        filtered = windows(masked, _REACH, _REACH, size=lambda chunk: _AT_ONCE)
+        for y in overlap_add(stft, self._stems(filtered), lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
-    def _masked(self, window: tuple[tuple[np.ndarray, ...], slice]) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra (C, B, n) and masks (S, F, n) of the frames of a window."""
-        (Y,), now = window
-        X = cues(Y, self.dictionary.front_end)
+    def _masks(self, window: tuple[tuple[np.ndarray, ...], slice]) -> np.ndarray:
+        """Masks (S, F, n) of the frames of a window."""
+        (P,), now = window
+        X = cues_of(P, self.dictionary.front_end)
         stages = [stage.below(X.shape[1]) for stage in self.stages]
-        return Y[..., now], run_stages(stages, X, now.start, now.stop)
+        return run_stages(stages, X, now.start, now.stop)
 
-    def _stems(self, Y: np.ndarray, masks: np.ndarray, now: slice) -> Iterator[np.ndarray]:
-        """Spectra of all stems (S * C, B, n) of a window, some frames at a time."""
-        for start in range(now.start, now.stop, _AT_ONCE):
-            part = slice(start, min(start + _AT_ONCE, now.stop))
-            near = slice(max(0, part.start - _REACH), part.stop + _REACH) if len(Y) == 2 else part
-            around = Y[..., near]
-            gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
-            stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
-            if len(Y) == 2:
-                spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
-            else:
-                np.multiply(around, gains[:, None], out=stems)
-            for first in range(0, stems.shape[-1], _TO_SOUND):
-                yield stems[..., first : first + _TO_SOUND].reshape(
-                    -1, Y.shape[1], min(_TO_SOUND, stems.shape[-1] - first)
-                )
+    def _stems(self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]]) -> Iterator[np.ndarray]:
+        """Spectra of all stems (S * C, B, n) of windows of spectra and masks, some frames at a time."""
+        for (Y, masks), now in filtered:
+            for start in range(now.start, now.stop, _AT_ONCE):
+                part = slice(start, min(start + _AT_ONCE, now.stop))
+                near = slice(max(0, part.start - _REACH), part.stop + _REACH) if len(Y) == 2 else part
+                around = Y[..., near]
+                gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
+                stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
+                if len(Y) == 2:
+                    spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
+                else:
+                    np.multiply(around, gains[:, None], out=stems)
+                del around, gains
+                for first in range(0, stems.shape[-1], _TO_SOUND):
+                    some = stems[..., first : first + _TO_SOUND]
+                    yield some.reshape(-1, Y.shape[1], some.shape[-1]).copy()  # lets go of the rest
+                del stems, some
+            del Y, masks
