@@ -51,7 +51,12 @@ def add_parser(subparsers: Any) -> None:
         "--source", action="append", default=[], metavar="[NAME=]DICT", help="a dictionary, by name or path; repeatable"
     )
     known.add_argument(
-        "--learn", type=_learn, action="append", default=[], metavar="NAME=N", help="learn N atoms of it; repeatable"
+        "--learn",
+        type=_learn,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="learn source NAME with N atoms; repeatable",
     )
     known.add_argument(
         "--penalty",

@@ -105,6 +105,10 @@ def drop(page, name="talk.wav", y=None, **format):
     return file.getvalue()
 
 
+WAVEFORMS = """[...document.querySelector("#view > div").shadowRoot.querySelectorAll("canvas")]
+  .map((canvas) => canvas.toDataURL()).join()"""
+
+
 def noise_level(page):
     """Mean level of what is played between 4 and 7 kHz, over more than a second."""
     levels = []
@@ -133,8 +137,9 @@ def test_dropped_recordings_are_heard_before_and_after_and_sliders_at_once(page)
     before = noise_level(page)
     assert before > after + 10
     page.keyboard.press("2")
-    at = position(page)
+    at, drawn = position(page), page.evaluate(WAVEFORMS)
     page.locator("#strength").fill("0")
+    page.wait_for_function(f"(drawn) => {WAVEFORMS} !== drawn", arg=drawn)
     page.wait_for_timeout(400)
     assert noise_level(page) == pytest.approx(before, abs=5)
     assert page.locator("#strength-value").text_content() == "0 %"
@@ -177,6 +182,7 @@ def test_marked_noise_is_learnt_and_the_saved_file_is_that_of_the_command_line(p
 
 def test_presets_and_repair(page):
     drop(page, "loud.flac", np.clip(8 * talk(3), -0.5, 0.5), format="FLAC")
+    assert page.locator("[aria-pressed=true][value]").text_content() == "Default"
     page.get_by_role("button", name="Gentle").click()
     assert page.locator("#limit-value").text_content() == "12 dB"
     assert page.locator("#strength-value").text_content() == "70 %"

@@ -124,7 +124,7 @@ function take(state) {
     state,
     options: { ...(like?.options ?? defaults) },
     settings: { noise: state.settings.noise, damage: [...(like?.settings.damage ?? state.settings.damage)], channels: like?.settings.channels ?? "linked" },
-    preset: like?.preset ?? null,
+    preset: like ? like.preset : "default",
     tab: "clean",
     strips: null,
   });

@@ -110,6 +110,7 @@ class View extends EventTarget {
   draw() {
     if (!this.#wave) return;
     this.#wave.setOptions({ ...this.#look(), duration: this.#source.duration });
+    this.#wave.getRenderer().render(this.#wave.getDecodedData()); // setOptions draws the former peaks
     this.#label();
     this.#draw();
   }
@@ -204,7 +205,7 @@ class View extends EventTarget {
     for (let i = Math.ceil(start / step); i * step < stop; i++) {
       const mark = document.createElement("span");
       mark.style.cssText = `position: absolute; left: ${100 * i * step / this.#source.duration}%; height: 100%; padding: 3px 0 0 5px; border-left: 1px solid`;
-      mark.textContent = clock(i * step, step < 0.1 ? 2 : step < 1 ? 1 : 0);
+      if ((this.#source.duration - i * step) * pixelsASecond > 50) mark.textContent = clock(i * step, step < 0.1 ? 2 : step < 1 ? 1 : 0);
       marks.push(mark);
     }
     this.#ruler.replaceChildren(...marks);
