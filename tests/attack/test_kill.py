@@ -64,9 +64,10 @@ def assert_whole(path):
     elif path.suffix == ".json":
         json.loads(path.read_text())
     else:
-        begin, end = {".md": ("# ", ""), ".csv": ("file,", "\n"), ".html": ("<!doctype html>", "</html>\n")}[path.suffix]
+        ends = {".md": ("# ", ""), ".csv": ("file,", "\n"), ".html": ("<!doctype html>", "</html>\n")}
+        first, last = ends[path.suffix]
         text = path.read_text()
-        assert text.lower().startswith(begin) and text.endswith(end)
+        assert text.lower().startswith(first) and text.endswith(last)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
