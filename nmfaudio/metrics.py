@@ -18,6 +18,7 @@ from .errors import NmfaudioError
 __all__ = ["MEASURES", "bss_eval", "bss_eval_frames", "estoi", "pesq", "si_sdr", "snr", "stoi"]
 
 _PESQ_SR = 16000
+_STOI_S = 0.4  # 30 frames
 
 
 @checked
@@ -263,9 +264,11 @@ def _stoi(reference: ArrayLike, estimate: ArrayLike, sr: int, extended: bool) ->
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
         try:
-            return float(module.stoi(r, e, sr, extended=extended))
-        except RuntimeWarning:
-            raise NmfaudioError("STOI: less than 0.4 s of speech in the reference") from None
+            if len(r) >= _STOI_S * sr:  # with fewer, the package may fail in other ways
+                return float(module.stoi(r, e, sr, extended=extended))
+        except RuntimeWarning:  # too few of them are not silent
+            pass
+    raise NmfaudioError(f"STOI: less than {_STOI_S} s of speech in the reference")
 
 
 def _pair(

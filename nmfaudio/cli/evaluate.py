@@ -84,14 +84,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mean(scores: list[Scores]) -> Scores:
-    """Compute the mean of all files; say where a perfect score is left out, which would hide the others."""
+    """Compute the mean of all files; say where an infinite score is left out, which would hide the others."""
     values = np.array(scores)  # (files, 2, measures)
     infinite = ~np.isfinite(values).all(axis=1)
     for name, n in zip(metrics.MEASURES, infinite.sum(axis=0), strict=True):
         if n:
             say(
-                f"nmfaudio evaluate: {name} is infinite for {n} of {len(scores)} files, which equal the clean ones: "
-                "they are left out of its mean"
+                f"nmfaudio evaluate: {name} is infinite for {n} of {len(scores)} files, equal to the clean ones or "
+                "without anything of them: its mean leaves them out"
             )
     kept = np.ma.array(values, mask=np.repeat(infinite[:, None], 2, axis=1))
     return Scores(*map(tuple, kept.mean(axis=0).filled(np.nan)))

@@ -10,6 +10,7 @@ from ..errors import NmfaudioError
 from ..spectra.phase import wiener_masks
 
 _CHUNK = 2**18  # entries of all covariances at a time, for the sake of memory
+_TINY = 1e-150  # its square, a determinant, is a number still
 _PRIOR = 3.0  # weight of a source's mean covariance over all bins, in frames of the mixture
 
 
@@ -79,7 +80,7 @@ def _filtered(
     """Filter some of the bins; v (J, F, N), outer (J, F, C, C), mean (J, C, C), Y (C, F, N)."""
     x, eye = np.ascontiguousarray(Y.transpose(1, 2, 0)), np.eye(len(Y))
     level = v.mean(axis=(0, 2))[:, None, None]
-    least = 1e-9 * level + np.finfo(np.float64).tiny
+    least = 1e-9 * level + _TINY
     prior = _PRIOR * level * mean[:, None]
     powers = v.sum(axis=2)[..., None, None]
     total = powers + _PRIOR * level + least

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 Frames = tuple[np.ndarray, ...]
 """Arrays of the same frames, which are their last axis."""
 
-_HOPS = 256  # of a block that are transformed at once
+_HOPS, _VALUES = 256, 2**21  # of a block that are transformed at once: long windows have many values
 
 
 class BlockSpectra:
@@ -46,8 +46,9 @@ class BlockSpectra:
             if waiting is None:
                 waiting = np.zeros((len(block), reach * hop), np.float32)
             self.n_samples += block.shape[1]
-            for start in range(0, block.shape[1], _HOPS * hop):
-                part = block[:, start : start + _HOPS * hop]
+            step = hop * max(1, min(_HOPS, _VALUES // (len(block) * self.stft.n_bins)))
+            for start in range(0, block.shape[1], step):
+                part = block[:, start : start + step]
                 waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
                 n_hops = waiting.shape[1] // hop - reach
                 if n_hops > 0:

@@ -40,7 +40,7 @@ FFMPEG = {
 }
 FRAMES = {"aac": [], "ac3": [], "ts": []}  # these say nowhere how long they are
 KINDS = [*LIBSNDFILE, *FFMPEG, *FRAMES]
-SAMPLE = [1, pytest.param(60, marks=pytest.mark.slow)]
+SAMPLE = [1, pytest.param(30, marks=pytest.mark.slow)]
 
 
 def voice():

@@ -129,7 +129,7 @@ COMMANDS = {
     "repair": ("o.wav", "repair in.wav OUT --overwrite -q"),
     "separate": ("harmonic.wav", "separate in.wav --split -o DISK --overwrite -q"),
     "report": ("o.html", f"report in.wav OUT --overwrite {FAST[:16]}"),
-    "evaluate": ("o.csv", "evaluate --clean clean --noisy noisy --enhanced clean --csv OUT --overwrite"),
+    "evaluate": ("o.csv", "evaluate --clean clean --noisy noisy --enhanced noisy --csv OUT --overwrite"),
     "export": ("o.npz", "dictionaries export speech-sparse OUT --overwrite"),
     "train source": ("o.npz", "train source hiss in.wav -o OUT --atoms 2 --overwrite -q"),
 }

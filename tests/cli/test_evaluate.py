@@ -190,7 +190,7 @@ def test_perfect_files_are_named_and_left_out_of_the_mean(folders, capsys, n_per
         (folders / "noisy" / f"{name}.wav").write_bytes(path.read_bytes())
     assert run(folders, "--enhanced", folders / "noisy", "--csv", folders / "s.csv") == 0
     out, err = capsys.readouterr()
-    assert f"SI-SDR is infinite for {n_perfect} of 3 files, which equal the clean ones" in err
+    assert f"SI-SDR is infinite for {n_perfect} of 3 files, equal to the clean ones or" in err
     *rows, mean, gain = map(numbers, out.splitlines()[2:])
     finite = [row[4] for row in rows if np.isfinite(row[4])]
     assert len(finite) == 3 - n_perfect

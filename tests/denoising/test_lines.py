@@ -1,5 +1,7 @@
 """Hum goes, between the words and under them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from signals import voice_in_noise
@@ -47,6 +49,20 @@ def test_without_lines_nothing_is_taken():
 def test_blocks_do_not_matter():
     y = hum(20) + np.random.default_rng(0).standard_normal(20 * SR).astype(np.float32) * np.float32(0.01)
     np.testing.assert_allclose(apart(y, 7001), apart(y, 64_000), atol=1e-6)
+
+
+def test_memory_does_not_grow_with_the_length_of_a_block():
+    peaks = []
+    for seconds in (80, 240):
+        y = np.random.default_rng(0).standard_normal((2, seconds * 44_100), np.float32)
+        tracemalloc.start()
+        try:
+            for _ in lines_apart([y], 44_100):
+                pass
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 @pytest.mark.parametrize("limit_db", [6.0, 40.0])

@@ -169,7 +169,9 @@ def test_multichannel_wiener_of_one_channel_and_of_silence():
     Y = (rng.standard_normal((1, 5, 30)) + 1j * rng.standard_normal((1, 5, 30))).astype(np.complex64)
     found = multichannel_wiener(rng.random((3, 1, 5, 30), np.float32), Y)
     np.testing.assert_allclose(found.sum(axis=0), Y, atol=1e-5)
-    assert not multichannel_wiener(np.zeros((2, 1, 5, 30), np.float32), 0 * Y).any()
+    for n_channels in (1, 2, 3):
+        silence = np.zeros((n_channels, 5, 30), np.complex64)
+        assert not multichannel_wiener(np.zeros((2, *silence.shape), np.float32), silence).any()
 
 
 def test_multichannel_wiener_of_surround_sound_takes_little_memory():

@@ -19,7 +19,7 @@ from .context import SongContext
 from .cues import REACH, cues_of, powers
 
 _PIECE = 1536  # frames at once, 36 s
-_AT_ONCE = 768  # frames that are filtered at once
+_AT_ONCE = 512  # frames that are filtered at once
 _MASKED = 256  # frames that go on together to the filter
 _TO_SOUND = 128  # frames that become sound at once
 _SPATIAL = 215  # frames to both sides, 5 s, in which a source stays at its place
