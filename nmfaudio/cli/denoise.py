@@ -19,7 +19,6 @@ INPUT is a sound file, - for standard input or, with -o, a folder. OUTPUT is a
 sound file or - for standard output; its suffix sets the format. Without it the
 result lies beside the input: talk.wav becomes talk_cleaned.wav."""
 EXAMPLES = (
-    "denoise talk.wav",
     "denoise --preset podcast talk.wav talk.mp3",
     "denoise -j 4 recordings/ -o cleaned/",
 )

@@ -26,7 +26,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
     ways = ("linked", "independent")
     add("--channels", choices=ways, metavar="HOW", help="gain: linked or independent (default: linked)")
     add_strength(add)
-    add("--keep-tones", action="store_true", help="leave steady tones, such as a tuning fork: they are no hum")
+    add("--keep-tones", action="store_true", help="leave steady tones, as of a tuning fork")
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
 

@@ -20,6 +20,7 @@ _REPEATS_S = 0.1, 3.0  # lags at which repetition is looked for
 
 _BYTES_OF_ENTRY = 33  # of the spectrogram, for each source and the mixture, as all that follows: measured
 _BYTES_OF_PHASES = {"griffin-lim": 65, "fast-griffin-lim": 65, "misi": 52, "consistent": 96}
+_BYTES_OF_COVARIANCES = 182  # of the channels, whatever the number of sources
 
 
 class Components:
@@ -206,8 +207,11 @@ def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int, ph
         It grows with the length, since components are learnt from the whole mixture.
     """
     stft = STFT.for_rate(sr, _WINDOW_S, _HOP_S)
-    entries = (n_sources + 1) * n_channels * stft.n_bins * stft.n_frames(n_samples)
-    return float(_BYTES_OF_PHASES.get(phase, _BYTES_OF_ENTRY) * entries)
+    entries = n_channels * stft.n_bins * stft.n_frames(n_samples)
+    bytes_each = (n_sources + 1) * _BYTES_OF_PHASES.get(phase, _BYTES_OF_ENTRY)
+    if phase == "spatial":
+        bytes_each = max(bytes_each, _BYTES_OF_COVARIANCES)
+    return float(bytes_each * entries)
 
 
 def _standardised(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:

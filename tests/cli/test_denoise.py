@@ -36,7 +36,7 @@ class Denoiser:
         from nmfaudio.denoising.denoiser import Denoiser
         return Denoiser
 
-    def __init__(self, dictionary="speech", *, noise, attenuation_limit_db, strength, channels):
+    def __init__(self, dictionary="speech", *, noise, attenuation_limit_db, strength, keep_tones, channels):
         if dictionary == "unknown":
             from nmfaudio.errors import DictionaryError
             raise DictionaryError("no dictionary 'unknown': choose one of speech")
