@@ -183,7 +183,7 @@ class _Stopped(BaseException):
     """Raised in a worker by SIGTERM, so that it cleans up."""
 
 
-_at_work = False  # in a worker: whether it has an item
+_at_work = _ending = False  # in a worker: whether it has an item, and whether it must not begin another
 
 
 def _begin_worker(parent: int, n_threads: int) -> None:
@@ -215,6 +215,8 @@ def _stop_worker(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: cleaning up must not be interrupted
     if _at_work:
         raise _Stopped
+    global _ending
+    _ending = True
     end = threading.Timer(_MESSAGE_S, os._exit, (1,))
     end.daemon = True
     end.start()
@@ -224,6 +226,8 @@ def _work(function: Callable[[Any], Any], item: Any) -> Any:
     global _at_work
     try:
         _at_work = True
+        if _ending:  # since the item was on its way
+            raise _Stopped
         return function(item)
     except _Stopped:
         os._exit(1)  # whatever was begun has been removed

@@ -156,3 +156,23 @@ def test_workers_clean_up_and_end_with_their_parent(tmp_path, number, to_group):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
         process.communicate()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_item_that_arrives_after_the_end_is_not_begun(tmp_path):
+    path, arriving = tmp_path / "begun", tmp_path / "begun.arriving"
+    script = SCRIPT.replace("keep_busy, sys.argv[1:]", "begin, [Slow(sys.argv[1], 0.4)]")
+    script = script.replace("import keep_busy", "import Slow, begin")
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen([sys.executable, "-c", script, path], env=env, start_new_session=True)
+    until = time.monotonic() + 60
+    try:
+        while not arriving.exists():
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(30) == 130
+        assert not path.exists()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)

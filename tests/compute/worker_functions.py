@@ -61,3 +61,24 @@ def deadly(batches, token):
 
 def train(speech, noise, **options):
     return sparse.train_on_blocks(speech, noise, **{"n_speech": 3, "n_noise": 2, "penalty": 0.05} | options)
+
+
+class Slow:
+    """An item that takes its time to arrive."""
+
+    def __init__(self, path, seconds):
+        self.path, self.seconds = path, seconds
+
+    def __reduce__(self):
+        return _arrive, (self.path, self.seconds)
+
+
+def _arrive(path, seconds):
+    Path(f"{path}.arriving").touch()
+    time.sleep(seconds)
+    return path
+
+
+def begin(path):
+    Path(path).touch()
+    time.sleep(60)
