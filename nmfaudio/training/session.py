@@ -334,13 +334,13 @@ def _unfolded(
         )
     schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps[:n_stages])]
     together = replace(TOGETHER, steps=steps[n_stages]) if len(steps) > n_stages else None
+    planned = [*schedules, together] if together else schedules
     mixer, dev_mixer = mixers(*corpora, preset.front_end, random_state)
 
     def show(stage: int, entry: dict[str, float]) -> None:
         title = "all stages" if stage == n_stages else f"stage {stage + 1}/{n_stages}"
-        n_steps = [*schedules, together or TOGETHER][stage].steps
         report(
-            f"{title}  step {entry['step']:6.0f}/{n_steps}  "
+            f"{title}  step {entry['step']:6.0f}/{planned[stage].steps}  "
             f"loss {entry['train']:.5f}  development {entry['dev']:.5f}  {entry['seconds'] / 60:.1f} min"
         )
 

@@ -214,7 +214,7 @@ class Examples:
 
     def of(self, mix: Mixture, frames: slice | np.ndarray = slice(None)) -> Example:
         """Make an example of some frames of a mixture."""
-        V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
+        V = _magnitudes(mix, self.front_end)
         mask = None
         for stage in self.before:
             mask = stage.below(len(V))(V, mask)[0]
@@ -247,8 +247,13 @@ class Wholes:
 
     def of(self, mix: Mixture, frames: slice = slice(None)) -> Whole:
         """Make a mixture of some of its frames."""
-        V = self.front_end.compressed(np.abs(mix.mixture) ** 2, self.front_end.n_high_below(mix.top_hz))
+        V = _magnitudes(mix, self.front_end)
         return Whole(np.ascontiguousarray(V[:, frames]), *self.objective.spectra(mix, self.front_end, frames))
+
+
+def _magnitudes(mix: Mixture, front_end: FrontEnd) -> np.ndarray:
+    """Compute V of a mixture, without the bands that it does not reach."""
+    return front_end.compressed(np.abs(mix.mixture) ** 2, front_end.n_high_below(mix.top_hz))
 
 
 def _trained(
