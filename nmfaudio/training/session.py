@@ -329,8 +329,8 @@ def _unfolded(
     steps = list(steps or [Schedule.steps])
     if len(steps) not in (1, n_stages, n_stages + 1) or min(steps) < 1:
         raise NmfaudioError(
-            f"steps {' '.join(map(str, steps))}: give one positive number, or one for each of {n_stages} stages, and "
-            "perhaps one for all of them together"
+            f"steps {' '.join(map(str, steps))}: give one positive number, or one for each stage (here {n_stages}), "
+            "and perhaps one for all of them together"
         )
     schedules = [Schedule(steps=n) for n in (steps * n_stages if len(steps) == 1 else steps[:n_stages])]
     together = replace(TOGETHER, steps=steps[n_stages]) if len(steps) > n_stages else None

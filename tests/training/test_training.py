@@ -32,7 +32,7 @@ def test_command_trains_a_sparse_dictionary_that_denoises(sounds, tmp_path, caps
 
 @pytest.mark.needs_jit
 @pytest.mark.usefixtures("without_pesq")
-def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
+def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch, capsys):
     context = Context(257, 8, 8000.0, means=((-3, -2), (-1, -1)), minima=((-9, 0),), floors=((-9, 0),))
     small = presets.Preset((context,), (presets.Size((6, 4), (0, 1)),))
     monkeypatch.setitem(presets.PRESETS, "causal-fast", small)
@@ -47,6 +47,13 @@ def test_command_trains_an_unfolded_dictionary(sounds, tmp_path, monkeypatch):
     assert dictionary.kind == "unfolded" and dictionary.record["stages"][0]["curve"][-1]["step"] == 3
     y = np.random.default_rng(0).standard_normal(8000).astype(np.float32)
     assert Denoiser(out)(y, 16000).shape == y.shape
+    capsys.readouterr()
+    command = ["train", "denoiser", "--kind", "causal-fast", *paths, "--overwrite", "--steps"]
+    assert main([*command, "3", "1"]) == 0  # all stages together at the end
+    assert "all stages  step      1/1" in capsys.readouterr().err
+    assert [stage["curve"][-1]["step"] for stage in Dictionary.load(out).record["stages"]] == [3, 1]
+    assert main([*command, "3", "1", "1"]) == 2
+    assert "one for each stage (here 1), and perhaps one for all of them together" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
