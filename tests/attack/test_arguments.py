@@ -204,7 +204,8 @@ def call(name, right, /, **wrong):
 
 
 @pytest.fixture(autouse=True)
-def without_warnings():
+def quiet_and_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a wrong value that is taken for a path becomes a file
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
