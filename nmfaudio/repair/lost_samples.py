@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -133,10 +134,8 @@ def _beyond(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floa
 def _bridged(y: NDArray[np.floating], missing: NDArray[np.bool_], stft: STFT) -> NDArray[np.floating]:
     """Magnitudes of y, interpolated geometrically over frames with many missing samples."""
     magnitudes: NDArray[np.floating] = np.abs(stft(y))
-    n_frames, w = magnitudes.shape[-1], stft.analysis_window
-    padded = np.zeros((len(y), n_frames * stft.hop_length + stft.overlap), y.dtype)
-    padded[:, stft.overlap : stft.overlap + y.shape[-1]] = missing
-    share = sliding_window_view(padded, len(w), axis=-1)[:, :: stft.hop_length] @ (w**2 / (w**2).sum())
+    w = stft.analysis_window
+    share = _framed(missing.astype(y.dtype), stft) @ (w**2 / (w**2).sum())
     for channel, lost in zip(magnitudes, share, strict=True):
         whole = np.flatnonzero(lost < _LOST)
         if len(whole):
@@ -155,9 +154,17 @@ def _likeliest(
     """Minimise ``sum |X|^2 / v`` over the missing samples by conjugate gradients from x."""
     from scipy.sparse.linalg import LinearOperator, cg
 
+    if not missing.any():
+        return x
+    frames = np.nonzero(_framed(missing, stft).any(axis=-1))  # all others are the same whatever is missing
+    own_variances = variances.swapaxes(-1, -2)[frames]
+    inverse_window = stft.synthesis_window.astype(x.dtype)
+
     def weighted(weights: NDArray[np.floating], z: NDArray[np.floating]) -> NDArray[np.floating]:
         """Weight the spectrum of a signal, and return the missing samples of the result."""
-        return stft.synthesis(weights * stft(z), x.shape[-1])[missing]
+        cut = _framed(z, stft)[frames] * stft.analysis_window.astype(x.dtype)
+        cut = np.fft.irfft(weights * np.fft.rfft(cut), stft.n_fft).astype(x.dtype) * inverse_window
+        return _added(cut, frames, missing.shape, stft)[missing]
 
     def operator(weights: NDArray[np.floating]) -> LinearOperator:
         def apply(samples: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -167,8 +174,28 @@ def _likeliest(
 
         return LinearOperator((missing.sum(), missing.sum()), apply, dtype=x.dtype)
 
-    precision = 1 / variances
-    step, _ = cg(operator(precision), -weighted(precision, x), M=operator(variances), rtol=_TOLERANCE, maxiter=_N_STEPS)
+    precision = 1 / own_variances
+    start = -weighted(precision, x)
+    step, _ = cg(operator(precision), start, M=operator(own_variances), rtol=_TOLERANCE, maxiter=_N_STEPS)
     x = x.copy()
     x[missing] += step
     return x
+
+
+def _framed(y: NDArray[Any], stft: STFT) -> NDArray[Any]:
+    """Frames of y (channels, samples) as the STFT has them, without its window, shape (channels, N, n_fft)."""
+    padded = np.zeros((len(y), stft.n_frames(y.shape[1]) * stft.hop_length + stft.overlap), y.dtype)
+    padded[:, stft.overlap : stft.overlap + y.shape[1]] = y
+    return sliding_window_view(padded, stft.n_fft, axis=-1)[:, :: stft.hop_length]
+
+
+def _added(
+    cut: NDArray[np.floating], frames: tuple[NDArray[np.intp], ...], shape: tuple[int, int], stft: STFT
+) -> NDArray[np.floating]:
+    """Overlap and add some frames, given by channel and number, to a signal of the shape."""
+    (channel, number), hop = frames, stft.hop_length
+    n_hops = stft.n_fft // hop
+    hops = np.zeros((shape[0], stft.n_frames(shape[1]) + n_hops - 1, hop), cut.dtype)
+    for k in range(n_hops):
+        hops[channel, number + k] += cut[:, k * hop : (k + 1) * hop]
+    return hops.reshape(shape[0], -1)[:, stft.overlap : stft.overlap + shape[1]]
