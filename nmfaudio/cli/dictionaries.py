@@ -1,6 +1,7 @@
 """`nmfaudio dictionaries`: list the shipped dictionaries, describe, verify and export one."""
 
 import argparse
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -16,14 +17,18 @@ PURPOSES = {
     "speech-fast": "files: three times as fast, less good",
     "speech-causal": "live sound: 32 ms late (default of live, --causal)",
     "speech-causal-fast": "live sound on slow machines, less good",
-    "songs": "separate: vocals, drums, bass and other of songs",
-    "drums": "separate --drums: kick, snare and cymbals",
-    "speech-sparse": "separate and repair (default of repair --band); to study",
+    "songs": "songs into vocals, drums, bass, other (default of separate)",
+    "drums": "drums into kick, snare and cymbals (separate --drums)",
+    "speech-sparse": "repair --band (its default); separate --source; to study",
 }
 """Purpose of each shipped dictionary; others say it in the `description` of their record."""
 
 _WIDTH = 80
 _MOST_LINES = 4  # of a list of names
+_LICENCE = re.compile(
+    r"CC0|CC BY(?:-SA)?(?: \d\.\d)?|[AL]?GPL(?:-\d\.?\d?\+?)?|GFDL|Apache \d\.\d|MIT|BSD|"
+    r"public domain|Pixabay Content License|Free Art License|free for commercial use"
+)
 _DETAILS = ("objective", "stages", "command", "history", "folders")  # of the record, for the model card alone
 
 
@@ -89,18 +94,42 @@ def _purpose(dictionary: Dictionary) -> str:
 
 
 def _described(dictionary: Dictionary) -> Iterator[str]:
-    """Lines that describe a dictionary, none longer than 80 characters."""
+    """Lines that describe a dictionary, none longer than 80 characters, what most people want first."""
     yield from _entry(dictionary.name, _purpose(dictionary) or f"a dictionary of kind {dictionary.kind}", "")
+    record = dict(dictionary.record)
     n_values = sum(array.size for array in dictionary.arrays.values())
+    n_bytes = sum(array.nbytes for array in dictionary.arrays.values())
+    note = {"note": record.pop("note")} if "note" in record else {}
     facts = {
+        "latency": _latency(dictionary),
+        "scores": record.pop("scores", None),
+        "size": f"{n_bytes / 1e6:.1f} MB, {n_values / 1e6:.2f} million values in {len(dictionary.arrays)} arrays",
+        "licences": ", ".join(_licences(dictionary.record)),
         "kind": dictionary.kind,
-        "arrays": f"{len(dictionary.arrays)}, of {n_values / 1e6:.2f} million values",
-        **dictionary.record,
+        **record,
         "sha256": dictionary.sha256,
+        **note,
     }
     for key, value in facts.items():
-        yield from _entry(key, value, "  ")
+        if value not in (None, ""):
+            yield from _entry(key, value, "  ")
     yield "  --card prints all of its record"
+
+
+def _latency(dictionary: Dictionary) -> str:
+    from ..denoising.decomposition import decomposition_for
+
+    if dictionary.kind not in ("sparse", "unfolded"):
+        return ""
+    if dictionary.kind == "sparse" or decomposition_for(dictionary).future_frames:
+        return "for files alone, since it looks ahead"
+    return f"{1e3 * dictionary.front_end.window_s:.0f} ms, in streams"
+
+
+def _licences(record: Any) -> list[str]:
+    """Names of licences in a record, in the order of the alphabet."""
+    found = set(_LICENCE.findall(str(record).replace("CC-BY", "CC BY").replace("-SA-", "-SA ")))
+    return sorted(name for name in found if not any(other.startswith(f"{name} ") for other in found))
 
 
 def _entry(key: str, value: Any, indent: str) -> Iterator[str]:

@@ -53,9 +53,21 @@ def test_info_is_short_lines_of_words(name, capsys):
     assert "contains no recording" in " ".join(" ".join(lines).split())
 
 
+def test_info_begins_with_what_most_people_want(capsys):
+    assert command("info", "speech-causal") == 0
+    out = capsys.readouterr().out
+    heads = ["latency: 32 ms, in streams", "scores:", "size:", "licences:", "kind:", "sha256:", "note:", "--card"]
+    places = [out.index(f"\n  {head}") for head in heads]
+    assert places == sorted(places)
+    licences = " ".join(out[places[3] : places[4]].split())
+    assert "CC BY 4.0" in licences and "CC BY," not in licences and licences.count("CC0") == 1
+
+
 def test_info_of_a_foreign_dictionary_and_the_model_card(shipped, capsys):
     assert command("info", shipped / "mine.npz") == 0
-    assert capsys.readouterr().out.startswith("mine: three voices\n  kind: sparse\n  arrays: 2, of ")
+    assert capsys.readouterr().out.startswith(
+        "mine: three voices\n  latency: for files alone, since it looks ahead\n  size: 0.0 MB, "
+    )
     assert command("info", "mine", "--card") == 0
     assert "| seed | 3 |" in capsys.readouterr().out
 
