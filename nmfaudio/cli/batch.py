@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..audio import FORMATS_OF_SUFFIX, SUFFIXES
+from ..audio import SUFFIXES
 from ..compute.processes import workers
 from ..denoising.music import MOSTLY
 from ..errors import AudioError, NmfaudioError
@@ -26,6 +26,7 @@ from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
+from .targets import renamed, target_of
 
 _MUCH_DB = 3.0  # to take off music
 _MARK = ".denoised"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
@@ -129,32 +130,13 @@ def _single(args: argparse.Namespace) -> Job:
         raise NmfaudioError(f"{source} and {len(args.paths) - 1} more: give -o FOLDER for what comes out of several")
     if Path(source).is_dir():
         raise NmfaudioError(f"{source}: is a folder: give -o FOLDER for what comes out of it")
-    if len(args.paths) == 1:
-        if source == "-":
+    given = args.paths[1] if len(args.paths) > 1 else None
+    if source == "-":
+        if given is None:
             raise NmfaudioError("standard input: where to? Give an output file, or - for standard output")
-        path = Path(source)
-        return Job(
-            source, str(_renamed(path.with_name(f"{path.stem}_cleaned{path.suffix}"), args.format)), args.residual
-        )
-    target = args.paths[1]
-    if source != "-":
-        if Path(target).is_dir():
-            target = str(Path(target, _renamed(Path(Path(source).name), args.format)))
-        else:
-            _check_name(Path(source), target, args)
+        return Job(source, given, args.residual)
+    target = target_of(source, given, "_cleaned", format=args.format, in_place=args.in_place, folders=True)
     return Job(source, target, args.residual)
-
-
-def _check_name(source: Path, target: str, args: argparse.Namespace) -> None:
-    """Refuse a name that was meant for a folder, or was not thought about."""
-    if target.endswith(("/", os.sep)):
-        raise NmfaudioError(f"{target}: no such folder: make it first, or give -o {target} to have it made")
-    if target == "-" or args.format or os.path.exists(target):
-        return
-    if source.suffix and not Path(target).suffix:
-        raise NmfaudioError(
-            f"{target}: has no suffix: give {target}{source.suffix}, or -o {target} if a folder is meant"
-        )
 
 
 def _mirrored(args: argparse.Namespace) -> Iterator[Job]:
@@ -193,15 +175,9 @@ def _jobs_below(top: str, args: argparse.Namespace) -> Iterator[Job]:
 
 
 def _job(source: str, name: Path, args: argparse.Namespace) -> Job:
-    name = _renamed(name, args.format)
+    name = renamed(name, args.format)
     residual = None if args.residual is None else str(Path(args.residual, name))
     return Job(source, str(Path(args.out_dir, name)), residual)
-
-
-def _renamed(name: Path, format: str | None) -> Path:
-    if format is None or format.upper() in FORMATS_OF_SUFFIX.get(name.suffix.lower(), ()):
-        return name
-    return name.with_suffix(f".{format.lower()}")
 
 
 def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """`nmfaudio repair`: mend gaps, clicks, clipped peaks, holes in the spectrogram and a lost band."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .console import OK, compilation_bar, progress_bar, say
@@ -10,9 +9,12 @@ from .options import add_formats, format_options, hertz, number, span
 DESCRIPTION = """Repair the damaged parts of a recording, from a model of the rest. Without
 options, look for clipped peaks and dropouts. --clicks looks for clicks, and may
 take the pulses of a creaky voice for them. Several options are done in this
-order: samples, holes, band."""
+order: samples, holes, band.
+
+Without OUTPUT the result lies beside the input: tape.wav becomes
+tape_repaired.wav."""
 EXAMPLES = (
-    "nmfaudio repair tape.wav mended.wav",
+    "nmfaudio repair tape.wav",
     "nmfaudio repair --clicks --gap 1:02.5-1:02.52 record.flac mended.flac",
 )
 _LONGEST_GAP_S = 0.08  # in speech; see benchmarks/repair.md
@@ -23,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("repair", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("input", metavar="INPUT", help="sound file")
-    parser.add_argument("output", type=Path, metavar="OUTPUT", help="sound file to write")
+    parser.add_argument("output", nargs="?", metavar="OUTPUT", help="sound file to write")
     what = parser.add_argument_group("damage")
     for name, summary in FINDERS.items():
         what.add_argument(f"--{name}", dest="damage", action="append_const", const=name, help=f"look for {summary}")
@@ -59,11 +61,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Mend a file; return the exit code."""
     from ..repair.files import repair_file
+    from .targets import clipping, target_of
 
-    with compilation_bar(not args.quiet), progress_bar(str(args.input), not args.quiet) as progress:
+    output = target_of(args.input, args.output, "_repaired", format=args.format, in_place=args.in_place)
+    with compilation_bar(not args.quiet), progress_bar(args.input, not args.quiet) as progress:
         report = repair_file(
             args.input,
-            args.output,
+            output,
             damage=args.damage,
             gaps=args.gap,
             holes=args.hole,
@@ -75,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
             **format_options(args),
         )
     if clipped := report.clipped_samples:
-        samples = f"{clipped} sample{'s' * (clipped > 1)}"
-        say(f"{args.output}: {samples} beyond full scale clipped: --subtype FLOAT keeps what is there")
+        say(clipping(output, clipped, output))
     for start_s, stop_s in args.gap:
         if stop_s - start_s > _LONGEST_GAP_S:
             say(
@@ -84,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
                 "tell: what fills it has the right level, but is not the sound that was there"
             )
     if not args.quiet:
-        say(f"{args.input} -> {args.output}: {'; '.join(report.repairs) or 'found no damage'}")
+        say(f"{args.input} -> {output}: {'; '.join(report.repairs) or 'found no damage'}")
+        if args.output is None:
+            print(output)
     return OK
 
 

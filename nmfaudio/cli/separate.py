@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Separate files; return the exit code."""
     from ..audio import list_files
     from ..separation.files import memory_for, separate_file
+    from .targets import clipping
 
     sources = _way(args)
     if args.end is not None and (args.start or 0.0) >= args.end:
@@ -135,8 +136,7 @@ def run(args: argparse.Namespace) -> int:
             failed += 1
             continue
         if clipped := report.clipped_samples:
-            where = out_dir or source
-            say(f"{where}: {clipped} samples beyond full scale are clipped: --subtype FLOAT keeps them")
+            say(clipping(str(out_dir or source), clipped, next(iter(report.stems.values()))))
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
     return SOME_FAILED if failed else OK

@@ -30,6 +30,36 @@ def test_a_sound_recording_comes_out_as_it_went_in(folder, capsys):
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("in.wav")[0])
 
 
+def test_without_an_output_the_result_lies_beside_the_input(folder, capsys):
+    os.mkdir("tapes")
+    sf.write("tapes/in.wav", VOICE, SR)
+    assert repair("tapes/in.wav") == 0
+    assert capsys.readouterr().out == "tapes/in_repaired.wav\n"
+    np.testing.assert_array_equal(sf.read("tapes/in_repaired.wav")[0], sf.read("tapes/in.wav")[0])
+    assert repair("tapes/in.wav") == 2 and "in_repaired.wav: exists already" in capsys.readouterr().err
+    assert repair("tapes/in.wav", "--format", "FLAC", "-q") == 0
+    assert sf.info("tapes/in_repaired.flac").format == "FLAC"
+    assert capsys.readouterr().out == ""
+
+
+def test_an_output_may_be_a_folder_and_needs_a_suffix(folder, capsys):
+    os.mkdir("mended")
+    sf.write("in.wav", VOICE, SR)
+    assert repair("in.wav", "mended", "-q") == 0
+    np.testing.assert_array_equal(sf.read("mended/in.wav")[0], sf.read("in.wav")[0])
+    assert repair("in.wav", "new") == 2 and "new: has no suffix: give new.wav\n" in capsys.readouterr().err
+    assert repair("in.wav", "new/") == 2 and "new/: no such folder: make it first\n" in capsys.readouterr().err
+
+
+def test_in_place_needs_no_output(folder):
+    y = VOICE.copy()
+    y[12000] += 0.5
+    sf.write("in.wav", y, SR)
+    assert repair("in.wav", "--in-place", "--clicks", "-q") == 0
+    assert abs(sf.read("in.wav")[0][12000] - VOICE[12000]) < 0.1
+    assert os.listdir() == ["in.wav"]
+
+
 def test_a_loud_file_without_damage_is_not_lowered(folder, capsys):
     y = VOICE.copy()
     y[5000] = 1.2

@@ -257,8 +257,12 @@ def test_clipped_stems_are_spoken_of(folder, capsys):
     y[y.argmax()] -= 1.9  # a stroke downwards while the tone is up
     sf.write("loud.wav", y, SR)
     assert main(["separate", "loud.wav", "-o", "out", "--split", "-q"]) == 0
-    assert "out: 1 samples beyond full scale are clipped: --subtype FLOAT" in capsys.readouterr().err
+    assert "out: 1 sample beyond full scale clipped: --subtype FLOAT keeps what is there" in capsys.readouterr().err
     assert main(["separate", "loud.wav", "-o", "whole", "--split", "-q", "--subtype", "FLOAT"]) == 0
+    assert not capsys.readouterr().err
+    assert main(["separate", "loud.wav", "-o", "flac", "--split", "-q", "--format", "FLAC"]) == 0
+    assert "clipped: --format WAV --subtype FLOAT keeps" in capsys.readouterr().err
+    assert main(["separate", "loud.wav", "-o", "kept", "--split", "-q", "--format", "WAV", "--subtype", "FLOAT"]) == 0
     assert not capsys.readouterr().err
 
 
