@@ -9,7 +9,9 @@ from ..audio import FORMATS_OF_SUFFIX
 from ..errors import NmfaudioError
 
 
-def target_of(source: str, given: str | None, ending: str, *, format: str | None, in_place: bool, folders: bool = False) -> str:
+def target_of(
+    source: str, given: str | None, ending: str, *, format: str | None, in_place: bool, folders: bool = False
+) -> str:
     """Return the output that is given or, of a folder, a file in it; if none is given, one beside the input.
 
     Parameters

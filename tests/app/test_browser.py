@@ -243,6 +243,17 @@ def test_what_is_no_recording_is_told(page):
     assert "\n" not in page.locator("#fault").text_content()
 
 
+def test_each_of_several_that_are_no_recordings_is_told(page, tmp_path):
+    for name in ("notes.txt", "list.txt"):
+        (tmp_path / name).write_text("words")
+    sf.write(tmp_path / "talk.wav", talk(1), SR)
+    page.set_input_files("#choose", [tmp_path / name for name in ("notes.txt", "talk.wav", "list.txt")])
+    page.get_by_role("alert").get_by_text("list.txt").wait_for()
+    page.get_by_role("heading", name="talk.wav").wait_for()
+    said = page.locator("#fault").text_content().split("\n")
+    assert [line.partition(":")[0] for line in said] == ["notes.txt", "list.txt"]
+
+
 def test_a_reload_finds_the_recordings_again(page):
     drop(page, "kept.wav", talk(2))
     page.reload()

@@ -460,6 +460,14 @@ def test_the_input_is_replaced_only_when_that_is_asked_for(folder, capsys, args)
     assert files(folder) == ["in.wav"]
 
 
+def test_in_place_needs_no_output(folder):
+    write("in.wav")
+    y = read("in.wav")
+    assert main(["in.wav", "--in-place", "-q"]) == 0
+    np.testing.assert_allclose(read("in.wav"), y / 2, atol=2**-15)
+    assert files(folder) == ["in.wav"]
+
+
 @pytest.mark.parametrize(
     "args",
     [

@@ -103,6 +103,7 @@ const later = (seconds, work) => { // once, some time after the last call
 // --- recordings come in ---
 
 const add = attempt(async (files) => {
+  const faults = [];
   say("");
   for (const file of files) {
     byId("state").textContent = `Reading ${file.name}…`;
@@ -111,8 +112,9 @@ const add = attempt(async (files) => {
       take(state);
       if (file === files[0] || !current) await open(state.id);
     } catch (error) {
-      say(error.message);
+      faults.push(error.message);
     }
+    if (faults.length) say(faults.join("\n")); // which opening a recording has wiped away
   }
   byId("state").textContent = "";
   list();
