@@ -89,7 +89,7 @@ class Recording:
 
     def clean(self, settings: Settings, progress: Callable[[float], None]) -> None:
         """Compute the masks with these settings, for `preview`."""
-        self._prepare(settings)
+        self._prepare(settings, progress)
         folder = self.folder / f"masks-{secrets.token_hex(4)}"
         folder.mkdir()
         preview = Preview(self._given, self._denoiser(), folder)
@@ -100,14 +100,16 @@ class Recording:
             shutil.rmtree(former.folder, ignore_errors=True)
         preview.run(progress)
 
-    def _prepare(self, settings: Settings) -> None:
+    def _prepare(self, settings: Settings, progress: Callable[[float], None]) -> None:
         """Repair the recording and learn its noise, where these settings ask for another way than the last ones."""
         with self._preparing:
             if settings.damage != self.settings.damage:
                 given, repairs = self.path, tuple[str, ...]()
                 if settings.damage:
                     given = self._place("repaired", self.path.suffix if self.header.bit_rate is None else ".flac")
-                    repairs = repair_file(self.path, given, damage=settings.damage, overwrite=True).repairs
+                    repairs = repair_file(
+                        self.path, given, damage=settings.damage, overwrite=True, progress=lambda part: progress(0.0)
+                    ).repairs
                 self._given, self.repairs = given, repairs
             if (settings.noise, settings.damage) != (self.settings.noise, self.settings.damage):
                 noise = settings.noise
@@ -122,8 +124,8 @@ class Recording:
         self, what: str, settings: Settings, options: Mapping[str, Any], progress: Callable[[float], None]
     ) -> Path:
         """Write "cleaned", "removed", "report", or with stems "mix" or the name of one, and return the file."""
-        self._prepare(settings)
         if what in ("report", "cleaned", "removed"):
+            self._prepare(settings, progress)
             rule = {name: options[name] for name in ("strength", "attenuation_limit_db")}
             denoiser = self._denoiser(**rule)
         if what == "report":
@@ -193,6 +195,7 @@ class Recordings:
         self.limit_db = Denoiser(self._dictionary).gain_rule.attenuation_limit_db
         self._hearing.submit(self._warm_up)
         self.all_job: Job | None = None
+        self._closed = False
 
     def _warm_up(self) -> None:
         """Compile what the first recording needs."""
@@ -276,8 +279,13 @@ class Recordings:
         pool.submit(self._run, job, work)
 
     def _run(self, job: Job, work: Callable[[Callable[[float], None]], Any]) -> None:
+        def progress(part: float) -> None:
+            if self._closed:
+                raise Stopped
+            job.part = part
+
         try:
-            work(lambda part: setattr(job, "part", part))
+            work(progress)
             job.part = 1.0
         except Stopped:
             job.error = "stopped"
@@ -299,7 +307,8 @@ class Recordings:
         return " ".join(re.sub(folders, "", text).split())
 
     def close(self) -> None:
-        """Stop all work."""
+        """Stop all work, at its next sign of progress."""
+        self._closed = True
         for _, recording in self.items():
             if recording.preview:
                 recording.preview.stop()

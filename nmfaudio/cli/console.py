@@ -43,6 +43,7 @@ class Parser(argparse.ArgumentParser):
         lines = "\n".join(["examples:", *(f"  {line}" for line in self.examples)]) if self.examples else None
         epilog = "\n\n".join(filter(None, (epilog, lines)))
         super().__init__(formatter_class=_Help, epilog=epilog, **options)
+        self._mixing = False
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments, and keep them as they were given."""
@@ -53,10 +54,19 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments; one that a subcommand does not know is that one's error, with its --help."""
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
         if not args and any(action.required for action in self._actions):
             self.print_help()
             self.exit(OK)
-        parsed, unknown = super().parse_known_args(self._in_order(args), namespace)
+        args = self._in_order(args)
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown and not self._subparsers:
+            self._mixing = True
+            try:  # INPUT, options, OUTPUT: OUTPUT may be left out, so that it is not waited for
+                parsed, unknown = self.parse_known_intermixed_args(self._in_order(_undashed(args)), namespace)
+            finally:
+                self._mixing = False
         if unknown:
             options = (suggestion(arg.partition("=")[0], self._option_string_actions) for arg in unknown)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{next(filter(None, options), '')}")
@@ -75,6 +85,12 @@ class Parser(argparse.ArgumentParser):
         if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             message += suggestion(choice[1], re.split(", ", choice[2].replace("'", "")))
         self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def _undashed(args: list[str]) -> list[str]:
+    """Write the files behind "--" so that they are not taken for options without it."""
+    last = args.index("--") if "--" in args else len(args)
+    return args[:last] + [f"./{name}" if name.startswith("-") and name != "-" else name for name in args[last + 1 :]]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -319,6 +319,21 @@ def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):
         check()
 
 
+def test_labels_stay_on_their_pictures_when_the_window_changes(page):
+    drop(page, "a.wav", talk(1))
+    for width in (375, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("""() => {
+          const pictures = document.querySelector("#view > div").shadowRoot.querySelectorAll("[part=picture]");
+          const labels = document.querySelectorAll("#view > .lane.light");
+          return labels.length === 2 && [...labels].every((label, i) => {
+            const { top, height } = pictures[i].getBoundingClientRect();
+            return Math.abs(label.getBoundingClientRect().top - top - 4) < 4
+              && height === (innerWidth < 640 ? 100 : 150);
+          });
+        }""")
+
+
 def test_the_page_obeys_its_own_policy(browser, address):
     context = browser.new_context()
     page = context.new_page()

@@ -11,6 +11,7 @@ pytest.importorskip("starlette")
 from starlette.testclient import TestClient
 
 from nmfaudio import NmfaudioError, denoise_file
+from nmfaudio.app import recordings as recordings_module
 from nmfaudio.app import serve, server
 from nmfaudio.app.recordings import Recordings
 from nmfaudio.cli import main as nmfaudio_command
@@ -404,6 +405,30 @@ def test_a_report_can_be_saved(app):
     answer = app.save(id, "report")
     assert "<title>my talk.wav: before and after" in answer.text
     assert "nmfaudio report &#x27;my talk.wav&#x27; --strength 1 --attenuation-limit 40" in answer.text
+
+
+def test_a_long_repair_delays_no_mix_and_ends_with_the_app(app, monkeypatch):
+    def repair_file(*files, progress, **options):
+        for _ in range(600):
+            progress(0.0)
+            time.sleep(0.05)
+        raise AssertionError("was not stopped")
+
+    class Stems:
+        names = ("vocals",)
+
+        def write(self, target, like, levels):
+            target.write_bytes(b"mix")
+
+    monkeypatch.setattr(recordings_module, "repair_file", repair_file)
+    id = app.add("song.wav")
+    app.recordings[id].stems = Stems()
+    settings = {**PLAIN, "damage": ["clicks"]}
+    assert app.client.post(f"recordings/{id}/clean", json=settings).status_code == 202
+    assert app.save(id, "mix", settings, {"vocals": 1.0}).content == b"mix"
+    assert not app.client.get(f"recordings/{id}").json()["jobs"]["clean"]["done"]
+    app.recordings.close()
+    assert app.wait(id, "clean")["error"] == "stopped"
 
 
 @pytest.mark.needs_jit

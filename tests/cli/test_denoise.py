@@ -460,6 +460,15 @@ def test_the_input_is_replaced_only_when_that_is_asked_for(folder, capsys, args)
     assert files(folder) == ["in.wav"]
 
 
+@pytest.mark.parametrize(
+    "args", ["in.wav -q out.wav", "-q in.wav --start 0 out.wav", "in.wav out.wav -q", "in.wav --end 9 -q -- -out.wav"]
+)
+def test_options_may_stand_anywhere(folder, args):
+    write("in.wav")
+    assert main(args.split()) == 0
+    assert files(folder) == sorted(["in.wav", args.split()[-1] if "--" in args.split() else "out.wav"])
+
+
 def test_in_place_needs_no_output(folder):
     write("in.wav")
     y = read("in.wav")

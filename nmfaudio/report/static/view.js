@@ -24,8 +24,8 @@ class View extends EventTarget {
   #due = false;
   #turn = 0;
   #zoom = 0; // pixels a second; 0 for the whole
-  #scheme = matchMedia("(prefers-color-scheme: dark)");
-  #recolour = () => this.draw();
+  #screens = ["(prefers-color-scheme: dark)", "(max-width: 40rem)"].map((query) => matchMedia(query)); // as in listen.css
+  #redraw = () => this.draw();
 
   // A lane is { track, label, tone, picture }: `tone` names a colour of the style, `picture` asks for a spectrogram.
   constructor(box, player, source, lanes) {
@@ -34,7 +34,7 @@ class View extends EventTarget {
     this.#player = player;
     this.#source = source;
     this.#lanes = lanes;
-    this.#scheme.addEventListener("change", this.#recolour);
+    for (const screen of this.#screens) screen.addEventListener("change", this.#redraw);
   }
 
   async open() {
@@ -56,7 +56,7 @@ class View extends EventTarget {
     for (const lane of this.#lanes.filter((lane) => lane.picture)) {
       const frame = document.createElement("div"), image = document.createElement("img");
       frame.setAttribute("part", "picture");
-      frame.style.cssText = `position: relative; overflow: hidden; height: ${this.#height("--picture")}px`;
+      frame.style.cssText = "position: relative; overflow: hidden";
       image.style.cssText = "position: absolute; top: 0; height: 100%; pointer-events: none; max-width: none";
       image.alt = `Spectrogram: ${lane.label}`;
       image.draggable = false;
@@ -83,7 +83,7 @@ class View extends EventTarget {
   }
 
   close() {
-    this.#scheme.removeEventListener("change", this.#recolour);
+    for (const screen of this.#screens) screen.removeEventListener("change", this.#redraw);
     this.#lanes = null;
     this.#wave?.destroy();
     this.#box.replaceChildren();
