@@ -143,7 +143,22 @@ def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
 def estoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     """Compute ESTOI, which extends STOI to fluctuating noise (Jensen and Taal 2016).
 
-    Range, parameters and errors are those of `stoi`.
+    Parameters
+    ----------
+    reference, estimate : array_like, shape (samples,)
+        Signals of equal length with at least 0.4 s of speech.
+    sr : int
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    float
+        From 0 to 1, higher is better.
+
+    Raises
+    ------
+    NmfaudioError
+        As for `stoi`.
     """
     return _stoi(reference, estimate, sr, extended=True)
 

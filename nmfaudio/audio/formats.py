@@ -42,22 +42,22 @@ class AudioInfo:
 
     Attributes
     ----------
-    path
+    path : Path
         The file.
-    sr
+    sr : int
         Sampling rate in Hz.
-    channels, frames
+    channels, frames : int
         Channels, and samples in each.
-    format, subtype, endian
+    format, subtype, endian : str
         Container, sample format and byte order by libsndfile's names: "WAV", "PCM_16", "FILE"; or what ffmpeg reads,
         by suffix and codec: "MP4", "aac".
-    tags
+    tags : dict of str to str
         Title, artist and the like, where the file has them.
-    picture
+    picture : bool
         True for a video.
-    bits
+    bits : int
         Bits of a sample, where ffmpeg reads a lossless codec, else 0.
-    bit_rate, quality
+    bit_rate, quality : number, optional
         Bits a second where the codec is lossy, and how good a copy is to be, from 0 to 1; None for what is usual.
     """
 

@@ -35,14 +35,28 @@ _TOLERANCE_S = 0.25  # by which ffmpeg's decoders may give less than a film says
 
 @checked
 def locate(path: str | os.PathLike[str]) -> Path:
-    """Path of a file or folder on this machine, or of one elsewhere that is addressed as ``s3://bucket/file.wav``.
+    """Make a path of a name, or of an address as ``s3://bucket/file.wav``.
 
-    An address may be any that fsspec knows; it becomes a `upath.UPath`, which is used like a `pathlib.Path`.
+    Parameters
+    ----------
+    path : path
+        File or folder on this machine, or an address that fsspec knows.
+
+    Returns
+    -------
+    Path
+        For an address, a `upath.UPath`, which is used like a `pathlib.Path`.
 
     Raises
     ------
     AudioError
         For an address, if universal-pathlib or the package for its kind of place is missing.
+
+    Examples
+    --------
+    >>> from nmfaudio import audio
+    >>> audio.locate("tapes/talk.wav").name
+    'talk.wav'
     """
     if not (isinstance(path, (str, os.PathLike)) or hasattr(path, "open")):
         raise AudioError(f"{path!r}: give the name of a file or folder, as a string or a path")
@@ -62,10 +76,31 @@ def locate(path: str | os.PathLike[str]) -> Path:
 def info(path: str | os.PathLike[str]) -> AudioInfo:
     """Read the header of a sound file.
 
+    Parameters
+    ----------
+    path : path
+        Sound file, or an address: see `locate`.
+
+    Returns
+    -------
+    AudioInfo
+
     Raises
     ------
     AudioError
         If the file is missing, empty, or not sound.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile as sf
+    >>> from nmfaudio import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/tape.wav", np.zeros((16000, 2)), 16000)
+    ...     header = audio.info(f"{folder}/tape.wav")
+    >>> header.sr, header.channels, header.duration_s, header.subtype
+    (16000, 2, 1.0, 'PCM_16')
     """
     with _opened(locate(path)) as source:
         if source.header.frames >= 0:
@@ -85,22 +120,33 @@ def blocks(
 
     Parameters
     ----------
-    path
-        Sound file of any format that libsndfile knows.
-    block_s
+    path : path
+        Sound file of any format that libsndfile or, if it is installed, ffmpeg reads.
+    block_s : float
         Seconds in a block; the last one may be shorter.
-    start_s, stop_s
+    start_s, stop_s : float, optional
         Part of the file to read, in seconds.
 
     Yields
     ------
-    y
-        Samples, shape (channels, samples), float32; integers scaled so that full scale is 1.
+    y : ndarray of float32, shape (channels, samples)
+        Samples; integers are scaled so that full scale is 1.
 
     Raises
     ------
     AudioError
         If the file cannot be read to its end, or a sample is NaN, infinite or absurdly large (above 1e10).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile as sf
+    >>> from nmfaudio import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/tape.wav", np.zeros((16000, 2)), 16000)
+    ...     [y.shape for y in audio.blocks(f"{folder}/tape.wav", 0.4)]
+    [(2, 6400), (2, 6400), (2, 3200)]
     """
     check_number("block_s", block_s, 0)
     with _opened(locate(path)) as source:
@@ -131,22 +177,34 @@ def read(
 
     Parameters
     ----------
-    path
-        Sound file of any format that libsndfile knows.
-    start_s, stop_s
+    path : path
+        Sound file of any format that libsndfile or, if it is installed, ffmpeg reads.
+    start_s, stop_s : float, optional
         Part of the file to read, in seconds.
 
     Returns
     -------
-    y
-        Samples, shape (channels, samples), float32.
-    sr
+    y : ndarray of float32, shape (channels, samples)
+        Samples; integers are scaled so that full scale is 1.
+    sr : int
         Sampling rate in Hz.
 
     Raises
     ------
     AudioError
         As in `blocks`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import soundfile as sf
+    >>> from nmfaudio import audio
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/tape.wav", np.zeros((16000, 2)), 16000)
+    ...     y, sr = audio.read(f"{folder}/tape.wav", stop_s=0.5)
+    >>> y.shape, sr
+    ((2, 8000), 16000)
     """
     header = info(path)
     parts = list(blocks(path, start_s=start_s, stop_s=stop_s))

@@ -15,12 +15,30 @@ _MOST_CHANNELS = 256  # of a block shorter than that; more are taken for samples
 
 @checked
 def resample(y: NDArray[np.floating], sr_in: int, sr_out: int) -> NDArray[np.floating]:
-    """Change the sampling rate of a signal, shape (..., samples), keeping its dtype (by soxr, high quality).
+    """Change the sampling rate of a signal (by soxr, high quality).
+
+    Parameters
+    ----------
+    y : ndarray of float32 or float64, shape (..., samples)
+        Signal.
+    sr_in, sr_out : int
+        Sampling rates in Hz, before and after.
+
+    Returns
+    -------
+    ndarray of the same dtype, shape (..., samples)
 
     Raises
     ------
     NmfaudioError
         If it is no array of floats, or a rate is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import audio
+    >>> audio.resample(np.zeros((2, 48000), np.float32), 48000, 16000).shape
+    (2, 16000)
     """
     if not isinstance(y, np.ndarray) or y.dtype not in (np.float32, np.float64) or not y.ndim:
         raise AudioError(f"y must be an array (..., samples) of floats, not {shown(y)}: see nmfaudio.audio.to_float")
@@ -54,13 +72,13 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
 
     Parameters
     ----------
-    y
+    y : array_like
         Samples, any shape. Floats keep their scale; signed integers are divided by full scale; unsigned ones have
         their zero in the middle, as in 8-bit WAV files.
 
     Returns
     -------
-    y
+    ndarray, shape of y
         float32 where it holds every value exactly, otherwise float64.
 
     Raises
@@ -91,13 +109,29 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
 
 
 def as_signal(y: ArrayLike) -> NDArray[np.floating]:
-    """Convert an array to a signal of float samples, shape (samples,) or (channels, samples).
+    """Convert an array to a signal of float samples.
+
+    Parameters
+    ----------
+    y : array_like, shape (samples,) or (channels, samples)
+        Floats, or integers of any size: see `to_float`.
+
+    Returns
+    -------
+    ndarray of float32 or float64, of the same shape
 
     Raises
     ------
     AudioError
         If the values are not real numbers, finite and below 1e10, or the array has another shape or its axes look
         swapped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import audio
+    >>> audio.as_signal(np.array([-32768, 0, 16384], np.int16))
+    array([-1. ,  0. ,  0.5], dtype=float32)
     """
     y = to_float(y)
     if y.ndim not in (1, 2):

@@ -103,7 +103,7 @@ def _described(dictionary: Dictionary) -> Iterator[str]:
     facts = {
         "latency": _latency(dictionary),
         "scores": record.pop("scores", None),
-        "size": f"{n_bytes / 1e6:.1f} MB, {n_values / 1e6:.2f} million values in {len(dictionary.arrays)} arrays",
+        "size": f"{n_values / 1e6:.2f} million values in {len(dictionary.arrays)} arrays, {n_bytes / 1e6:.1f} MB of memory",
         "licences": ", ".join(_licences(dictionary.record)),
         "kind": dictionary.kind,
         **record,

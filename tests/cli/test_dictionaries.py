@@ -66,7 +66,7 @@ def test_info_begins_with_what_most_people_want(capsys):
 def test_info_of_a_foreign_dictionary_and_the_model_card(shipped, capsys):
     assert command("info", shipped / "mine.npz") == 0
     assert capsys.readouterr().out.startswith(
-        "mine: three voices\n  latency: for files alone, since it looks ahead\n  size: 0.0 MB, "
+        "mine: three voices\n  latency: for files alone, since it looks ahead\n  size: 0.00 million values in 2"
     )
     assert command("info", "mine", "--card") == 0
     assert "| seed | 3 |" in capsys.readouterr().out

@@ -171,6 +171,7 @@ const open = attempt(async (id) => {
   say("");
   listening.close();
   list();
+  document.querySelector("#recordings [aria-current=true]").scrollIntoView({ block: "nearest", inline: "nearest" });
   const { state, tab } = now();
   byId("name").textContent = state.name;
   const channels = { 1: "mono", 2: "stereo" }[state.channels] ?? `${state.channels} channels`;
