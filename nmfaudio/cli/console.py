@@ -102,7 +102,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     ': did you mean denoise?'
     """
     names = {other.lstrip("-"): other for other in known}
-    like = difflib.get_close_matches(name.lstrip("-"), names, 1, cutoff=0.8)
+    like = difflib.get_close_matches(name.lstrip("-"), names, 1, cutoff=0.75)
     return f": did you mean {names[like[0]]}?" if like else ""
 
 
