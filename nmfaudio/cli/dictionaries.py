@@ -98,12 +98,12 @@ def _described(dictionary: Dictionary) -> Iterator[str]:
     yield from _entry(dictionary.name, _purpose(dictionary) or f"a dictionary of kind {dictionary.kind}", "")
     record = dict(dictionary.record)
     n_values = sum(array.size for array in dictionary.arrays.values())
-    n_bytes = sum(array.nbytes for array in dictionary.arrays.values())
+    megabytes = sum(array.nbytes for array in dictionary.arrays.values()) / 1e6
     note = {"note": record.pop("note")} if "note" in record else {}
     facts = {
         "latency": _latency(dictionary),
         "scores": record.pop("scores", None),
-        "size": f"{n_values / 1e6:.2f} million values in {len(dictionary.arrays)} arrays, {n_bytes / 1e6:.1f} MB of memory",
+        "size": f"{n_values / 1e6:.2f} million values in {len(dictionary.arrays)} arrays, {megabytes:.1f} MB of memory",
         "licences": ", ".join(_licences(dictionary.record)),
         "kind": dictionary.kind,
         **record,
