@@ -19,7 +19,6 @@ from .spectra.blocks import faded
 SR = 16000
 """Rate in Hz at which recordings are scored, in one channel."""
 
-_BLOCK_S = 2.0
 _PIECE_S = 20
 _LARGEST_DIFFERENCE = SR // 100  # samples that resampling and codecs may add or lose
 
@@ -100,12 +99,12 @@ def score(recording: Recording) -> Scores:
         If a file cannot be read, lengths differ, or a measure is not defined, as for silence.
     """
     noisy_sr, after_sr = (audio.info(path).sr for path in (recording.noisy, recording.enhanced or recording.noisy))
-    after: Iterator[NDArray[np.floating]] = audio.blocks(recording.enhanced or recording.noisy, _BLOCK_S)
+    after: Iterator[NDArray[np.floating]] = audio.blocks(recording.enhanced or recording.noisy)
     if recording.enhanced is None:
         after = load_denoiser(recording.dictionary).process_blocks(after, noisy_sr)
     given = [
-        (audio.blocks(recording.clean, _BLOCK_S), audio.info(recording.clean).sr),
-        (audio.blocks(recording.noisy, _BLOCK_S), noisy_sr),
+        (audio.blocks(recording.clean), audio.info(recording.clean).sr),
+        (audio.blocks(recording.noisy), noisy_sr),
         (after, after_sr),
     ]
     streams = [

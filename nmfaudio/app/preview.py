@@ -23,7 +23,6 @@ from ..report.numbers import Summary, loudness_lufs, summary
 from ..report.pictures import RANGE_DB, ROWS, mel_rows, png
 from ..spectra.blocks import overlap_add
 
-_BLOCK_S = 2.0
 _SAMPLED = 3000  # frames of the whole recording that numbers and outlines are estimated from
 _FRAMES_A_COLUMN = 3  # of a picture, at most
 _MOST_CHANNELS = 2  # that are played; of more, their mean
@@ -111,7 +110,7 @@ class Preview:
 
             def blocks() -> Iterator[NDArray[np.float32]]:
                 nonlocal n_read
-                for y in audio.blocks(self._source, _BLOCK_S):
+                for y in audio.blocks(self._source):
                     sound.write(np.ascontiguousarray(y.T).tobytes())
                     n_read += y.shape[1]
                     yield y

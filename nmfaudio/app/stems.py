@@ -12,7 +12,6 @@ from .. import audio
 from ..report.page import hop_peaks
 from ..separation import separate_file
 
-_BLOCK_S = 5.0
 _HOP_S = 0.016
 
 
@@ -54,7 +53,7 @@ class Stems:
                 out.write(block)
 
     def _mixed(self, levels: Mapping[str, float]) -> Iterator[NDArray[np.float32]]:
-        heard = [(audio.blocks(path, _BLOCK_S), levels.get(name, 0.0)) for name, path in self._paths.items()]
+        heard = [(audio.blocks(path), levels.get(name, 0.0)) for name, path in self._paths.items()]
         for parts in zip(*(blocks for blocks, _ in heard), strict=True):
             yield sum(np.float32(level) * y for y, (_, level) in zip(parts, heard, strict=True))
 

@@ -50,6 +50,8 @@ class _Samples:
         Sizes of the packets that they are in, if the header tells.
     packet_s : float
         Sound of a packet.
+    patch : dict of int to bytes
+        What else libsndfile has to be told.
     """
 
     at: int
@@ -60,6 +62,7 @@ class _Samples:
     mpeg: bool = False
     packets: list[int] = field(default_factory=list)
     packet_s: float = 0.0
+    patch: dict[int, bytes] = field(default_factory=dict)
 
 
 def _containers(data: Bytes, parse: Callable[[Bytes, int], _Samples | None]) -> list[Piece]:
@@ -81,7 +84,7 @@ def _containers(data: Bytes, parse: Callable[[Bytes, int], _Samples | None]) -> 
         elif here - size >= 2**32 and samples.size_field and samples.size_field[1] == 4:
             found.append(_sized(start, stop, samples, here - (here - size) % 2**32))  # 32 bits were too few
         else:
-            found.append(Piece(start, stop))
+            found.append(Piece(start, stop, patch=samples.patch))
         if not more:
             break
         start = stop
@@ -98,12 +101,13 @@ def _sized(start: int, stop: int, samples: _Samples, size: int, claimed: float =
     fault = "the file is shorter than it says" if claimed > 1 else ""
     duration_s = samples.packet_s * sum(end <= size for end in accumulate(samples.packets)) or None
     if not samples.size_field:
-        return Piece(start, stop, claimed=claimed, duration_s=duration_s, fault=fault)
+        return Piece(start, stop, patch=samples.patch, claimed=claimed, duration_s=duration_s, fault=fault)
     place, width, order = samples.size_field
     if size + samples.extra >= 2 ** (8 * width):
         return Piece(start, samples.at + size, raw_at=samples.at)
     right = (size + samples.extra).to_bytes(width, order)  # type: ignore[arg-type]
-    return Piece(start, stop, patch={place: right}, claimed=claimed, duration_s=duration_s, fault=fault)
+    patch = {**samples.patch, place: right}
+    return Piece(start, stop, patch=patch, claimed=claimed, duration_s=duration_s, fault=fault)
 
 
 def _riff(data: Bytes, start: int) -> _Samples | None:
@@ -126,10 +130,13 @@ def _riff(data: Bytes, start: int) -> _Samples | None:
 
 def _w64(data: Bytes, start: int) -> _Samples | None:
     place, end = start + 40, start + data.number(start + 16, 8, "little")
+    patch = {}
     while data.at(place + 4, 12) == _GUID:
         size = data.number(place + 16, 8, "little")
+        if data.at(place, 4) == b"fmt " and data.at(place + 24, 2) == b"\xfe\xff":
+            patch = {place + 24: data.at(place + 48, 2)}  # the kind of samples, which libsndfile takes for integers
         if data.at(place, 4) == b"data":
-            return _Samples(place + 24, max(size - 24, 0), end, (place + 16, 8, "little"), extra=24)
+            return _Samples(place + 24, max(size - 24, 0), end, (place + 16, 8, "little"), extra=24, patch=patch)
         place += max(24, size + -size % 8)
     return None
 

@@ -34,6 +34,7 @@ MUXERS = {
     "mka": "matroska",
     "mkv": "matroska",
     "mov": "mov",
+    "mp2": "mp2",
     "mp4": "mp4",
     "mpeg": "mpeg",
     "mpg": "mpeg",
@@ -59,6 +60,7 @@ _CODECS = {
     "ipod": "aac",
     "matroska": "vorbis",
     "mov": "aac",
+    "mp2": "mp2",
     "mp4": "aac",
     "mpeg": "mp2",
     "mpegts": "mp2",
@@ -69,17 +71,18 @@ _CODECS = {
     "3gp": "aac",
 }
 # Samples by which what an encoder writes comes late, in containers that have no room to say so.
-_LATE = {"aac": 1024, "ac3": 256, "eac3": 256, "mp2": 481, "mp3": 1105}
+_LATE = {"aac": 1024, "ac3": 256, "dts": 512, "eac3": 256, "mp2": 481, "mp3": 1105}
 _TIMED = {"3gp", "ipod", "mov", "mp4", "mov,mp4,m4a,3gp,3g2,mj2"}
 # Sample formats of encoders that have several, for 16 bits and for more.
 _SAMPLES = {"alac": ("s16p", "s32p"), "flac": ("s16", "s32"), "tta": ("s16", "s32"), "wavpack": ("s16p", "s32p")}
 LOSSLESS = {*_SAMPLES, "ape", "dst", "mlp", "ralf", "shorten", "tak", "truehd", "wmalossless"}
 # Encoders that are not called like their codec.
-_ENCODERS = {"mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
+_ENCODERS = {"dts": "dca", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
 _EXACT = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}  # these say of each track how long it is
 _FRAMED = {"aac", "ac3", "amr", "dts", "eac3", "flv", "loas", "mp3", "mpeg", "mpegts", "truehd"}
-_BARE = {"aac", "ac3", "amr", "eac3", "mp3"}  # ffprobe guesses length and bit rate from the first frames of these
+# ffprobe guesses length and bit rate from the first frames of these.
+_BARE = {"aac", "ac3", "amr", "caf", "eac3", "mp3"}
 # What it says of a place that cannot be written, or not to the end.
 _FULL = re.compile("|".join(re.escape(os.strerror(number)) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 _WRITING = re.compile(rf"{_FULL.pattern}|{re.escape(os.strerror(errno.EIO))}|Error (writing|muxing)|_write_frame")
@@ -102,6 +105,7 @@ class Probe:
 
     sr: int
     channels: int
+    layout: list[str]  # options that keep each channel at its place
     duration_s: float
     claimed_s: float
     delay_s: float
@@ -111,7 +115,7 @@ class Probe:
     picture: bool
     tags: dict[str, str]
     others: tuple[str, ...]  # codecs of the other tracks
-    bits: int  # of a sample of a lossless codec, else 0
+    bits: int  # of a sample of a lossless codec of integers, else 0
     framed: bool  # a stream of frames that may be cut anywhere
 
 
@@ -149,6 +153,7 @@ def _probe(path: Path, size: int, changed: int) -> Probe | None:
         found = Probe(
             sr=int(stream["sample_rate"]),
             channels=int(stream["channels"]),
+            layout=_layout_of(stream),
             duration_s=0.0 if bare else float(stream.get("duration", container.get("duration", 0))),
             claimed_s=_claimed_s(stream) if container["format_name"] in _EXACT else 0.0,
             delay_s=float(stream.get("start_time", begin_s)) - begin_s,
@@ -187,7 +192,7 @@ class Decoder:
         self.trouble: str | None = None
         command = ["ffmpeg", *_QUIET, *_REAL, "-nostdin", "-i", f"file:{path}", "-map", "0:a:0", "-f", "f32le"]
         command += ["-flush_packets", "1"]
-        command += ["-ar", str(found.sr), "-ac", str(found.channels), "pipe:1"]
+        command += ["-ar", str(found.sr), *found.layout, "pipe:1"]
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, pipesize=2**14
@@ -260,7 +265,8 @@ class Encoder:
         command = ["ffmpeg", *_QUIET, "-y"]
         if found:
             command += ["-itsoffset", str(found.delay_s)]
-        command += ["-f", "f32le", "-ar", str(sr), "-ac", str(channels), "-i", "pipe:0"]
+        layout = found.layout if found and found.channels == channels else ["-ac", str(channels)]
+        command += ["-f", "f32le", "-ar", str(sr), *layout, "-i", "pipe:0"]
         if found:
             same = source.suffix.lower() == f".{format}"
             command += [*_REAL, "-i", f"file:{source}"]
@@ -322,9 +328,16 @@ def _lost_by_wma(sr: int) -> int:
 
 
 def _bits_of(stream: dict[str, Any]) -> int:
-    if stream["codec_name"] not in LOSSLESS:
+    samples = stream.get("sample_fmt", "")
+    if stream["codec_name"] not in LOSSLESS or samples.startswith("flt"):
         return 0
-    return int(stream.get("bits_per_raw_sample", 0)) or (16 if stream.get("sample_fmt", "").startswith("s16") else 32)
+    return int(stream.get("bits_per_raw_sample", 0)) or (16 if samples.startswith("s16") else 32)
+
+
+def _layout_of(stream: dict[str, Any]) -> list[str]:
+    """Options for the channels of a stream; by their number alone ffmpeg would mix four at the corners to others."""
+    layout = stream.get("channel_layout", "unknown")
+    return ["-ac", str(stream["channels"])] + ([] if "unknown" in layout else ["-channel_layout", layout])
 
 
 def _is_cover(stream: dict[str, Any]) -> bool:

@@ -33,6 +33,10 @@ _SUBTYPE_OF_CODEC = {
     "pcm_s24": "PCM_24",
     "pcm_s32": "PCM_32",
     "pcm_f32": "FLOAT",
+    "pcm_f64": "DOUBLE",
+    "pcm_blu": "PCM_24",
+    "pcm_dvd": "PCM_24",
+    "wavpack": "FLOAT",  # unless it has bits
 }
 
 
@@ -56,7 +60,9 @@ class AudioInfo:
     picture : bool
         True for a video.
     bits : int
-        Bits of a sample, where ffmpeg reads a lossless codec, else 0.
+        Bits of a sample, where ffmpeg reads a lossless codec of integers, else 0.
+    speakers : tuple of int
+        Places of the channels by libsndfile's numbers, where the file gives them.
     bit_rate, quality : number, optional
         Bits a second where the codec is lossy, and how good a copy is to be, from 0 to 1; None for what is usual.
     """
@@ -71,6 +77,7 @@ class AudioInfo:
     tags: dict[str, str] = field(default_factory=dict)
     picture: bool = False
     bits: int = 0
+    speakers: tuple[int, ...] = ()
     bit_rate: int | None = None
     quality: float | None = None
 

@@ -26,6 +26,7 @@ from .films import fault_of
 from .formats import NOMINAL_AT, TAGS, AudioInfo, format_of
 from .pieces import Piece, Window
 from .signal import LOUDEST
+from .speakers import speakers_of
 
 _ENDLESS = 2**60  # libsndfile's frames of a file that does not say how many
 _LARGEST_BLOCK = 2**24  # samples of all channels
@@ -114,7 +115,7 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
 
 @checked
 def blocks(
-    path: str | os.PathLike[str], block_s: float = 30.0, *, start_s: float | None = None, stop_s: float | None = None
+    path: str | os.PathLike[str], block_s: float = 2.0, *, start_s: float | None = None, stop_s: float | None = None
 ) -> Generator[NDArray[np.float32], None, None]:
     """Read a sound file block by block, in constant memory.
 
@@ -284,6 +285,7 @@ class _Libsndfile(_Source):
                 self.header = AudioInfo(
                     path, shown.samplerate, shown.channels, 0, shown.format, shown.subtype, shown.endian, tags
                 )
+                self.header = replace(self.header, speakers=speakers_of(shown))
             elif (part.samplerate, part.channels) != (self.header.sr, self.header.channels):
                 self.mixed = True
                 self.breaks_s = before_s

@@ -100,12 +100,11 @@ def to_float(y: ArrayLike) -> NDArray[np.floating]:
         return y
     if y.dtype.kind not in "fiu":
         raise AudioError(f"sound is real numbers, not {y.dtype}: convert the array to float first")
-    dtype = np.result_type(y.dtype, np.float32)
     if y.dtype.kind == "f":
-        return y.astype(dtype, copy=False)
+        return y.astype(np.float32 if y.dtype.itemsize <= 4 else np.float64)
     half = 2.0 ** (8 * y.dtype.itemsize - 1)
     offset = half if y.dtype.kind == "u" else 0.0
-    return ((y.astype(np.float64) - offset) / half).astype(dtype)
+    return ((y.astype(np.float64) - offset) / half).astype(np.result_type(y.dtype, np.float32))
 
 
 def as_signal(y: ArrayLike) -> NDArray[np.floating]:
@@ -134,7 +133,7 @@ def as_signal(y: ArrayLike) -> NDArray[np.floating]:
     array([-1. ,  0. ,  0.5], dtype=float32)
     """
     y = to_float(y)
-    if y.ndim not in (1, 2):
+    if y.ndim not in (1, 2) or not all(y.shape[:-1]):
         raise AudioError(f"signal of shape {y.shape}: give (samples,) or (channels, samples)")
     if y.ndim == 2 and y.shape[0] > 64 and y.shape[0] > y.shape[1]:
         raise AudioError(f"shape {y.shape} looks like (samples, channels): give (channels, samples), as y.T")
@@ -151,7 +150,7 @@ def as_block(y: ArrayLike) -> NDArray[np.floating]:
         If it has another shape, or the values are not real numbers, finite and below 1e10.
     """
     y = to_float(y)
-    if y.ndim != 2 or len(y) > max(_MOST_CHANNELS, y.shape[1]):
+    if y.ndim != 2 or not 1 <= len(y) <= max(_MOST_CHANNELS, y.shape[1]):
         raise AudioError(f"block of shape {y.shape}: give (channels, samples), as np.atleast_2d(block.T)")
     check_sound(y)
     return y

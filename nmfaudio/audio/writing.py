@@ -20,6 +20,7 @@ from . import ffmpeg
 from .formats import NOMINAL_AT, AudioInfo
 from .reading import decoded_frames
 from .reading import info as info_of
+from .speakers import set_speakers
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
 _MOST = 0.99  # of compression: LAME fails at 1
@@ -35,20 +36,22 @@ class Writer:
     ----------
     frames : int
         Samples of each channel so far.
+    clips : bool
+        Whether samples beyond full scale are clipped: in all formats but float ones.
     clipped : int
         Samples beyond full scale, which were clipped.
     """
 
-    def __init__(self, sink: Callable[[NDArray[np.float32]], object], subtype: str) -> None:
+    def __init__(self, sink: Callable[[NDArray[np.float32]], object], subtype: str, bits: int) -> None:
         self._sink = sink
-        self._clips = subtype not in ("FLOAT", "DOUBLE")
+        self.clips = not subtype.startswith(("FLOAT", "DOUBLE", "pcm_f")) and (subtype != "wavpack" or bits > 0)
         self._full_scale = 2.0 ** (_BITS[subtype] - 1) if subtype in _BITS else None
         self.frames = 0
         self.clipped = 0
 
     def write(self, y: NDArray[np.float32]) -> None:
         """Append samples, shape (channels, samples); `clipped` counts those that were beyond full scale."""
-        if self._clips:
+        if self.clips:
             self.clipped += int(np.count_nonzero(np.abs(y) > 1))
             y = np.clip(y, -1, 1)
         if self._full_scale:  # libsndfile cuts fractions off, which adds noise and DC
@@ -95,7 +98,7 @@ def open_like(path: str | os.PathLike[str], info: AudioInfo, *, overwrite: bool 
     with replacing(path, overwrite=overwrite, kind=AudioError) as temporary:
         try:
             with (_encoder if info.format.lower() in ffmpeg.MUXERS else _soundfile)(temporary, info) as sink:
-                writer = Writer(sink, info.subtype)
+                writer = Writer(sink, info.subtype, info.bits)
                 yield writer
             _check_written(temporary, info, writer.frames)
         except sf.LibsndfileError as error:
@@ -125,6 +128,7 @@ def _soundfile(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.flo
     with _Disk(path, "r+") as disk:
         kind = info.sr, info.channels, info.subtype, info.endian, info.format
         with sf.SoundFile(disk, "w", *kind, **_compression(info)) as f:
+            set_speakers(f, info.speakers)
             for name, value in info.tags.items():
                 with suppress(sf.LibsndfileError):  # some formats have no place for tags
                     setattr(f, name, value)

@@ -76,6 +76,8 @@ def plan(args: argparse.Namespace) -> list[Job]:
     _check_places(jobs, args)
     if args.out_dir is not None:
         for folder in filter(None, (args.out_dir, args.residual)):
+            if os.path.exists(folder) and not os.path.isdir(folder):
+                raise NmfaudioError(f"{folder}: is a file: give a folder for what comes out")
             os.makedirs(folder, exist_ok=True)
             if any(_is_below(folder, path) for path in args.paths):
                 Path(folder, _MARK).write_text(

@@ -24,7 +24,6 @@ from .denoiser import Denoiser
 from .music import MusicMeter
 from .noise_profile import LONGEST_S, noise_profile
 
-_BLOCK_S = 2.0
 _SHORTEST_NOISE_S = 0.25
 _NEAR_S = 0.01  # for an end that was rounded up
 
@@ -274,7 +273,7 @@ def process_file(
             if header.picture and like.format.lower() in ffmpeg.PICTURED and (start_s or stop_s):
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
             outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
-        blocks = files.enter_context(closing(audio.blocks(source, _BLOCK_S, start_s=begin_s, stop_s=stop_s)))
+        blocks = files.enter_context(closing(audio.blocks(source, start_s=begin_s, stop_s=stop_s)))
         given = _Input(blocks, header.sr, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
         power = 0.0
         cleaned = given.watched(denoiser.process_blocks(given, header.sr), *outputs[1:])

@@ -27,7 +27,6 @@ from .spectral_holes import check_regions, filled_blocks
 CERTAIN = ("dropouts", "clipped")
 """Kinds of damage that are looked for unless others are named: nothing else sounds like them."""
 
-_BLOCK_S = 5.0
 _WRITTEN_FRAMES = 2**16  # at once
 
 
@@ -154,7 +153,7 @@ def repair_file(
         chunks = ((y, np.ones(y.shape, bool)) for y in extension.blocks(y for y, _ in chunks))
         like = replace(like, sr=extension.sr)
     with audio.open_like(Path(target), like, overwrite=overwrite or itself) as out:
-        peak = _written(chunks, out, None if is_device(target) else Path(target).parent, header.channels, like.subtype)
+        peak = _written(chunks, out, None if is_device(target) else Path(target).parent, header.channels)
     repairs = [f"filled {start_s:g}-{stop_s:g} s" for start_s, stop_s in gaps]
     for name in ("dropouts", "clicks"):
         if counts[name]:
@@ -181,7 +180,7 @@ def _reader(source: PathLike) -> Callable[[], Iterator[NDArray[np.float32]]]:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def read() -> Iterator[NDArray[np.float32]]:
-        yield from audio.blocks(source, _BLOCK_S)
+        yield from audio.blocks(source)
         if state() != before:
             raise AudioError(f"{source}: was changed while it was read: try again")
 
@@ -217,7 +216,7 @@ def _damaged(
         raise NmfaudioError(f"{source}: every sample of a channel is missing: there is nothing to go by")
 
 
-def _written(chunks: Iterable[Frames], out: audio.Writer, folder: Path | None, n_channels: int, subtype: str) -> float:
+def _written(chunks: Iterable[Frames], out: audio.Writer, folder: Path | None, n_channels: int) -> float:
     """Write samples, lowered if those that are mended go beyond full scale; return their peak, or 1 if that is less.
 
     The peak is known at the end, so that the samples wait in a file without a name.
@@ -225,7 +224,7 @@ def _written(chunks: Iterable[Frames], out: audio.Writer, folder: Path | None, n
     peak = 1.0
     with TemporaryFile(dir=folder) as waiting:
         for y, mended in chunks:
-            if subtype not in ("FLOAT", "DOUBLE"):
+            if out.clips:
                 peak = max(peak, float(np.abs(y * mended).max(initial=0)))
             waiting.write(y.T.astype(np.float32).tobytes())
         waiting.seek(0)

@@ -47,7 +47,6 @@ class BlockSeparator(Protocol):
 
 
 Sources = Mapping[str, Source] | int | str | os.PathLike[str] | Dictionary | BlockSeparator
-_BLOCK_S = 2.0
 _N_COMPONENTS, _N_TAPS = 24, 1
 
 
@@ -253,7 +252,7 @@ def separate_file(
         check_output(there / f"{prefix}{name}{suffix}", overwrite=overwrite or new, inputs=[] if new else [source])
     phase = phase or _phase((header.channels, header.frames))
     found = None
-    blocks = audio.blocks(source, _BLOCK_S, start_s=start_s, stop_s=stop_s)
+    blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
     pieces: Iterator[Stems]
     if known is not None:
         pieces = known.process_blocks(blocks, header.sr)

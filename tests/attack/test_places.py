@@ -159,6 +159,7 @@ def test_pipes_and_residuals_in_a_folder_are_no_inputs(folder, capsys):
         ("evaluate --clean clean --noisy clean --csv no/s.csv", "no/s.csv: cannot be written"),
         ("separate in.wav --split -o in.wav/out", "cannot be written (Not a directory)"),
         ("separate in.wav --split -o in.wav", "in.wav: is a file"),
+        ("denoise in.wav -o link.wav", "link.wav: is a file: give a folder"),
     ],
 )
 def test_places_of_other_commands_are_checked_before_the_work(folder, capsys, command, words):

@@ -317,3 +317,62 @@ def test_damage_in_the_middle_is_said_with_its_time(folder):
         audio.read("b.mka")
     end_s = float(str(caught.value).split("--end ")[1].rstrip(")"))
     np.testing.assert_array_equal(audio.read("b.mka", stop_s=end_s)[0], audio.read("a.mka", stop_s=end_s)[0])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("layout, n", [("3.0", 3), ("quad", 4), ("4.0", 4), ("7.1", 8)])
+@pytest.mark.parametrize(
+    "name, codec", [("a.mka", "flac"), ("a.wv", "wavpack"), ("a.mov", "pcm_s24le"), ("a.m4a", "aac")]
+)
+def test_each_channel_stays_at_its_place(folder, name, codec, layout, n):
+    y = np.sin(np.arange(3, n + 3)[:, None] * np.arange(48000) / 400) / 8  # low, for the channel that is for the bass
+    y.T.astype("<f4").tofile("y.f32")
+    raw = ["-f", "f32le", "-ar", "48000", "-ac", str(n), "-channel_layout", layout, "-i", "y.f32"]
+    run(*raw, "-c:a", codec, *(["-sample_fmt", "s32"] if codec == "flac" else []), name)
+    pass_through(name, f"out_{name}")
+    before, after = (streams(path)["streams"][0] for path in (name, f"out_{name}"))
+    assert after["channel_layout"] == before["channel_layout"] == layout
+    before, after = (audio.read(path)[0] for path in (name, f"out_{name}"))
+    for copy in (before, after):
+        assert (np.diag(np.corrcoef(copy[:, 9000:39000], y[:, 9000:39000])[:n, n:]) > 0.99).all()
+    assert codec == "aac" or np.array_equal(before, after)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("layout", ["4.0", "5.1(side)", "7.1"])
+def test_wav_keeps_the_places_of_its_channels(folder, layout):
+    run("-f", "lavfi", "-i", f"anoisesrc=d=0.1,aformat=channel_layouts={layout}", "a.wav")
+    pass_through("a.wav", "out.wav")
+    assert streams("out.wav")["streams"][0]["channel_layout"] == layout
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    "name, codec, subtype",
+    [("a.wv", "wavpack", "FLOAT"), ("a.mka", "pcm_f32le", "FLOAT"), ("a.mov", "pcm_f64le", "DOUBLE")],
+)
+def test_float_samples_stay_float_and_beyond_full_scale(folder, name, codec, subtype):
+    y = np.array([[1.5, -1.25, 1e-9, 0.3]] * 1000, np.float32).reshape(1, -1)
+    sf.write("y.wav", y.T, 8000, "FLOAT")
+    run("-i", "y.wav", "-c:a", codec, name)
+    for target in (f"out_{name}", "out.wav"):
+        like = pass_through(name, target)
+        np.testing.assert_array_equal(audio.read(target)[0], y)
+    assert like.subtype == subtype
+    assert streams(f"out_{name}")["streams"][0]["codec_name"] == codec
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name, codec", [("a.mka", "dts"), ("a.mp2", "mp2")])
+def test_lossy_sound_keeps_its_codec(folder, name, codec):
+    noise_file("noise.wav")
+    run("-i", "noise.wav", "-c:a", {"dts": "dca"}.get(codec, codec), "-strict", "-2", name)
+    pass_through(name, f"out_{name}")
+    assert [streams(path)["streams"][0]["codec_name"] for path in (name, f"out_{name}")] == [codec, codec]
+    assert lag(audio.read(name)[0][0], audio.read(f"out_{name}")[0][0]) == 0
+
+
+@needs_ffmpeg
+def test_the_length_of_opus_in_caf_is_counted(folder):
+    run("-i", "sound.wav", "-c:a", "libopus", "a.caf")
+    assert audio.info("a.caf").frames == audio.read("a.caf")[0].shape[1]

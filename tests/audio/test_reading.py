@@ -281,3 +281,13 @@ def test_links_to_folders_are_followed_once(tmp_path):
     (tmp_path / "in" / "up").symlink_to("..")
     with pytest.raises(AudioError, match="up: leads to a folder that .*in is in"):
         audio.list_files(tmp_path / "in")
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("codec, subtype", [("pcm_f32le", "FLOAT"), ("pcm_f64le", "DOUBLE"), ("pcm_mulaw", "ULAW")])
+def test_w64_says_what_its_samples_are(tmp_path, codec, subtype):
+    y = noise(3, 1000)
+    write(tmp_path / "y.wav", y, subtype="FLOAT")
+    run_ffmpeg("-i", tmp_path / "y.wav", "-c:a", codec, tmp_path / "a.w64")
+    assert audio.info(tmp_path / "a.w64").subtype == subtype
+    np.testing.assert_allclose(audio.read(tmp_path / "a.w64")[0], y, atol=0.02 if subtype == "ULAW" else 0)

@@ -30,7 +30,8 @@ def test_integers_are_scaled_to_full_scale(y):
 
 
 @pytest.mark.parametrize(
-    "dtype, expected", [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i2", "f4"), ("i4", "f8"), (">f4", "f4")]
+    "dtype, expected",
+    [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i2", "f4"), ("i4", "f8"), (">f4", "f4"), ("g", "f8")],
 )
 def test_float_types(dtype, expected):
     z = audio.to_float(np.array([1, 0], dtype))
@@ -48,6 +49,7 @@ def test_what_is_not_a_number_is_refused(y):
     [
         (3.0, r"shape \(\): give \(samples,\) or \(channels, samples\)"),
         (np.zeros((3, 2, 100)), r"shape \(3, 2, 100\): give \(samples,\) or"),
+        (np.zeros((0, 100)), r"shape \(0, 100\): give \(samples,\) or"),
         (np.zeros((16000, 2)), r"\(16000, 2\) looks like \(samples, channels\).*y\.T"),
         (np.array([0.0, np.nan]), "sample 1 is nan"),
         (np.array([[0.0, 0.0, 0.0], [0.0, 0.0, -np.inf]]), "sample 2 is -inf"),

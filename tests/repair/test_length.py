@@ -102,7 +102,6 @@ def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch, options):
     for module in ("spectral_holes", "bandwidth"):
         monkeypatch.setattr(f"nmfaudio.repair.{module}._PIECE_VALUES", 2 * SR)
     monkeypatch.setattr("nmfaudio.repair.lost_samples._PIECE_S", 2.0)
-    monkeypatch.setattr("nmfaudio.repair.files._BLOCK_S", 1.0)
     peaks = []
     for repeats in (8, 8, 24):  # the first is there to compile
         y = np.tile(VOICE[: SR // 2], 2 * repeats)
