@@ -196,6 +196,7 @@ def test_a_recording_for_which_there_is_no_room_is_refused(app, monkeypatch):
         ("empty.wav", b"", "empty.wav"),
         ("silent.wav", as_file(np.zeros(0)), "silent.wav: has no sound in it"),
     ],
+    ids=["text", "empty", "silent"],  # the sound has its time in it, and a test's name must not
 )
 def test_what_is_no_sound_is_refused_in_one_line(app, name, content, words):
     answer = app.client.post("recordings", params={"name": name}, content=content)
