@@ -169,18 +169,3 @@ def test_rows_that_a_mixture_does_not_reach_are_missing_and_teach_nothing(full_b
         rows = slice(257 + n_high, None)
         assert not example.stack[:, 257 + n_high : 281].any() and not example.target[..., rows].any()
         assert example.mixture.shape == (50, 1, 281) and example.mixture[:, :, :257].any()
-
-
-def test_some_voices_reach_less_high_than_the_noise_of_a_full_band_mixture(full_band_sounds):
-    for kind in ("speech", "noise"):
-        sf.write(
-            full_band_sounds / kind / "wide" / "wide.wav", 0.1 * np.random.default_rng(0).normal(size=96_000), 48_000
-        )
-    corpora = [Corpus(full_band_sounds / kind, 48_000) for kind in ("speech", "noise")]
-    mixer = mixer_of(*corpora, FrontEnd(48_000, exponent=0.6, n_high=24), 0, {ADDED: 1.0})
-    mixtures = [mixer.high(number) for number in range(40)]
-    treble = np.array([[np.abs(X[400:]).mean() for X in (mix.speech, mix.mixture)] for mix in mixtures])  # from 12 kHz
-    bass = np.array([np.abs(mix.speech[:100]).mean() for mix in mixtures])
-    dull = (bass > 0) & (treble[:, 0] < 0.01 * bass)
-    assert 2 < dull.sum() < 20
-    assert (treble[dull, 1] > 10 * treble[dull, 0]).all()

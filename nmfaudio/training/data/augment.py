@@ -118,7 +118,7 @@ def another_voice(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
 def low_pass(rng: np.random.Generator, n_bins: int, sr: int) -> np.ndarray:
     """Make the gain of a telephone, a codec or an old recording: nothing above a random frequency, shape (n_bins,)."""
     hz = np.arange(n_bins) * sr / 2 / (n_bins - 1)
-    cut_hz = rng.choice([3400.0, 4000.0, 5500.0, 7000.0, 8000.0, 11000.0]) * rng.uniform(0.95, 1.05)
+    cut_hz = rng.choice([3400.0, 4000.0, 5500.0, 7000.0]) * rng.uniform(0.95, 1.05)
     return np.where(hz > cut_hz, 10 ** rng.uniform(-5, -2.5), 1.0).astype(np.float32)
 
 

@@ -25,7 +25,6 @@ from .augment import (
 from .corpus import Corpus
 
 _MIXTURES_PER_TRACK = 3
-_DULL = 0.2  # of the full-band mixtures
 _LATEST = 800  # tracks of each kind that a mixture is drawn from; fewer make training overfit
 
 
@@ -64,8 +63,6 @@ class Variation:
         Speech in a room.
     voices : float
         Speech with formants moved, see :func:`nmfaudio.training.data.augment.another_voice`.
-    dull : float
-        Speech with nothing above a random frequency, while the noise is there.
     synthetic, babble : float
         Noises that are synthesised, or made of many voices; all others are recorded.
     reordered : float
@@ -85,7 +82,6 @@ class Variation:
     speeds: float = 0
     rooms: float = 0
     voices: float = 0
-    dull: float = 0
     synthetic: float = 0
     babble: float = 0
     reordered: float = 0
@@ -198,8 +194,6 @@ class Mixer:
         track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
         if kind == "speech" and rng.random() < variation.voices:
             track = another_voice(rng, track)
-        if kind == "speech" and rng.random() < variation.dull:
-            track = track * low_pass(rng, self.stft.n_bins, self.sr)[:, None]
         return Track(track, top_hz)
 
     def _noise(self, rng: np.random.Generator, index: int, variation: Variation) -> Track:
@@ -319,7 +313,6 @@ def mixer_of(
     wide = speech.wider_than(top_hz), noise.wider_than(top_hz)
     if wide[0] is None or wide[1] is None:
         return low
-    # warps move the top; where no voice is dull, the noise above 10 kHz comes back with the words
-    plain = {replace(variation, warps=0, dull=_DULL): share for variation, share in variations.items()}
+    plain = {replace(variation, warps=0): share for variation, share in variations.items()}  # warps move the top
     high = Mixer(wide[0], wide[1], front_end.stft(speech.sr), random_state, variations=plain)
     return FullBandMixer(low, high)
