@@ -198,7 +198,7 @@ def test_a_sample_or_a_few_are_a_signal_too(n):
     assert out.shape == (n,) and np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 9)])
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
 def test_nothing_gives_nothing(shape):
     assert Denoiser(SMALL)(np.zeros(shape, np.float32), 500).shape == shape
 
