@@ -205,7 +205,8 @@ class Decoder:
         if len(data) < 4 * self.channels * frames and self._process.wait():
             self.trouble = _reason(self._errors, self._process.returncode)
         if self.trouble is None and os.fstat(self._errors.fileno()).st_size:
-            lines = [line for line in _text(self._errors).splitlines() if not self._is_of_others(line)]
+            whole_lines = _text(self._errors).rpartition("\n")[0].splitlines()
+            lines = [line for line in whole_lines if not self._is_of_others(line)]
             self.trouble = _cause(lines) if lines else None
         whole = len(data) // (4 * self.channels)
         return np.frombuffer(data, "<f4", whole * self.channels).reshape(whole, self.channels).astype(np.float32)
@@ -353,8 +354,8 @@ def _known_encoders() -> set[str]:
 
 
 def _text(errors: IO[bytes]) -> str:
-    errors.seek(0)
-    return errors.read().decode(errors="replace")
+    """Read what ffmpeg has said so far, without moving the place where it goes on writing, which it shares."""
+    return os.pread(errors.fileno(), os.fstat(errors.fileno()).st_size, 0).decode(errors="replace")
 
 
 def _reason(errors: IO[bytes], returncode: int) -> str:
