@@ -282,10 +282,8 @@ class _Libsndfile(_Source):
             if not self._parts:
                 shown = part if piece.raw_at is None else self._files.enter_context(_sound_of(path, file, _whole(file)))
                 tags = {name: value for name in TAGS if (value := getattr(shown, name))}
-                self.header = AudioInfo(
-                    path, shown.samplerate, shown.channels, 0, shown.format, shown.subtype, shown.endian, tags
-                )
-                self.header = replace(self.header, speakers=speakers_of(shown))
+                kind = shown.samplerate, shown.channels, 0, shown.format, shown.subtype, shown.endian
+                self.header = AudioInfo(path, *kind, tags, speakers=speakers_of(shown))
             elif (part.samplerate, part.channels) != (self.header.sr, self.header.channels):
                 self.mixed = True
                 self.breaks_s = before_s
