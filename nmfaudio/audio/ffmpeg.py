@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -355,6 +356,9 @@ def _known_encoders() -> set[str]:
 
 def _text(errors: IO[bytes]) -> str:
     """Read what ffmpeg has said so far, without moving the place where it goes on writing, which it shares."""
+    if sys.platform == "win32":  # which has no such call
+        errors.seek(0)
+        return errors.read().decode(errors="replace")
     return os.pread(errors.fileno(), os.fstat(errors.fileno()).st_size, 0).decode(errors="replace")
 
 
