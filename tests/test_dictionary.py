@@ -262,6 +262,15 @@ def test_stages_that_cannot_be_meant_are_refused(changes):
         stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
 
 
+@pytest.mark.parametrize(("stage", "passes"), [(1, 0), (1, 11), (1, 2.0), (1, "2"), (1, True), (0, 2)])
+def test_passes_that_cannot_be_meant_are_refused(stage, passes):
+    whole = Dictionary.load("speech-causal")
+    settings = json.loads(json.dumps(whole.settings))
+    settings["stages"][stage]["passes"] = passes
+    with pytest.raises(DictionaryError, match=f"{passes!r} passes of stage {stage}"):
+        stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
+
+
 def test_arrays_that_do_not_fit_the_stages_are_refused():
     whole = Dictionary.load("speech-fast")
     for name in ("0/atoms1", "0/power", "0/source_gains"):

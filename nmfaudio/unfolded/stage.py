@@ -10,9 +10,12 @@ from ..dictionary import Dictionary
 from ..errors import DictionaryError
 from ..kernels.unfolded.bfloat16 import halved
 from ..kernels.unfolded.block import masks_block, ratio_block, relaxed_update
+from ..kernels.unfolded.limits import LEAST_MASK
 from ..spectra.front_end import FrontEnd
 from .context import StackContext
 from .weights import Layers, Sources, Start, Weights, read_weights
+
+_MOST_PASSES = 10
 
 
 class Stage:
@@ -25,6 +28,8 @@ class Stage:
         Layer of each update.
     context : StackContext
         Frames around a frame that enter its stack.
+    passes : int
+        Times that :func:`run_stages` runs the stage.
 
     Attributes
     ----------
@@ -34,9 +39,13 @@ class Stage:
 
     block_frames = 512
 
-    def __init__(self, weights: Weights, order: Sequence[int], context: StackContext) -> None:
-        self.weights, self.order, self.context = weights, list(order), context
+    def __init__(self, weights: Weights, order: Sequence[int], context: StackContext, passes: int = 1) -> None:
+        self.weights, self.order, self.context, self.passes = weights, list(order), context, passes
         self._below: dict[int, Stage] = {}  # there are few rates
+
+    def of(self, weights: Weights) -> "Stage":
+        """Return the same stage with other weights."""
+        return Stage(weights, self.order, self.context, self.passes)
 
     def below(self, height: int) -> "Stage":
         """Return the stage for spectrograms of `height` rows, which may lack the highest bands.
@@ -64,7 +73,7 @@ class Stage:
         )
         sources = {"sources": w.sources[:, :height], "source_gains": w.source_gains[..., :height]}
         cut = w._replace(layers=layers, power=w.power[:height], **sources)
-        return Stage(cut.map(np.ascontiguousarray), self.order, context)
+        return Stage(cut.map(np.ascontiguousarray), self.order, context, self.passes)
 
     @cached_property
     def layers(self) -> Layers:
@@ -95,7 +104,7 @@ class Stage:
         return self.sources._replace(atoms=halved(self.sources.atoms))
 
     def __call__(self, V: np.ndarray, mask: np.ndarray | None = None, frames: slice = slice(None)) -> np.ndarray:
-        """Return the masks of some frames: equations (1) to (7).
+        """Return the masks of some frames by one pass: equations (1) to (7).
 
         Parameters
         ----------
@@ -152,6 +161,9 @@ def run_stages(
 ) -> np.ndarray:
     """Compute the masks of some frames, stage after stage; each also treats the context that later stages need.
 
+    A stage of several passes takes its own mask from the second one on. What it gives is the geometric mean of the
+    masks of all passes, equation (8).
+
     Parameters
     ----------
     stages : sequence of Stage
@@ -160,21 +172,40 @@ def run_stages(
     start, stop : int
         Frames that the masks are wanted for.
     between : callable
-        Called with the masks of a stage and their frames; returns what the next stage takes, and the caller gets.
+        Called with the masks of a pass and their frames; returns what the next one takes, and the caller gets.
 
     Returns
     -------
     ndarray, shape (..., F, stop - start)
     """
     mask, known = None, 0  # the mask of the frames from `known` on
-    for i, stage in enumerate(stages):
-        past = sum(later.context.past for later in stages[i + 1 :])
-        future = sum(later.context.future for later in stages[i + 1 :])
-        first, last = max(0, start - past), min(V.shape[-1], stop + future)
-        masks = stage(V[..., known:], mask, slice(first - known, last - known))
-        mask, known = between(masks, slice(first, last)), first
+    past, future = reach(stages)
+    for stage in stages:
+        masks: list[np.ndarray] = []
+        for _ in range(stage.passes):
+            past, future = past - stage.context.past, future - stage.context.future
+            first, last = max(0, start - past), min(V.shape[-1], stop + future)
+            own = stage(V[..., known:], mask, slice(first - known, last - known))
+            masks = [earlier[..., first - known : last - known] for earlier in masks]
+            mask, known = between(own, slice(first, last)), first
+            masks.append(mask)
+        mask = geometric_mean(masks)
     assert mask is not None
     return mask
+
+
+def reach(stages: Sequence[Stage]) -> tuple[int, int]:
+    """Return the numbers of frames before and after a frame that its mask depends on."""
+    past = sum(stage.passes * stage.context.past for stage in stages)
+    return past, sum(stage.passes * stage.context.future for stage in stages)
+
+
+def geometric_mean(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the geometric mean of masks of one shape; a single one as it is."""
+    if len(masks) == 1:
+        return masks[0]
+    product: np.ndarray = np.prod([np.maximum(mask, LEAST_MASK) for mask in masks], axis=0)
+    return product ** np.float32(1 / len(masks))
 
 
 def read_stages(
@@ -203,7 +234,10 @@ def read_stages(
         for i, settings in enumerate(dictionary.settings["stages"]):
             weights, context = read_weights(dictionary.arrays, i), context_of(settings["context"])
             _check_stage(weights, settings["order"], context, dictionary.front_end, n_sources)
-            stages.append(Stage(weights, settings["order"], context))
+            passes = settings.get("passes", 1)
+            if type(passes) is not int or not 1 <= passes <= (_MOST_PASSES if i else 1):  # a first stage takes no mask
+                raise ValueError(f"{passes!r} passes of stage {i}")
+            stages.append(Stage(weights, settings["order"], context, passes))
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DictionaryError):
             raise

@@ -18,6 +18,11 @@ in each bin, its power, and the masks are::
     (6)  S_i = (s_i / sum_k s_k)^p
     (7)  m_i = S_i / sum_k S_k
 
+A stage may run several times, n, on the mask that it has just made. Its mask is then the geometric mean of all of
+them::
+
+    (8)  m_i = (m_i1 ... m_in)^(1/n)
+
 The power p of each bin makes up for the fact that sums of non-negative parts cannot cancel. All weights are
 non-negative; :class:`nmfaudio.unfolded.weights.Weights` names them. For denoising the sources are speech and
 noise.

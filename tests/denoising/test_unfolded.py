@@ -13,7 +13,7 @@ from unfolded_helpers import (
 )
 
 from nmfaudio.denoising.unfolded.context import Context
-from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition
+from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition, stages_of
 from nmfaudio.denoising.unfolded.pitch import periodic_parts
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream, StageStream
 from nmfaudio.dictionary import Dictionary
@@ -204,6 +204,16 @@ def test_a_stage_for_a_full_band_is_left_out_where_there_is_none(contexts):
     np.testing.assert_array_equal(whole(V), narrow(V))
     wide = np.random.default_rng(0).random((N_BINS + 2, 20), np.float32)
     assert whole(wide).shape == (N_BINS + 2, 20) and np.abs(whole(wide)[:N_BINS] - narrow(wide)).max() > 1e-3
+
+
+def test_mask_of_a_stage_of_two_passes_is_the_geometric_mean_of_its_mask_and_that_made_of_it():
+    dictionary = random_dictionary(LOOKING_AHEAD[:2], passes=(1, 2))
+    first, second = stages_of(dictionary)
+    V = np.random.default_rng(0).random((N_BINS, 40), np.float32)
+    once = second(V, first(V)[0])[0]
+    twice = second(V, once)[0]
+    assert np.abs(once - twice).max() > 1e-3
+    np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V), np.sqrt(once * twice), rtol=1e-4)
 
 
 def test_silent_frames_give_a_finite_mask():

@@ -24,10 +24,10 @@ from nmfaudio.unfolded.weights import Weights
 N_FRAMES = 14
 
 
-def stages_for(contexts, dtype=np.float64):
+def stages_for(contexts, dtype=np.float64, passes=(1, 1, 1)):
     return [
-        Stage(random_weights(context, seed=i).map(lambda x: x.astype(dtype)), [0, 0, 1], context)
-        for i, context in enumerate(contexts)
+        Stage(random_weights(context, seed=i).map(lambda x: x.astype(dtype)), [0, 0, 1], context, n)
+        for i, (context, n) in enumerate(zip(contexts, passes, strict=False))
     ]
 
 
@@ -40,18 +40,20 @@ def random_whole(number, height, context, dtype=np.float32):
     return Whole(*(x.astype(dtype) for x in (V, mixture, target)))
 
 
+@pytest.mark.parametrize("passes", [(1, 1, 1), (1, 2, 1), (1, 2, 3)])
 @pytest.mark.parametrize("contexts", [LOOKING_AHEAD, CAUSAL])
 @pytest.mark.parametrize("height", [N_BINS, N_BINS + 3, N_BINS + N_HIGH])  # rates that lack all or some high bands
-def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height):
-    stages, objective, rng = stages_for(contexts), Objective(), np.random.default_rng(0)
+def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height, passes):
+    stages, objective, rng = stages_for(contexts, passes=passes), Objective(), np.random.default_rng(0)
     whole = random_whole(0, height, contexts[-1], np.float64)
 
     def loss_of(stages):
-        losses = [
-            objective(passed.masks, *(x[..., : stage.context.height] for x in whole[1:]))[0]
-            for stage, passed in zip(stages, run(stages, whole.V), strict=True)
-        ]
-        return losses[-1] + EARLIER * sum(losses[:-1])
+        def loss(mask):
+            return objective(mask[None], *(x[..., : mask.shape[1]] for x in whole[1:]))[0]
+
+        runs = run(stages, whole.V)
+        *earlier, _ = (passed.masks[0] for one in runs for passed in one.passes)
+        return loss(runs[-1].mask) + EARLIER * sum(map(loss, earlier))
 
     _, gradients = loss_and_gradients(stages, whole, objective)
     for i, stage in enumerate(stages):
@@ -60,7 +62,7 @@ def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height):
             direction, losses = rng.standard_normal(array.shape), []
             for sign in (1, -1):
                 moved = Weights.from_arrays({**arrays, name: array + sign * 1e-6 * direction})
-                losses.append(loss_of([*stages[:i], Stage(moved, stage.order, stage.context), *stages[i + 1 :]]))
+                losses.append(loss_of([*stages[:i], stage.of(moved), *stages[i + 1 :]]))
             slope = (losses[0] - losses[1]) / 2e-6
             found = np.sum(gradients[i].arrays()[name] * direction)
             assert slope == pytest.approx(found, rel=1e-4, abs=1e-8), (i, name)
@@ -71,7 +73,7 @@ def test_the_mask_of_digital_silence_has_no_gradient():
     contexts = LOOKING_AHEAD[:2]
     stages, whole = stages_for(contexts, np.float32), random_whole(0, N_BINS, contexts[-1])
     whole.V[:, 3:9] = 0
-    first, second = run(stages, whole.V)
+    first, second = (one.passes[0] for one in run(stages, whole.V))
     by_inputs = Inputs(*map(np.ones_like, second.inputs))
     gradient = mask_gradient(contexts[1], whole.V, first.masks[0].T, second.inputs, by_inputs)
     assert np.isfinite(gradient).all()
@@ -82,7 +84,7 @@ SCHEDULE = replace(TOGETHER, steps=24, rate=0.05, warm_up=1, new_items=2, check_
 
 
 def train(**options):
-    stages = stages_for(LOOKING_AHEAD, np.float32)
+    stages = stages_for(LOOKING_AHEAD, np.float32, (1, 2, 1))
 
     def whole(number):
         return random_whole(number, (N_BINS, N_BINS + N_HIGH)[number % 2], stages[-1].context)
@@ -92,7 +94,7 @@ def train(**options):
 
 
 def test_all_stages_learn_from_mixtures_with_and_without_high_bands():
-    before = stages_for(LOOKING_AHEAD, np.float32)
+    before = stages_for(LOOKING_AHEAD, np.float32, (1, 2, 1))
     after, _ = train()
     for height in (N_BINS, N_BINS + N_HIGH):
         whole = random_whole(1000, height, LOOKING_AHEAD[-1])

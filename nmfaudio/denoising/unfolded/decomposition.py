@@ -7,7 +7,7 @@ import numpy as np
 
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
-from ...unfolded.stage import Stage, read_stages, run_stages
+from ...unfolded.stage import Stage, reach, read_stages, run_stages
 from ..profile_fit import profile_fit
 from .context import Context
 
@@ -33,8 +33,7 @@ class UnfoldedDecomposition:
     def __init__(self, dictionary: Dictionary, profile: np.ndarray | None = None) -> None:
         self.stages = stages_of(dictionary)
         self.profile = profile
-        self.past_frames = sum(stage.context.past for stage in self.stages)
-        self.future_frames = sum(stage.context.future for stage in self.stages)
+        self.past_frames, self.future_frames = reach(self.stages)
 
     def __call__(self, V: np.ndarray, frames: slice = slice(None)) -> np.ndarray:
         """Return the share of speech in each bin.

@@ -5,7 +5,7 @@ import numpy as np
 from ...errors import NmfaudioError
 from ...kernels.unfolded.frame import decompose_frame
 from ...kernels.unfolded.frame_context import History, Layout, stack_frame
-from ...unfolded.stage import Stage
+from ...unfolded.stage import Stage, geometric_mean, reach
 from ..profile_fit import profile_fit
 from .context import Context, of_height
 
@@ -69,7 +69,7 @@ class ContextStream:
 
 
 class StageStream:
-    """Share of each source one frame at a time, as a :class:`.stage.Stage` computes it.
+    """Share of each source one frame at a time, as one pass of a :class:`.stage.Stage` computes it.
 
     Parameters
     ----------
@@ -106,25 +106,30 @@ class DecompositionStream:
     """
 
     def __init__(self, stages: list[Stage], profile: np.ndarray | None = None) -> None:
-        ahead = sum(stage.context.future for stage in stages)
+        _, ahead = reach(stages)
         if ahead:
             raise NmfaudioError(
                 f"this dictionary looks {ahead} frames ahead and cannot serve a stream; take a causal one"
             )
         self._profile = profile
-        self._stages = [StageStream(stage) for stage in stages]
+        self._stages = [[StageStream(stage) for _ in range(stage.passes)] for stage in stages]
 
     def push(self, v: np.ndarray) -> np.ndarray:
         """Return the mask, shape (F,), of the compressed magnitude v of one frame, shape (F,)."""
         mask: np.ndarray | None = None
-        for stage in self._stages:
-            mask = stage.push(v, mask)[0]
-            if self._profile is not None:
-                mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
+        for passes in self._stages:
+            masks = []
+            for stage in passes:
+                mask = stage.push(v, mask)[0]
+                if self._profile is not None:
+                    mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
+                masks.append(mask)
+            mask = geometric_mean(masks)
         assert mask is not None
         return mask
 
     def reset(self) -> None:
         """Forget all frames."""
-        for stage in self._stages:
-            stage.context.reset()
+        for passes in self._stages:
+            for stage in passes:
+                stage.context.reset()

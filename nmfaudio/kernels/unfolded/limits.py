@@ -17,6 +17,9 @@ MOST_LOG2 = np.float32(MOST / np.log(2))
 TINY = np.float32(1e-30)
 """Smallest estimate of speech or noise, below anything that the updates can reach from their start."""
 
+LEAST_MASK = np.float32(1e-8)
+"""Smallest mask that enters a geometric mean, 160 dB down, so that its slope is finite."""
+
 LEAST_SHARE = np.float32(1e-2)
 """Added to the average share of noise in a span, so that the noise spectrum of a span without noise fades out."""
 

@@ -14,7 +14,7 @@ from ...denoising.unfolded.decomposition import stages_below, stages_of
 from ...dictionary import Dictionary
 from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
-from ...unfolded.stage import Stage
+from ...unfolded.stage import Stage, run_stages
 from ...unfolded.updates import Matmul
 from ...unfolded.weights import Weights, named_arrays
 from ..checkpoint import Checkpoint
@@ -96,7 +96,7 @@ def build_unfolded(
         if i < len(start):
             weights = _going_on(weights, start[i].weights)
         stage, curve = _trained(
-            Stage(weights, size.order, context),
+            Stage(weights, size.order, context, size.passes),
             Examples(mixer, tuple(stages), context, front_end, objective, schedules[i].item_frames),
             dev_mixer,
             N_DEV_MIXTURES,
@@ -113,6 +113,7 @@ def build_unfolded(
             "random_state": random_state,
             "objective": asdict(objective),
             "contexts": [asdict(stage.context) for stage in stages],
+            "passes": [stage.passes for stage in stages],
         }
         stages, curve = train_together(
             stages,
@@ -216,8 +217,9 @@ class Examples:
         """Make an example of some frames of a mixture."""
         V = _magnitudes(mix, self.front_end)
         mask = None
-        for stage in self.before:
-            mask = stage.below(len(V))(V, mask)[0]
+        if self.before:
+            before = [stage.below(len(V)) for stage in self.before]
+            mask = run_stages(before, V, 0, V.shape[1], lambda masks, _: masks[0])
         context = self.context
         stack, tracked = context.stack_rows(V, mask, frames)
         mixture, target = (rows[..., : context.height] for rows in self.objective.spectra(mix, self.front_end, frames))
@@ -288,7 +290,7 @@ def _trained(
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
         **options,
     )
-    return Stage(weights, stage.order, stage.context), curve
+    return stage.of(weights), curve
 
 
 def _going_on(weights: Weights, trained: Weights) -> Weights:

@@ -24,11 +24,14 @@ class Size:
         Layer of each update.
     against : tuple of int
         Layers with a learnt frame-dependent penalty.
+    passes : int
+        Times that the stage is run, from the second one on on its own mask.
     """
 
     n_atoms: tuple[int, ...]
     order: tuple[int, ...]
     against: tuple[int, ...] = ()
+    passes: int = 1
 
 
 @dataclass(frozen=True)

@@ -253,13 +253,17 @@ def trained_dictionary(
         kind,
         named_arrays([stage.weights for stage in stages]),
         front_end,
-        {**settings, "stages": [{"order": stage.order, "context": asdict(stage.context)} for stage in stages]},
+        {**settings, "stages": [_settings(stage) for stage in stages]},
         {
             "objective": asdict(objective),
             "seed": random_state,
             "stages": [{"schedule": asdict(schedule), "curve": curve} for schedule, curve in curves],
         },
     )
+
+
+def _settings(stage: Stage) -> dict[str, Any]:
+    return {"order": stage.order, "context": asdict(stage.context), "passes": stage.passes}
 
 
 def _restore(checkpoint: Checkpoint, state: dict[str, Arrays]) -> tuple[int, Curve]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.decomposition import stages_in_use
-from ...unfolded.stage import Stage
+from ...kernels.unfolded.limits import LEAST_MASK
+from ...unfolded.stage import Stage, geometric_mean
 from ...unfolded.updates import Matmul, Rows
 from ...unfolded.weights import Weights, named_arrays, read_weights
 from ..checkpoint import Arrays, Checkpoint
@@ -22,7 +23,7 @@ TOGETHER = Schedule(steps=2400, rate=0.003, warm_up=30, decay=0.5, new_items=16,
 """Schedule that the shipped dictionaries were trained by."""
 
 EARLIER = 0.2
-"""Weight of the loss of each stage before the last, relative to that of the last."""
+"""Weight of the loss of the mask of each pass before the last, relative to that of the last mask."""
 
 
 class Whole(NamedTuple):
@@ -41,16 +42,39 @@ class Whole(NamedTuple):
     target: np.ndarray
 
 
-def run(stages: Sequence[Stage], V: np.ndarray, matmul: Matmul = np.matmul) -> list[Pass]:
+class Run(NamedTuple):
+    """Run of a stage on a mixture.
+
+    Attributes
+    ----------
+    passes : list of Pass
+    given : list of ndarray
+        Mask (F, T) that each pass was given; None for the first stage.
+    mask : ndarray, shape (T, F)
+        Mask of speech of the stage.
+    """
+
+    passes: list[Pass]
+    given: list[np.ndarray | None]
+    mask: np.ndarray
+
+
+def run(stages: Sequence[Stage], V: np.ndarray, matmul: Matmul = np.matmul) -> list[Run]:
     """Run all stages on a mixture, each on the mask of the one before."""
-    passes: list[Pass] = []
+    runs: list[Run] = []
+    mask: np.ndarray | None = None
     for stage in stages:
-        mask = passes[-1].masks[0].T if passes else None
-        stack, tracked = stage.context.stack_rows(V, mask)
+        passes, given = list[Pass](), list[np.ndarray | None]()
         n_high = np.full(V.shape[1], stage.context.below(len(V)).n_high)
         rows = Rows.of(stage.context, n_high)
-        passes.append(forward(stage.weights, stage.order, Inputs(stack, tracked), rows, matmul))
-    return passes
+        for _ in range(stage.passes):
+            given.append(mask)
+            stack, tracked = stage.context.stack_rows(V, mask)
+            passes.append(forward(stage.weights, stage.order, Inputs(stack, tracked), rows, matmul))
+            mask = passes[-1].masks[0].T
+        runs.append(Run(passes, given, geometric_mean([passed.masks[0] for passed in passes])))
+        mask = runs[-1].mask.T
+    return runs
 
 
 def loss_and_gradients(
@@ -71,27 +95,34 @@ def loss_and_gradients(
     loss : float
         Of the last mask.
     gradients : list of Weights
-        Of that loss, and of those of the other masks times :data:`EARLIER`.
+        Of that loss, and of those of the masks of all passes before the last times :data:`EARLIER`.
     """
-    passes = run(stages, whole.V, matmul)
-    loss, gradients = 0.0, list[Weights]()
-    by_mask = None
-    for stage, passed, before in zip(stages[::-1], passes[::-1], [*passes[-2::-1], None], strict=True):
-        height = stage.context.height
-        own, dmasks = objective(passed.masks, whole.mixture[..., :height], whole.target[..., :height])
-        if by_mask is None:
-            loss = own
-        else:
-            dmasks *= np.float32(EARLIER)
-            dmasks[0] += by_mask.T
-        gradient = stage.weights.map(np.zeros_like)
-        by_inputs = None if before is None else Inputs(*map(np.zeros_like, passed.inputs))
-        backward(stage.weights, passed, dmasks, gradient, matmul, by_inputs)
+    runs = run(stages, whole.V, matmul)
+    height = stages[-1].context.height
+    loss, dmasks = objective(runs[-1].mask[None], whole.mixture[..., :height], whole.target[..., :height])
+    by_mask, gradients = dmasks[0], list[Weights]()
+    is_last = True
+    for stage, (passes, given, mask) in zip(stages[::-1], runs[::-1], strict=True):
+        gradient, height = stage.weights.map(np.zeros_like), stage.context.height
+        by_mean, by_mask = by_mask, np.zeros_like(by_mask)
+        for passed, before in zip(passes[::-1], given[::-1], strict=True):
+            dmasks = np.zeros_like(passed.masks)
+            if not is_last:
+                _, dmasks = objective(passed.masks, whole.mixture[..., :height], whole.target[..., :height])
+                dmasks *= np.float32(EARLIER)
+            is_last = False
+            dmasks[0] += by_mask + _by_one(passed.masks[0], mask, by_mean, len(passes))
+            by_inputs = None if before is None else Inputs(*map(np.zeros_like, passed.inputs))
+            backward(stage.weights, passed, dmasks, gradient, matmul, by_inputs)
+            if before is not None and by_inputs is not None:
+                by_mask = mask_gradient(cast(Context, stage.context), whole.V, before, passed.inputs, by_inputs).T
         gradients.insert(0, gradient)
-        if before is not None and by_inputs is not None:
-            context = cast(Context, stage.context)
-            by_mask = mask_gradient(context, whole.V, before.masks[0].T, passed.inputs, by_inputs)
     return loss, gradients
+
+
+def _by_one(mask: np.ndarray, mean: np.ndarray, by_mean: np.ndarray, n: int) -> np.ndarray:
+    """Gradient by one of n masks, given that by their geometric mean."""
+    return by_mean if n == 1 else by_mean * mean / (np.float32(n) * np.maximum(mask, LEAST_MASK))
 
 
 def train_together(
@@ -132,7 +163,7 @@ def train_together(
         If the loss is not finite any more.
     """
     at_once = int(schedule.new_items)
-    stages = [Stage(stage.weights.copy(), stage.order, stage.context) for stage in stages]
+    stages = [stage.of(stage.weights.copy()) for stage in stages]
 
     def gradients(step: int) -> Gradients:
         with ThreadPoolExecutor(1) as executor:
@@ -145,8 +176,8 @@ def train_together(
         for mixture in dev:
             used = stages_in_use(averaged, len(mixture.V))
             height = used[-1].context.height
-            masks = run(used, mixture.V)[-1].masks
-            losses.append(objective(masks, mixture.mixture[..., :height], mixture.target[..., :height])[0])
+            mask = run(used, mixture.V)[-1].mask
+            losses.append(objective(mask[None], mixture.mixture[..., :height], mixture.target[..., :height])[0])
         return float(np.average(losses, weights=[mixture.V.shape[1] for mixture in dev]))
 
     arrays = named_arrays([stage.weights for stage in stages])
@@ -170,4 +201,4 @@ def _mean(
 
 
 def _with(stages: Sequence[Stage], arrays: Arrays) -> list[Stage]:
-    return [Stage(read_weights(arrays, i), stage.order, stage.context) for i, stage in enumerate(stages)]
+    return [stage.of(read_weights(arrays, i)) for i, stage in enumerate(stages)]
