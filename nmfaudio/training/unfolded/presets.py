@@ -1,6 +1,6 @@
 """Contexts and sizes of the shipped unfolded dictionaries, chosen by measurement, see benchmarks/."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...denoising.unfolded.context import Context
 from ...spectra.front_end import FrontEnd
@@ -38,8 +38,9 @@ class Size:
 class Preset:
     """Contexts and sizes of the stages.
 
-    The first stage has the noisy spectrogram alone. The second has the mask of the first too. The third has the mask of
-    the second at full resolution, and the band above 8 kHz. Fast variants have the first stage alone.
+    The first stage has the noisy spectrogram alone. The second has the mask of the first too, and in a second pass its
+    own. The third has the mask of the second at full resolution, and the band above 8 kHz. Fast variants have the first
+    stage alone.
 
     Parameters
     ----------
@@ -102,11 +103,12 @@ _CAUSAL_SECOND = Context(
     estimates=True,
 )
 _SMALL = Size((112, 64), (0, 1, 2))
-_MEDIUM = Size((224, 112), (0, 0, 1, 2))
+_MEDIUM = Size((224, 112), (0, 0, 1, 2), passes=2)
 _LARGE = Size((228, 76), (0, 1, 2, 3), against=(2, 3))
+_LARGE_TWICE = replace(_LARGE, passes=2)
 
 PRESETS = {
-    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE, _LARGE), FULL_BAND),
+    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE_TWICE, _LARGE), FULL_BAND),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
     "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
