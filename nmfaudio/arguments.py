@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
-from .errors import NmfaudioError
+from .errors import NmfaudioError, suggestion
 
 HIGHEST_RATE = 1_000_000
 """Highest sampling rate in Hz that sound comes in."""
@@ -123,7 +123,8 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
     """
     choices = list(choices)
     if not (isinstance(value, str) and value in choices):
-        raise NmfaudioError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}")
+        meant = suggestion(value, choices) if isinstance(value, str) else ""
+        raise NmfaudioError(f"{name} must be one of {', '.join(map(repr, choices))}, not {shown(value)}{meant}")
 
 
 def check_path(path: Any) -> None:

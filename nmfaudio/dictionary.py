@@ -4,7 +4,6 @@ A dictionary is one ``.npz`` file without pickle. It holds the arrays, and under
 the schema version, kind, front end, settings, provenance and the sha256 of the arrays. Loading checks all of it.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arguments import check_path, checked, shown
-from .errors import DictionaryError
+from .errors import DictionaryError, suggestion
 from .files import replacing
 from .spectra.front_end import FrontEnd
 
@@ -328,10 +327,9 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
     if path.suffix == ".npz" or len(path.parts) > 1:
         raise DictionaryError(f"{path}: no such file")
     names = ", ".join(shipped) or "none"
-    like = difflib.get_close_matches(str(path), shipped, 1)
-    meant = f" (did you mean {like[0]!r}?)" if like else ""
     raise DictionaryError(
-        f"no dictionary named {str(path)!r}{meant}; shipped are: {names} (or give the path of an .npz file)"
+        f"no dictionary named {str(path)!r}; shipped are: {names} (or give the path of an .npz file)"
+        f"{suggestion(str(path), shipped)}"
     )
 
 

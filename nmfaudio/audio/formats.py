@@ -9,7 +9,7 @@ from pathlib import Path
 import soundfile as sf
 
 from ..arguments import check_number, check_path, checked
-from ..errors import AudioError
+from ..errors import AudioError, suggestion
 from . import ffmpeg
 
 # libsndfile's names; where a suffix has several, a file keeps the one it came with, else takes the first.
@@ -152,10 +152,12 @@ class AudioInfo:
                 self, format=format, subtype=codec, endian="FILE", bits=self.bits or _BITS.get(self.subtype, 0)
             )
         if format not in sf.available_formats():
-            choice = ", ".join([*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)])
+            names = [*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)]
+            choice = ", ".join(names) + suggestion(format, names)
             raise AudioError(f"no sound format {format!r}: choose one of {choice}")
         if subtype is not None and subtype.upper() not in sf.available_subtypes(format):
-            choice = ", ".join(sf.available_subtypes(format))
+            names = list(sf.available_subtypes(format))
+            choice = ", ".join(names) + suggestion(subtype, names)
             raise AudioError(f"no subtype {subtype.upper()!r} in {format}: choose one of {choice}")
         now = _SUBTYPE_OF_CODEC.get(self.subtype[:7], self.subtype)
         if self.bits and format == "OGG" and self.format == "OGG" and not subtype:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import difflib
 import gc
 import io
 import os
@@ -22,7 +21,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..errors import NmfaudioError
+from ..errors import NmfaudioError, suggestion
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -91,19 +90,6 @@ def _undashed(args: list[str]) -> list[str]:
     """Write the files behind "--" so that they are not taken for options without it."""
     last = args.index("--") if "--" in args else len(args)
     return args[:last] + [f"./{name}" if name.startswith("-") and name != "-" else name for name in args[last + 1 :]]
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Ask whether one of the known names was meant, if one is like this one.
-
-    Examples
-    --------
-    >>> suggestion("denose", ["denoise", "train"])
-    ': did you mean denoise?'
-    """
-    names = {other.lstrip("-"): other for other in known}
-    like = difflib.get_close_matches(name.lstrip("-"), names, 1, cutoff=0.75)
-    return f": did you mean {names[like[0]]}?" if like else ""
 
 
 def _is_file(text: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
-from ..arguments import check_path, check_ranges, checked
+from ..arguments import check_choice, check_path, check_ranges, checked
 from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
 from ..files import PathLike, check_output, is_device, is_same
@@ -120,9 +120,8 @@ def repair_file(
     for path in (source, target):
         check_path(path)
     check_ranges("gaps", gaps)
-    unknown = set(() if damage is None else damage) - set(DAMAGE)
-    if unknown:
-        raise NmfaudioError(f"damage {sorted(unknown)[0]!r}: choose from {', '.join(DAMAGE)}")
+    for kind in damage or ():
+        check_choice("damage", kind, DAMAGE)
     itself = is_same(source, target) and not is_device(target)
     if itself and not in_place:
         raise NmfaudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import audio
-from ..arguments import check_seed, checked
+from ..arguments import check_choice, check_seed, checked
 from ..compute.processes import Map
 from ..denoising.decomposition import decomposition_for
 from ..denoising.unfolded.decomposition import stages_of
@@ -141,8 +141,7 @@ def train_denoiser(
     ...     trained = train_denoiser("voices", "noises", "mine.npz", report=print)
     ...     return [comparison.verdict for comparison in trained.comparisons.values()]
     """
-    if kind not in KINDS:
-        raise NmfaudioError(f"kind {kind!r}: choose one of {', '.join(KINDS)}")
+    check_choice("kind", kind, KINDS)
     if tune and kind != "sparse":
         raise NmfaudioError("tune is for dictionaries of kind sparse")
     if kind == "sparse" and (steps or first or start or bf16):

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from nmfaudio.cli import denoise
 from nmfaudio.cli.completion import SHELLS, _actions
@@ -78,6 +80,7 @@ def test_alone_a_command_shows_its_help(argv, capsys):
     [
         (["denoise", "in.wav", "--preset", "podcats"], "did you mean podcast?"),
         (["completion", "bsh"], "did you mean bash?"),
+        (["completion", "zhs"], "did you mean zsh?"),
         (["train", "adopt"], "did you mean adapt?"),
         (["live", "--list-device"], ""),  # unambiguous beginnings are taken
         (["repair", "a.wav", "b.wav", "--clik"], "did you mean --clicks?"),
@@ -91,6 +94,38 @@ def test_what_was_meant(argv, words, capsys):
     with pytest.raises(SystemExit) as end:
         parser.parse_args(argv)
     assert end.value.code == 2 and words in capsys.readouterr().err
+
+
+def words(parser, before=()):
+    """Yield each word that a parser takes in a place where it takes few, and the arguments up to it."""
+    for action in parser._actions:
+        start = [*before, *action.option_strings[:1]]
+        choices = [choice for choice in action.choices or () if isinstance(choice, str)]
+        yield from ((choice, [*start, choice[1] + choice[0] + choice[2:]]) for choice in choices)
+        if action.nargs == "A...":
+            for name, below in action.choices.items():
+                yield from words(below, [*before, name])
+
+
+@pytest.mark.parametrize("word, argv", list(words(build_parser())), ids=str)
+def test_each_word_is_suggested_for_its_letters_in_another_order(word, argv, capsys):
+    with pytest.raises(SystemExit):
+        build_parser(argv[:1]).parse_args(argv)
+    assert f"did you mean {word}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option, word", [("--format", "wva"), ("--subtype", "PCM16"), ("-d", "speach")])
+def test_words_of_the_library_are_suggested_too(option, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sf.write("in.wav", np.zeros(8000), 16000)
+    assert denoise.main(["in.wav", option, word]) == 2
+    assert (
+        capsys.readouterr()
+        .err.rstrip()
+        .endswith(
+            {"wva": ": did you mean WAV?", "PCM16": ": did you mean PCM_16?", "speach": ": did you mean speech?"}[word]
+        )
+    )
 
 
 def test_the_package_is_a_program():

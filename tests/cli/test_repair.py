@@ -154,7 +154,7 @@ def test_python_repairs_as_the_command_does(folder):
     report = repair_file("in.wav", "out.wav", gaps=[(0.25, 0.26)], damage=["dropouts"])
     assert report.repairs == ("filled 0.25-0.26 s", "dropouts: 6.2 ms replaced")
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("command.wav")[0])
-    with pytest.raises(NmfaudioError, match="damage 'hiss': choose from dropouts, clicks, clipped"):
+    with pytest.raises(NmfaudioError, match="damage must be one of 'dropouts', 'clicks', 'clipped', not 'hiss'"):
         repair_file("in.wav", "other.wav", damage=["hiss"])
 
 
