@@ -83,7 +83,12 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the arguments, and exit."""
         if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             message += suggestion(choice[1], re.split(", ", choice[2].replace("'", "")))
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        say(f"{self.prog}: error: {message} (see {self.prog} --help)")
+        self.exit(BAD_INPUT)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or the version at once, where an error of it is seen: argparse passes over it."""
+        print(message, end="", file=file, flush=True)
 
 
 def _undashed(args: list[str]) -> list[str]:
@@ -136,15 +141,22 @@ def call(prog: str, run: Callable[[], int]) -> int:
     """
     atexit.register(gc.freeze)  # no search for garbage in all that Numba has loaded, which took a tenth of a second
     _open_streams()
-    out = sys.stdout if isinstance(sys.stdout, io.TextIOWrapper) else None
-    if out is not None:
-        out.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files go out as they are, Unicode or not
+
+    def started() -> int:
+        _check_folder()
+        return run()
+
+    code = _attempt(prog, started)
+    return _attempt(prog, sys.stdout.flush) or code or OK  # here, where an error of it is seen
+
+
+def _attempt(prog: str, act: Callable[[], int | None]) -> int | None:
+    """Return what a function returns, or say its error and return the exit code."""
     try:
         with _tidy_end():
-            code = run()
-            if out is not None:
-                out.flush()  # here, where an error of it is seen
-            return code
+            return act()
     except NmfaudioError as error:
         say(f"{prog}: error: {error}")
         return BAD_INPUT
@@ -152,7 +164,13 @@ def call(prog: str, run: Callable[[], int]) -> int:
         forget_stdout()
         return OK
     except OSError as error:
-        say(f"{prog}: error: {': '.join(str(part) for part in (error.filename, error.strerror or error) if part)}")
+        where = error.filename
+        try:
+            sys.stdout.flush()
+        except OSError:
+            forget_stdout()
+            where = where or "standard output"
+        say(f"{prog}: error: {': '.join(str(part) for part in (where, error.strerror or error) if part)}")
         return BAD_INPUT
     except MemoryError:
         say(f"{prog}: error: not enough memory: give less sound at a time")
@@ -160,6 +178,15 @@ def call(prog: str, run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
         return INTERRUPTED
+
+
+def _check_folder() -> None:
+    """Refuse to work in a folder that was deleted, of which every name of a file would be an error."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        name = os.environ.get("PWD", "the working folder")
+        raise NmfaudioError(f"{name}: cannot work in this folder ({error.strerror}): cd to one that exists") from None
 
 
 def _open_streams() -> None:

@@ -75,8 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `denoise`; return its exit code: 0, 1 if some files failed, 2 for bad usage or input."""
-    args = build_parser().parse_args(argv)
-    return call("denoise", lambda: run(args))
+    return call("denoise", lambda: run(build_parser().parse_args(argv)))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,9 +28,13 @@ SUBCOMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `nmfaudio`; return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = build_parser(argv[:1])
-    args = parser.parse_args(argv)
-    return call(f"nmfaudio {args.command}", lambda: import_module(f".{args.command}", __package__).run(args))
+    name = [word for word in argv[:1] if word in SUBCOMMANDS]
+
+    def run() -> int:
+        args = build_parser(name).parse_args(argv)
+        return import_module(f".{args.command}", __package__).run(args)
+
+    return call(" ".join(["nmfaudio", *name]), run)
 
 
 def build_parser(commands: Collection[str] = SUBCOMMANDS) -> Parser:

@@ -58,6 +58,7 @@ def writable(target: str) -> Iterator[Path]:
         except BrokenPipeError:
             forget_stdout()
         except OSError as error:
+            forget_stdout()
             raise AudioError(f"{whole}: cannot be written ({error.strerror})") from error
 
 

@@ -733,6 +733,12 @@ class Pipe:
     def isatty(self):
         return False
 
+    def flush(self):
+        pass
+
+    def fileno(self):
+        raise io.UnsupportedOperation
+
     def write(self, text):
         raise AssertionError(f"{text!r} on standard output")
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from nmfaudio.cli.main import SUBCOMMANDS
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a POSIX shell")
 
 COMMANDS = {
@@ -17,6 +19,7 @@ COMMANDS = {
     "nmfaudio": "from nmfaudio.cli.main import main",
 }
 QUICK = "--strength 0 -d tiny.npz"
+GONE = "mkdir gone; cd gone; rmdir ../gone; exec "
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 
 
@@ -33,7 +36,7 @@ def shell(line):
     """Run a line in which the two commands may be used."""
     for name, code in COMMANDS.items():
         start = shlex.join([sys.executable, "-c", f"import sys; {code}; sys.exit(main())"])
-        line = line.replace(f"{name} ", f"{start} ") if line.startswith(name) else line
+        line = line.replace(f"{name} ", f"{start} ") if line.startswith((name, f"{GONE}{name}")) else line
     return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, timeout=120)
 
 
@@ -65,6 +68,40 @@ def test_errors_keep_their_exit_code(line):
 def test_what_is_only_printed_is_printed_to_nobody(line):
     done = shell(f"{line} >&-")
     assert done.returncode == 0 and b"Error" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nmfaudio --version",
+        "nmfaudio --help",
+        "nmfaudio ",
+        "nmfaudio dictionaries",
+        "denoise --version",
+        "denoise --help",
+        "nmfaudio completion bash",
+        "nmfaudio dictionaries list",
+        "nmfaudio dictionaries info speech-fast",
+        f"denoise {QUICK} in.wav",
+        f"denoise {QUICK} --end 0.1 in.wav -",
+    ],
+)
+def test_what_cannot_be_printed_is_an_error(line, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    done = shell(f"{line} > /dev/full")
+    assert done.returncode == 2
+    assert b": error: " in done.stderr and b"No space left on device" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("line", [*(f"nmfaudio {name}" for name in SUBCOMMANDS), "denoise in.wav", "nmfaudio --help"])
+def test_a_working_folder_that_was_deleted_is_named(line):
+    done = shell(f"{GONE}{line}")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"gone: cannot work in this folder" in done.stderr and b": cd to one that exists" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
