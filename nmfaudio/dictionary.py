@@ -239,6 +239,12 @@ def model_card(dictionary: Dictionary) -> str:
     -------
     str
         Markdown text.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(model_card(Dictionary("profile", {"noise": np.eye(257, 1)}, name="hiss"))[:19])
+    # Dictionary `hiss`
     """
     lines = [f"# Dictionary `{dictionary.name}`", ""]
     facts = {"kind": dictionary.kind, "sha256": dictionary.sha256}

@@ -72,6 +72,15 @@ def spectrogram(
     Notes
     -----
     Recordings of hours work too: beyond 6000 frames, the power of neighbouring frames is averaged.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    >>> ax = spectrogram(y, 16000, ax=Figure().subplots())
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('Time (s)', 'Frequency (kHz)')
     """
     check_number("range_db", range_db, 0.1)
     level_db = _level_db(y, sr)
@@ -102,6 +111,15 @@ def gainshow(before: ArrayLike, after: ArrayLike, sr: float, *, ax: Axes | None 
     ------
     NmfaudioError
         If the shapes differ, the signals are empty or matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> y = np.random.default_rng(0).standard_normal(16000)
+    >>> ax = gainshow(y, 0.1 * y, 16000, ax=Figure().subplots())
+    >>> float(ax.images[0].get_array().mean().round())
+    -20.0
     """
     check_number("range_db", range_db, 0.1)
     if np.shape(before) != np.shape(after):
@@ -133,6 +151,14 @@ def compare(
     ------
     NmfaudioError
         As for `gainshow`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> y = np.random.default_rng(0).standard_normal(16000)
+    >>> [ax.get_title() for ax in compare(y, 0.1 * y, 16000, axes=Figure().subplots(3, 1))]
+    ['Before', 'Gain', 'After']
     """
     if axes is None:
         axes = _pyplot().subplots(3, 1, sharex=True, sharey=True, figsize=(9, 9), layout="constrained")[1]
@@ -175,6 +201,14 @@ def atomshow(
     ------
     NmfaudioError
         If `atoms` is not a matrix or is empty, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from nmfaudio import Dictionary
+    >>> atoms = Dictionary.load("speech-sparse").arrays["speech"]
+    >>> atomshow(atoms, by="pitch", ax=Figure().subplots()).get_xlabel()
+    'Atom, sorted by pitch'
     """
     check_number("bin_hz", bin_hz, 0.001)
     check_number("range_db", range_db, 0.1)
@@ -213,6 +247,16 @@ def activationshow(
     ------
     NmfaudioError
         If `activations` is not a matrix or is empty, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from nmfaudio.factorize import sparse_nmf
+    >>> V = np.random.default_rng(0).random((9, 40))
+    >>> ax = activationshow(sparse_nmf(V, n_components=3, max_iter=5).H, ax=Figure().subplots())
+    >>> ax.images[0].get_array().shape
+    (3, 40)
     """
     check_number("hop_s", hop_s, 1e-6)
     check_number("range_db", range_db, 0.1)
@@ -245,6 +289,13 @@ def learningshow(dictionary: Dictionary, *, ax: Axes | None = None) -> Axes:
     ------
     NmfaudioError
         If the record has no curves, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from nmfaudio import Dictionary
+    >>> learningshow(Dictionary.load("speech-fast"), ax=Figure().subplots()).get_ylabel()
+    'Loss'
     """
     curves = [stage["curve"] for stage in dictionary.record.get("stages", []) if stage.get("curve")]
     n_stages = len(dictionary.settings.get("stages", curves))
@@ -284,6 +335,13 @@ def rankshow(ranks: ArrayLike, errors: ArrayLike, *, ax: Axes | None = None) -> 
     ------
     NmfaudioError
         If the shapes do not fit, or matplotlib is missing.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = rankshow([2, 4, 8], [0.3, 0.1, 0.2], ax=Figure().subplots())
+    >>> ax.lines[-1].get_xdata().tolist()
+    [4]
     """
     x, E = np.asarray(ranks), np.asarray(errors, np.float64)
     if x.ndim != 1 or x.size == 0 or E.ndim not in (1, 2) or len(E) != len(x):
@@ -319,6 +377,15 @@ def tuningshow(tuning: Tuning, *, axes: NDArray[np.object_] | None = None) -> ND
     ------
     NmfaudioError
         If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from nmfaudio.training.tune import Tuning
+    >>> tuning = Tuning((32, 64), np.array([[7.0, 8.0], [9.0, 9.0]]), (0.1, 1.0), np.array([[9.0, 9.0], [6.0, 7.0]]))
+    >>> [ax.get_xlabel() for ax in tuningshow(tuning, axes=Figure().subplots(1, 2))]
+    ['Speech atoms', 'Penalty']
     """
     if axes is None:
         axes = _pyplot().subplots(1, 2, sharey=True, figsize=(8, 3.5), layout="constrained")[1]

@@ -61,6 +61,18 @@ def find_recordings(clean: Path, noisy: Path, enhanced: Path | None, dictionary:
     ------
     NmfaudioError
         If a folder holds no sound, two files of one name, or none of a noisy file's name.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import soundfile as sf
+    >>> with TemporaryDirectory() as folder:
+    ...     clean, noisy = Path(folder, "clean"), Path(folder, "noisy")
+    ...     for path in (clean, noisy):
+    ...         path.mkdir()
+    ...         sf.write(path / "a.wav", np.zeros(8000), 8000)
+    ...     [recording.name for recording in find_recordings(clean, noisy, None, "speech")]
+    ['a']
     """
     noisy_files, clean_files = _by_name(noisy), _by_name(clean)
     enhanced_files = _by_name(enhanced) if enhanced else dict.fromkeys(noisy_files)
@@ -97,6 +109,12 @@ def score(recording: Recording) -> Scores:
     ------
     NmfaudioError
         If a file cannot be read, lengths differ, or a measure is not defined, as for silence.
+
+    Examples
+    --------
+    >>> def gains(clean, noisy):
+    ...     scores = score(Recording("talk", clean, noisy, None, "speech"))
+    ...     return [after - before for before, after in zip(scores.before, scores.after)]
     """
     noisy_sr, after_sr = (audio.info(path).sr for path in (recording.noisy, recording.enhanced or recording.noisy))
     after: Iterator[NDArray[np.floating]] = audio.blocks(recording.enhanced or recording.noisy)
@@ -184,7 +202,14 @@ def _aligned(streams: Sequence[Iterator[NDArray[np.floating]]]) -> Iterator[NDAr
 
 
 def score_or_error(recording: Recording) -> Scores | NmfaudioError:
-    """Score one recording, and return what is wrong with it instead of raising it, so that the others go on."""
+    """Score one recording, and return what is wrong with it instead of raising it, so that the others go on.
+
+    Examples
+    --------
+    >>> recording = Recording("talk", Path("no.wav"), Path("no.wav"), None, "speech")
+    >>> score_or_error(recording)
+    AudioError('no.wav: no such file')
+    """
     try:
         return score(recording)
     except NmfaudioError as error:
@@ -193,7 +218,13 @@ def score_or_error(recording: Recording) -> Scores | NmfaudioError:
 
 @lru_cache(maxsize=1)
 def load_denoiser(dictionary: str) -> Denoiser:
-    """Load the denoiser once in each process."""
+    """Load the denoiser once in each process.
+
+    Examples
+    --------
+    >>> load_denoiser("speech-sparse") is load_denoiser("speech-sparse")
+    True
+    """
     return Denoiser(dictionary)
 
 

@@ -102,6 +102,14 @@ def pesq(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     ------
     NmfaudioError
         As for `snr`; also if the library is missing, finds no speech in a signal, or the estimate is silent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> clean = rng.standard_normal(16000) * (1 + np.sin(2 * np.pi * 4 * np.arange(16000) / 16000))
+    >>> round(pesq(clean, clean, 16000), 2), round(pesq(clean, clean + 0.5 * rng.standard_normal(16000), 16000), 1)
+    (4.64, 2.2)
     """
     module = library("pesq")
     check_rate(sr)
@@ -135,6 +143,14 @@ def stoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     ------
     NmfaudioError
         As for `snr`; also if the library is missing or the speech is too short.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> clean = rng.standard_normal(16000) * (1 + np.sin(2 * np.pi * 4 * np.arange(16000) / 16000))
+    >>> round(stoi(clean, clean + 0.5 * rng.standard_normal(16000), 16000), 2)
+    0.96
     """
     return _stoi(reference, estimate, sr, extended=False)
 
@@ -159,6 +175,14 @@ def estoi(reference: ArrayLike, estimate: ArrayLike, sr: int) -> float:
     ------
     NmfaudioError
         As for `stoi`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> clean = rng.standard_normal(16000) * (1 + np.sin(2 * np.pi * 4 * np.arange(16000) / 16000))
+    >>> round(estoi(clean, clean + 0.5 * rng.standard_normal(16000), 16000), 2)
+    0.73
     """
     return _stoi(reference, estimate, sr, extended=True)
 
@@ -234,6 +258,13 @@ def bss_eval_frames(
     ------
     NmfaudioError
         As for `snr`; also if the library is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sources = np.random.default_rng(0).standard_normal((2, 16000))
+    >>> bss_eval_frames(sources, sources + 0.1 * sources[::-1], 16000)["sir"].round().tolist()
+    [20.0, 20.0]
     """
     r, e = (x.reshape(len(x), -1, x.shape[-1]).swapaxes(1, 2) for x in _stems(references, estimates))
     check_rate(sr)

@@ -31,6 +31,15 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     ------
     AudioError
         If the source does not exist, names no sound file, or has a folder that cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.wav", "a.flac", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     [path.name for path in list_files(folder)]
+    ['a.flac', 'b.wav']
     """
     path = locate(source)
     if path.is_dir():

@@ -137,6 +137,13 @@ def true_peak_db(y: ArrayLike, sr: float) -> float:
     -------
     float
         In dBTP, decibels below full scale; -infinity for silence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(2 * np.pi * (np.arange(48000) / 4 + 1 / 8))  # its samples are 3 dB below its peaks
+    >>> round(true_peak_db(y, 48000))
+    0
     """
     check_rate(sr)
     blocks = _slices(np.atleast_2d(as_signal(y)))
@@ -166,6 +173,14 @@ def limited(
     Yields
     ------
     ndarray, shape (channels, samples)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)[np.newaxis]
+    >>> loud = np.concatenate(list(limited([y], 48000, gain_db=6.0)), axis=1)
+    >>> round(true_peak_db(loud, 48000), 1)
+    -1.0
     """
     from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
@@ -211,6 +226,14 @@ def with_loudness(
     ------
     NmfaudioError
         If the loudness or the rate cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000)[np.newaxis]
+    >>> louder = np.concatenate(list(with_loudness([y], 48000, lufs=-16.0)), axis=1)
+    >>> round(loudness(louder, 48000), 1)
+    -16.0
     """
     check_number("loudness", lufs, _SILENCE_LUFS, 0, unit=" LUFS")
     if folder is not None and not os.path.isdir(folder):

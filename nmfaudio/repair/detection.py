@@ -158,6 +158,14 @@ def find_damage(
     ------
     tuple of ndarray, shape (channels, samples)
         Blocks of the recording, and a mask for each of `DAMAGE`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.sin(0.01 * np.arange(48000)).clip(-0.8, 0.8)[np.newaxis]
+    >>> blocks = find_damage(lambda: np.split(y, 3, axis=1), 16000, ["clipped"])
+    >>> sum(int(clipped.sum()) for _, dropouts, clicks, clipped in blocks) == int(find_clipped(y).sum())
+    True
     """
     step = int(_CLICK_FRAME_S * sr)  # clicks are looked for in frames
     context = -(-round(_CONTEXT_S * sr) // step) * step

@@ -44,6 +44,12 @@ def report_file(
     ------
     NmfaudioError
         If the file cannot be read, or has no sound there; if the page cannot be written, or exists already.
+
+    Examples
+    --------
+    >>> import nmfaudio
+    >>> def show(recording):
+    ...     nmfaudio.report.report_file(recording, "page.html", start_s=10, stop_s=40, overwrite=True)
     """
     for path in (source, target):
         check_path(path)

@@ -104,7 +104,15 @@ def signals_of(
 
 @checked
 def wiener_masks(powers: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Wiener mask of each source, shape (J, ...): its share of the power. All are equal where nothing is estimated."""
+    """Wiener mask of each source, shape (J, ...): its share of the power. All are equal where nothing is estimated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wiener_masks(np.array([[1.0, 0.0], [3.0, 0.0]]))
+    array([[0.25, 0.5 ],
+           [0.75, 0.5 ]])
+    """
     total = powers.sum(axis=0)
     tiny = np.finfo(powers.dtype).tiny
     return np.where(total > tiny, powers / np.maximum(total, tiny), 1 / len(powers)).astype(powers.dtype)
@@ -143,6 +151,15 @@ def griffin_lim(
     -------
     NDArray
         Signal, shape (..., length).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nmfaudio import STFT
+    >>> y = np.random.default_rng(0).standard_normal(4000)
+    >>> stft = STFT(512, 128)
+    >>> bool(np.allclose(griffin_lim(np.abs(stft(y)), stft(y), stft, 4000, n_iter=3), y))
+    True
     """
     check_count("n_iter", n_iter, 0)
     if magnitudes.shape != X.shape:

@@ -46,6 +46,12 @@ def adapt(dictionary: Dictionary, speech: Corpus | None, noise: Corpus | None, r
     ------
     NmfaudioError
         If there is no sound, speech alone for a kind that needs noise too, or a dictionary that does not denoise.
+
+    Examples
+    --------
+    >>> from nmfaudio import Dictionary
+    >>> def fitted(fan):
+    ...     return adapt(Dictionary.load("speech"), None, Corpus(fan, 16000))
     """
     check_seed(random_state)
     decomposition_for(dictionary)  # refuses what does not denoise
@@ -80,6 +86,12 @@ def trained_on(dictionary: Dictionary, speech: Corpus, noise: Corpus, random_sta
     Returns
     -------
     Dictionary
+
+    Examples
+    --------
+    >>> from nmfaudio import Dictionary
+    >>> def fitted(voice, fan):
+    ...     return trained_on(Dictionary.load("speech"), Corpus(voice, 16000), Corpus(fan, 16000))
     """
     check_seed(random_state)
     mixer, dev_mixer = mixers(speech, noise, speech, noise, dictionary.front_end, random_state)
@@ -105,6 +117,12 @@ def with_voice(dictionary: Dictionary, speech: Corpus, random_state: int = 0) ->
     Returns
     -------
     Dictionary
+
+    Examples
+    --------
+    >>> from nmfaudio import Dictionary
+    >>> def fitted(voice):
+    ...     return with_voice(Dictionary.load("speech-sparse"), Corpus(voice, 16000))
     """
     check_seed(random_state)
     if dictionary.kind != "sparse":
@@ -135,6 +153,16 @@ def with_noise(dictionary: Dictionary, noise: Corpus, random_state: int = 0) -> 
     ------
     NmfaudioError
         If there is no sound, or too little.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import soundfile as sf
+    >>> from nmfaudio import Dictionary
+    >>> with TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/fan.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 32000), 16000)
+    ...     "profile" in with_noise(Dictionary.load("speech-sparse"), Corpus(folder, 16000)).arrays
+    True
     """
     check_seed(random_state)
     sounding: list[np.ndarray] = []

@@ -27,6 +27,14 @@ class Checkpoint:
     ------
     NmfaudioError
         If the file is of another training, or no checkpoint.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Checkpoint(Path(folder, "state.npz"), {"rank": 8}).save({"atoms": {"W": np.eye(3)}})
+    ...     Checkpoint(Path(folder, "state.npz"), {"rank": 8}).load("atoms")["W"].shape
+    (3, 3)
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:

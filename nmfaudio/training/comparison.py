@@ -44,6 +44,16 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     ------
     NmfaudioError
         If one of the two is silent.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import soundfile as sf
+    >>> with TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 32000), 16000)
+    ...     corpus = Corpus(folder, 16000)
+    ...     [noisy.shape for clean, noisy in mixtures(corpus, corpus, n=2)]
+    [(80000,), (80000,)]
     """
     check_count("n", n)
     check_seed(random_state)
@@ -180,6 +190,13 @@ def compare(
     ------
     NmfaudioError
         If fewer than three pairs are left.
+
+    Examples
+    --------
+    >>> from nmfaudio import Dictionary
+    >>> def verdict(speech, noise, mine):
+    ...     pairs = mixtures(speech, noise)
+    ...     return compare(Dictionary.load("speech"), mine, pairs, speech.sr, names=("speech", "mine")).verdict
     """
     measures = tuple(name for name in metrics.MEASURES if name == "SI-SDR" or _can_measure())
     found = [row for row in each(partial(_scores, base, new, sr, measures), pairs) if row is not None]

@@ -226,6 +226,13 @@ def build_sparse(
     -------
     Dictionary
         Of kind "sparse", with an empty record.
+
+    Examples
+    --------
+    >>> from nmfaudio import FrontEnd
+    >>> def make(voices, noises):
+    ...     speech, noise = Corpus(voices, 16000), Corpus(noises, 16000)
+    ...     return build_sparse(speech, noise, front_end=FrontEnd(), n_speech=64, n_noise=32)
     """
     used_s = {
         name: min(max(c.hours * 3600, LEAST_CORPUS_S), most_s) for name, c in (("speech", speech), ("noise", noise))

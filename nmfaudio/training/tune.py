@@ -80,6 +80,15 @@ def tune(
     Returns
     -------
     Tuning
+
+    Examples
+    --------
+    >>> from nmfaudio import FrontEnd
+    >>> from nmfaudio.training.comparison import mixtures
+    >>> from nmfaudio.training.sparse import build_sparse
+    >>> def best_options(speech, noise):
+    ...     build = partial(build_sparse, speech, noise, front_end=FrontEnd())
+    ...     return tune(build, mixtures(speech, noise), speech.sr, report=print).best
     """
     for name, values in (("ranks", ranks), ("penalties", penalties), ("pairs", pairs)):
         if not len(values):

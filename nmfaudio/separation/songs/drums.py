@@ -28,6 +28,12 @@ class DrumSeparator:
     ----------
     names : list of str
         "kick", "snare", "cymbals" in place of "drums".
+
+    Examples
+    --------
+    >>> from nmfaudio.separation import DrumSeparator
+    >>> DrumSeparator().names
+    ['kick', 'snare', 'cymbals', 'vocals', 'bass', 'other']
     """
 
     @checked

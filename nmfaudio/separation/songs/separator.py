@@ -49,6 +49,13 @@ class SongSeparator:
     -----
     All channels have the same masks. With two channels these are the powers of the multichannel Wiener filter, which
     follows each source within 5 s; see :func:`nmfaudio.kernels.spatial.spatial_filter`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stems = SongSeparator("songs")(np.random.default_rng(0).standard_normal((2, 8000)), 44100)
+    >>> sorted(stems), stems["vocals"].shape
+    (['bass', 'drums', 'other', 'vocals'], (2, 8000))
     """
 
     @checked

@@ -69,6 +69,16 @@ class Corpus:
     ------
     AudioError
         If the source does not exist, names no sound file, or the files are empty.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import soundfile as sf
+    >>> with TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/a.wav", np.zeros(36000), 8000)
+    ...     corpus = Corpus(folder, 16000)
+    ...     corpus.hours, corpus.bandwidths_hz.tolist()
+    (0.00125, [4000.0])
     """
 
     @checked
