@@ -78,7 +78,14 @@ _TIMED = {"3gp", "ipod", "mov", "mp4", "mov,mp4,m4a,3gp,3g2,mj2"}
 _SAMPLES = {"alac": ("s16p", "s32p"), "flac": ("s16", "s32"), "tta": ("s16", "s32"), "wavpack": ("s16p", "s32p")}
 LOSSLESS = {*_SAMPLES, "ape", "dst", "mlp", "ralf", "shorten", "tak", "truehd", "wmalossless"}
 # Encoders that are not called like their codec.
-_ENCODERS = {"dts": "dca", "mp3": "libmp3lame", "opus": "libopus", "vorbis": "libvorbis", "amr_nb": "libopencore_amrnb"}
+_ENCODERS = {
+    "dts": "dca",
+    "mp3": "libmp3lame",
+    "opus": "libopus",
+    "speex": "libspeex",
+    "vorbis": "libvorbis",
+    "amr_nb": "libopencore_amrnb",
+}
 _TRUST = 50  # ffprobe's score of what it takes a file for; noise gets less
 _EXACT = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}  # these say of each track how long it is
 _FRAMED = {"aac", "ac3", "amr", "dts", "eac3", "flv", "loas", "mp3", "mpeg", "mpegts", "truehd"}
@@ -133,6 +140,11 @@ def installed() -> bool:
 def can_encode(codec: str) -> bool:
     """Tell whether ffmpeg can write sound in a codec."""
     return _ENCODERS.get(codec, codec) in _known_encoders()
+
+
+def usual_codec(format: str) -> str:
+    """Return the codec that a container (a key of `MUXERS`) has unless another is asked for."""
+    return _CODECS[MUXERS[format]]
 
 
 def probe(path: Path) -> Probe | None:
@@ -258,7 +270,7 @@ class Encoder:
     ) -> None:
         self.path = path
         muxer = MUXERS[format]
-        codec = codec if can_encode(codec) else _CODECS[muxer]
+        codec = codec or _CODECS[muxer]
         if format == "webm" and codec == "opus" and sr not in (8000, 12000, 16000, 24000, 48000):
             codec = "vorbis"
         if muxer == "ipod" and codec not in ("aac", "ac3", "alac"):

@@ -146,8 +146,10 @@ class AudioInfo:
             if subtype and not ffmpeg.can_encode(subtype.lower()):
                 raise AudioError(f"no subtype {subtype!r} for {format}: choose a codec that `ffmpeg -encoders` lists")
             codec = subtype.lower() if subtype else self.subtype if format == self.format else ""
-            if codec in ffmpeg.LOSSLESS and not ffmpeg.can_encode(codec) and ffmpeg.installed():
-                raise AudioError(f"{path}: {codec} cannot be written: give a name that ends in .flac or .wav")
+            if codec and not ffmpeg.can_encode(codec) and ffmpeg.installed():
+                usual = ffmpeg.usual_codec(format.lower())
+                other = f", or --subtype {usual}" if codec not in ffmpeg.LOSSLESS and ffmpeg.can_encode(usual) else ""
+                raise AudioError(f"{path}: {codec} cannot be written: give a name that ends in .flac or .wav{other}")
             return replace(
                 self, format=format, subtype=codec, endian="FILE", bits=self.bits or _BITS.get(self.subtype, 0)
             )
@@ -160,7 +162,7 @@ class AudioInfo:
             choice = ", ".join(names) + suggestion(subtype, names)
             raise AudioError(f"no subtype {subtype.upper()!r} in {format}: choose one of {choice}")
         now = _SUBTYPE_OF_CODEC.get(self.subtype[:7], self.subtype)
-        if self.bits and format == "OGG" and self.format == "OGG" and not subtype:
+        if format == self.format == "OGG" and not (subtype or sf.check_format("OGG", now)):
             raise AudioError(
                 f"{path}: {now} in OGG cannot be written: give a name that ends in .flac, or --subtype VORBIS"
             )

@@ -286,6 +286,24 @@ def test_what_cannot_be_written_as_it_was_is_refused_with_a_way(folder):
     assert pass_through("a.oga", "b.oga", subtype="VORBIS").subtype == "VORBIS"
     with pytest.raises(AudioError, match=r"b\.ape: APE cannot be written: give a name that ends in \.flac or \.wav"):
         audio.AudioInfo(folder / "a.ape", 44100, 2, 100, "APE", "ape", bits=16).written_to("b.ape")
+    with pytest.raises(
+        AudioError, match=r"b\.wma: wmapro cannot be written: .* in \.flac or \.wav, or --subtype wmav2"
+    ):
+        audio.AudioInfo(folder / "a.wma", 44100, 2, 100, "WMA", "wmapro").written_to("b.wma")
+
+
+@pytest.mark.skipif(not ffmpeg.can_encode("speex"), reason="an ffmpeg without Speex")
+@pytest.mark.parametrize("name", ["a.spx", "a.ogg", "a.oga"])
+def test_speex_does_not_become_vorbis_unasked(folder, name, capsys):
+    run("-i", "sound.wav", "-ar", "16000", "-c:a", "libspeex", "-f", "ogg", name)
+    assert main([name, f"out_{name}"]) == 2
+    assert "speex in OGG cannot be written: give a name that ends in .flac" in capsys.readouterr().err
+    assert main([name, "out.flac"]) == 0
+    assert main([name, "out.ogg", "--subtype", "vorbis"]) == 0
+    assert audio.info("out.ogg").subtype == "VORBIS"
+    run("-i", name, "-c:a", "copy", "b.mka")
+    assert main(["b.mka", "out.mka"]) == 0
+    assert audio.info("out.mka").subtype == "speex"
 
 
 @needs_ffmpeg
