@@ -69,7 +69,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def checking(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = signature.bind(*args, **kwargs).arguments
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:  # Python's own message names the function
+            return function(*args, **kwargs)
         for name, wanted in types().items():
             if name in given and given[name] is not signature.parameters[name].default:
                 value = given[name]
@@ -98,7 +101,7 @@ def check_count(name: str, value: Any, low: int = 1) -> None:
     ------
     NmfaudioError
     """
-    if not (isinstance(value, Integral) and low <= int(value) <= _MOST):
+    if not (_is_integer(value) and low <= int(value) <= _MOST):
         kind = "a positive integer" if low == 1 else f"an integer of at least {low}"
         raise NmfaudioError(f"{name} must be {kind}, not {shown(value)}")
 
@@ -110,7 +113,7 @@ def check_seed(random_state: Any) -> None:
     ------
     NmfaudioError
     """
-    if not (isinstance(random_state, Integral) and int(random_state) >= 0):
+    if not (_is_integer(random_state) and int(random_state) >= 0):
         raise NmfaudioError(f"random_state must be an integer of at least 0, not {shown(random_state)}")
 
 
@@ -177,6 +180,10 @@ def is_finite(value: Any) -> bool:
         return False
 
 
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)  # True is an integer for Python
+
+
 def shown(value: Any) -> str:
     """Return a value as a message shows it: in one line, and not all of a long one."""
     if isinstance(value, np.ndarray) and value.ndim:
@@ -208,7 +215,7 @@ def _fits(value: Any, wanted: Any) -> bool:
     if kind is bool:
         return isinstance(value, (bool, np.bool_))
     if kind is int:
-        return isinstance(value, Integral)
+        return _is_integer(value)
     if kind is float:
         return isinstance(value, Real) and value == value  # infinity may end a range
     if kind is np.ndarray:

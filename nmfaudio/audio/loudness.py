@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arguments import check_number, check_rate, checked
 from ..errors import AudioError
 from ..spectra.blocks import windows
-from .signal import as_block, as_signal
+from .signal import as_block, as_blocks, as_signal
 
 CEILING_DBTP = -1.0
 """True peak in decibels that no sample of a recording with a given loudness exceeds, as EBU R128 has it."""
@@ -65,6 +65,8 @@ class LoudnessMeter:
             return
         if self._state is None:
             self._state = np.zeros((len(self._sos), n_channels, 2))
+        if n_channels != self._state.shape[1]:
+            raise AudioError(f"block of shape {y.shape}: those before it have {self._state.shape[1]} channel(s)")
         weighted, self._state = sosfilt(self._sos, y, zi=self._state)
         power = np.asarray(_SURROUND.get(n_channels, [1.0] * n_channels)) @ np.square(weighted)
         steps = ((self._done + np.arange(n)) / (self.sr * _STEP_S)).astype(int)
@@ -276,7 +278,7 @@ def _peaks(
     from scipy.signal import resample_poly
 
     factor = max(1, round(_OVERSAMPLED_HZ / sr)) if sr < _OVERSAMPLED_HZ else 1
-    for (y,), now in windows(((y,) for y in blocks), _MARGIN, _MARGIN, size=lambda _: _AT_ONCE):
+    for (y,), now in windows(((y,) for y in as_blocks(blocks)), _MARGIN, _MARGIN, size=lambda _: _AT_ONCE):
         dense = np.abs(resample_poly(y, factor, 1, axis=1))
         around = dense.reshape(len(y), -1, factor).max(axis=(0, 2))
         yield y[:, now], around[now]

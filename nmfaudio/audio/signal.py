@@ -156,6 +156,22 @@ def as_block(y: ArrayLike) -> NDArray[np.floating]:
     return y
 
 
+def as_blocks(blocks: Iterable[ArrayLike]) -> Iterator[NDArray[np.floating]]:
+    """Convert the blocks of a recording as `as_block` does; all have the channels of the first.
+
+    Raises
+    ------
+    AudioError
+        As for `as_block`; also if the number of channels changes.
+    """
+    n_channels = 0
+    for y in map(as_block, blocks):
+        n_channels = n_channels or len(y)
+        if len(y) != n_channels:
+            raise AudioError(f"block of shape {y.shape}: those before it have {n_channels} channel(s)")
+        yield y
+
+
 def check_sound(y: NDArray[np.floating]) -> None:
     """Refuse samples, shape (..., samples), that cannot be meant.
 

@@ -32,11 +32,17 @@ def target_of(
     Raises
     ------
     NmfaudioError
-        If the name was meant for a folder, or has no suffix.
+        If the name was meant for a folder, or has no suffix, or if a file in its own place is to have another format.
     """
     path = Path(source)
+    if given is None and in_place:
+        if renamed(path, format) != path:
+            raise NmfaudioError(
+                f"{source}: --in-place keeps its name, which is not of {format}: leave out one of the two"
+            )
+        return source
     if given is None:
-        return source if in_place else str(renamed(path.with_name(f"{path.stem}{ending}{path.suffix}"), format))
+        return str(renamed(path.with_name(f"{path.stem}{ending}{path.suffix}"), format))
     if os.path.isdir(given):
         return str(Path(given, renamed(Path(path.name), format)))
     if given.endswith(("/", os.sep)):

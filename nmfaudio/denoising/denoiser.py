@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_choice, check_rate, checked
-from ..audio.signal import as_block, as_signal
+from ..audio.signal import as_blocks, as_signal
 from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
@@ -175,7 +175,7 @@ class Denoiser(Options):
         """
         check_rate(sr)
         if self.gain_rule.changes_nothing:
-            yield from map(as_block, blocks)
+            yield from as_blocks(blocks)
             return
         apart = Kept(self._apart(blocks, sr))
         spectra = self._spectra((rest for rest, _ in apart), sr)
@@ -216,7 +216,7 @@ class Denoiser(Options):
 
     def _apart(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[np.ndarray]:
         """Part the sound from its steady lines, shape (2, channels, samples); in a stream there are none."""
-        sound = map(as_block, blocks)
+        sound = as_blocks(blocks)
         return lines_apart(sound, sr) if self._waits else (np.stack([y, np.zeros_like(y)]) for y in sound)
 
     def _spectra(self, blocks: Iterable[np.ndarray], sr: float) -> BlockSpectra:

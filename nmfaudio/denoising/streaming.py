@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_count, checked
-from ..audio.signal import as_block
+from ..audio.signal import check_sound, to_float
 from ..dictionary import DictionaryLike
 from ..errors import AudioError, NmfaudioError
 from ..spectra.front_end import powers
@@ -112,11 +112,12 @@ class StreamingDenoiser(Options):
         AudioError
             If the block has another number of channels, or holds NaN, infinity or what is beyond 1e10.
         """
-        block = np.asarray(block)
+        block = to_float(block)
         y = np.atleast_2d(block)
         if y.ndim != 2 or len(y) != len(self._input):
             raise AudioError(f"block of shape {block.shape}: this stream has {len(self._input)} channel(s)")
-        return self._pass(as_block(y), sound=True).reshape(block.shape)
+        check_sound(y)
+        return self._pass(y, sound=True).reshape(block.shape)
 
     def _pass(self, y: np.ndarray, sound: bool) -> np.ndarray:
         """Process samples, or the silence after the last of them."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import checked
-from ..audio.signal import as_block
+from ..audio.signal import as_blocks
 from ..dictionary import DictionaryLike
 from ..spectra.aligned import Kept
 from .denoiser import Denoiser
@@ -44,6 +44,6 @@ class VoiceSeparator:
 
     def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[dict[str, NDArray[np.floating]]]:
         """Yield both stems of a recording in blocks (channels, samples), in constant memory."""
-        given = Kept(map(as_block, blocks))
+        given = Kept(as_blocks(blocks))
         for voice in self._denoiser.process_blocks(given, sr):
             yield {"voice": voice, "background": given.take(voice.shape[-1]) - voice}

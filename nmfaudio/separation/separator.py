@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_choice, check_count, check_number, check_rate, check_seed, checked
 from ..audio import as_signal
-from ..audio.signal import as_block
+from ..audio.signal import as_blocks
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
@@ -165,7 +165,7 @@ class Separator:
             learnt.append(free)
             return signals
 
-        arrived = map(as_block, blocks)
+        arrived = as_blocks(blocks)
         for block in arrived:
             size = _PIECE_VALUES // (len(block) * len(self.names))
             for signals in faded(chain([block], arrived), size, min(round(_FADE_S * sr), size // 4), separated):

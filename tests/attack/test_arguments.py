@@ -15,7 +15,9 @@ import pytest
 import soundfile as sf
 
 import nmfaudio
+from nmfaudio.audio.loudness import limited, with_loudness
 from nmfaudio.denoising.decomposition import decomposition_for
+from nmfaudio.denoising.voice import VoiceSeparator
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.evaluation import Recording
@@ -32,6 +34,7 @@ WRONG = [
     -1,
     0,
     0.5,
+    True,
     np.nan,
     np.inf,
     -1e300,
@@ -238,3 +241,69 @@ def test_what_has_a_type_takes_no_other(right, name):
             with pytest.raises(NmfaudioError) as caught:
                 call(name, right, **{parameter.name: object()})
             assert "object object" in str(caught.value)
+
+
+BLOCKS = {
+    "denoise": lambda blocks: nmfaudio.Denoiser("speech-sparse").process_blocks(blocks, SR),
+    "unchanged": lambda blocks: nmfaudio.Denoiser("speech-sparse", strength=0).process_blocks(blocks, SR),
+    "masks": lambda blocks: nmfaudio.Denoiser("speech-sparse").masks(blocks, SR),
+    "voice": lambda blocks: VoiceSeparator("speech-sparse").process_blocks(blocks, SR),
+    "separate": lambda blocks: nmfaudio.separation.Separator({"speech": "speech-sparse"}).process_blocks(blocks, SR),
+    "songs": lambda blocks: nmfaudio.separation.SongSeparator().process_blocks(blocks, SR),
+    "drums": lambda blocks: nmfaudio.separation.DrumSeparator().process_blocks(blocks, SR),
+    "limited": lambda blocks: limited(blocks, SR, 3.0),
+    "with_loudness": lambda blocks: with_loudness(blocks, SR, -23.0),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_recording_that_changes_its_channels_is_refused(name):
+    with pytest.raises(NmfaudioError, match=r"block of shape \(2, 500\): those before it have 1 channel"):
+        list(BLOCKS[name]([noise(1, 500), noise(1, 300), noise(2, 500)]))
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("blocks", [[], [np.zeros((2, 0))]])
+def test_a_recording_without_samples_becomes_none_or_is_refused(name, blocks):
+    try:
+        assert not sum(np.size(value) for part in BLOCKS[name](blocks) for value in values(part))
+    except NmfaudioError as error:
+        assert name == "separate" and "the signal has no samples" in str(error)
+
+
+def values(part):
+    """Arrays in what a generator yields."""
+    return part.values() if isinstance(part, dict) else part if isinstance(part, tuple) else [part]
+
+
+@pytest.mark.parametrize(
+    "block, words",
+    [
+        ([[0.1], [0.2, 0.3]], "sound is an array of samples"),
+        (np.zeros((2, 5)), r"block of shape \(2, 5\): this stream has 1 channel"),
+        (np.zeros((5, 1)), r"block of shape \(5, 1\): this stream has 1 channel"),
+        (np.zeros((1, 1, 5)), "this stream has 1 channel"),
+        (np.zeros(5, complex), "sound is real numbers, not complex128"),
+        (np.zeros(5, bool), "sound is real numbers, not bool"),
+        ("sound", "sound is real numbers"),
+        (None, "sound is real numbers"),
+        ([0.0, np.nan], "sample 1 is nan"),
+    ],
+    ids=str,
+)
+def test_a_stream_goes_on_after_a_block_that_it_refuses(block, words):
+    y = noise(1500).astype(np.float32)
+    plain, stream = (nmfaudio.StreamingDenoiser("speech-causal-fast", sr=SR) for _ in range(2))
+    wanted = np.concatenate([plain.process(y), plain.flush()])
+    got = [stream.process(y[:700])]
+    with pytest.raises(NmfaudioError, match=words):
+        stream.process(block)
+    got += [stream.process(y[:0]), *(stream.process(sample) for sample in y[700:703]), stream.process(y[703:])]
+    np.testing.assert_array_equal(np.hstack([*got, stream.flush()]), wanted)
+    assert not stream.flush().any()
+    np.testing.assert_array_equal(np.concatenate([stream.process(y), stream.flush()]), wanted)
+
+
+def test_an_unknown_argument_is_said_with_the_function_that_lacks_it():
+    with pytest.raises(TypeError, match=r"denoise\(\) got an unexpected keyword argument 'n_iter'"):
+        nmfaudio.denoise(noise(10), SR, n_iter=3)

@@ -208,6 +208,14 @@ def test_a_place_in_place_keeps_its_mode_and_its_name(folder, capsys):
     assert [path.name for path in folder.iterdir()] == ["in.wav"]
 
 
+@pytest.mark.parametrize("command", [main, lambda words: nmfaudio(["repair", *words])])
+def test_a_file_in_its_place_does_not_get_another_format(folder, capsys, command):
+    before = (folder / "in.wav").read_bytes()
+    assert command(["in.wav", "--in-place", "--format", "flac"]) == 2
+    assert "in.wav: --in-place keeps its name, which is not of flac" in capsys.readouterr().err
+    assert (folder / "in.wav").read_bytes() == before
+
+
 def test_hidden_files_of_an_address_are_no_inputs():
     UPath = pytest.importorskip("upath").UPath
     for name in ("a.wav", "b/c.wav", ".hidden.wav", ".trash/d.wav"):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...arguments import check_rate, checked
 from ...audio import as_signal
-from ...audio.signal import as_block
+from ...audio.signal import as_blocks
 from ...compute.threads import ahead
 from ...dictionary import Dictionary, DictionaryLike
 from ...errors import DictionaryError
@@ -110,7 +110,7 @@ class SongSeparator:
         check_rate(sr)
         stft = self.dictionary.front_end.stft(sr)
         front_end = self.dictionary.front_end
-        spectra = BlockSpectra(stft, map(as_block, blocks))
+        spectra = BlockSpectra(stft, as_blocks(blocks))
         kept = Kept(spectra)
         past = REACH + sum(stage.context.past for stage in self.stages)
         future = REACH + sum(stage.context.future for stage in self.stages)
