@@ -147,8 +147,8 @@ class AudioInfo:
                 raise AudioError(f"no subtype {subtype!r} for {format}: choose a codec that `ffmpeg -encoders` lists")
             codec = subtype.lower() if subtype else self.subtype if format == self.format else ""
             if codec and not ffmpeg.can_encode(codec) and ffmpeg.installed():
-                usual = ffmpeg.usual_codec(format.lower())
-                other = f", or --subtype {usual}" if codec not in ffmpeg.LOSSLESS and ffmpeg.can_encode(usual) else ""
+                lossy = ffmpeg.usual_codec(format.lower())
+                other = f", or --subtype {lossy}" if codec not in ffmpeg.LOSSLESS and ffmpeg.can_encode(lossy) else ""
                 raise AudioError(f"{path}: {codec} cannot be written: give a name that ends in .flac or .wav{other}")
             return replace(
                 self, format=format, subtype=codec, endian="FILE", bits=self.bits or _BITS.get(self.subtype, 0)

@@ -216,6 +216,33 @@ def test_a_file_in_its_place_does_not_get_another_format(folder, capsys, command
     assert (folder / "in.wav").read_bytes() == before
 
 
+def test_two_processes_clean_files_of_all_kinds_in_their_places(folder):
+    kinds = [
+        ("a.wav", 8000, 1, "PCM_U8"),
+        ("b.wav", 48000, 6, "FLOAT"),
+        ("c.flac", 96000, 2, "PCM_24"),
+        ("d.ogg", 44100, 2, "VORBIS"),
+        ("e.opus", 48000, 1, "OPUS"),
+        ("f.mp3", 16000, 1, "MPEG_LAYER_III"),
+        ("g.aiff", 22050, 2, "PCM_16"),
+        ("h.caf", 44100, 1, "ALAC_24"),
+    ]
+    (folder / "in.wav").unlink()
+    for name, sr, n_channels, subtype in kinds:
+        y = np.random.default_rng(0).uniform(-0.3, 0.3, (sr // 4, n_channels))
+        sf.write(name, y, sr, subtype, format="OGG" if subtype == "OPUS" else None)
+    before = {name: audio.info(name) for name, *_ in kinds}
+    samples = {name: audio.read(name)[0] for name in before}
+    assert main([".", "-o", ".", "--in-place", "-j", "2", "-q", *FAST]) == 0
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == sorted(before)
+    for name, sr, n_channels, subtype in kinds:
+        after = audio.info(name)
+        assert (after.sr, after.channels, after.subtype) == (sr, n_channels, subtype)
+        assert (after.format, after.frames) == (before[name].format, before[name].frames)
+        if subtype in ("PCM_U8", "FLOAT", "PCM_24", "PCM_16", "ALAC_24"):
+            np.testing.assert_array_equal(audio.read(name)[0], samples[name])
+
+
 def test_hidden_files_of_an_address_are_no_inputs():
     UPath = pytest.importorskip("upath").UPath
     for name in ("a.wav", "b/c.wav", ".hidden.wav", ".trash/d.wav"):

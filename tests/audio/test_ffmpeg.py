@@ -131,6 +131,28 @@ def test_a_part_of_a_film_is_sound_only(folder, capsys):
 
 
 @needs_ffmpeg
+def test_chapters_and_covers_stay(folder):
+    (folder / "book.txt").write_text(
+        ";FFMETADATA1\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=one\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=3000\ntitle=two\n"
+    )
+    run("-f", "lavfi", "-i", "testsrc=d=0.1:s=64x48:r=10", "-frames:v", "1", "cover.png")
+    cover = ("-i", "cover.png", "-map", "0:a", "-map", "1:v", "-c:v", "png", "-disposition:v", "attached_pic")
+    run("-i", "sound.wav", *cover, "a.m4a")
+    for name in ("a.m4b", "a.mka"):
+        run("-i", "sound.wav", "-i", "book.txt", "-map", "0:a", "-map_chapters", "1", name)
+    picture = picture_hash("a.m4a")
+    for name in ("a.m4a", "a.m4b", "a.mka"):
+        assert main([name, "--in-place"]) == 0
+        assert level(name) == pytest.approx(level("sound.wav") / 2, rel=0.02)
+    assert picture_hash("a.m4a") == picture
+    for name in ("a.m4b", "a.mka"):
+        shown = subprocess.run(["ffprobe", "-v", "error", "-show_chapters", name], capture_output=True, check=True)
+        assert [word in shown.stdout for word in (b"TAG:title=one", b"TAG:title=two", b"start_time=1.0")] == [True] * 3
+
+
+@needs_ffmpeg
 def test_films_in_a_folder(folder):
     (folder / "in").mkdir()
     film("in/film.mp4", "-c:v", "mpeg4")
