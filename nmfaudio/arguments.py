@@ -12,7 +12,8 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
-from .errors import NmfaudioError, suggestion
+from .errors import NmfaudioError
+from .suggestions import suggestion
 
 HIGHEST_RATE = 1_000_000
 """Highest sampling rate in Hz that sound comes in."""

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arguments import check_path, checked, shown
-from .errors import DictionaryError, suggestion
+from .errors import DictionaryError
 from .files import replacing
 from .spectra.front_end import FrontEnd
+from .suggestions import suggestion
 
 SCHEMA = 1
 """Version of the file format: the one that is written, and the newest that is read."""

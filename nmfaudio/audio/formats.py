@@ -9,7 +9,8 @@ from pathlib import Path
 import soundfile as sf
 
 from ..arguments import check_number, check_path, checked
-from ..errors import AudioError, suggestion
+from ..errors import AudioError
+from ..suggestions import suggestion
 from . import ffmpeg
 
 # libsndfile's names; where a suffix has several, a file keeps the one it came with, else takes the first.

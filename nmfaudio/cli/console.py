@@ -21,7 +21,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..errors import NmfaudioError, suggestion
+from ..errors import NmfaudioError
+from ..suggestions import suggestion
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 

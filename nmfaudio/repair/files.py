@@ -120,7 +120,7 @@ def repair_file(
     for path in (source, target):
         check_path(path)
     check_ranges("gaps", gaps)
-    for kind in damage or ():
+    for kind in () if damage is None else damage:
         check_choice("damage", kind, DAMAGE)
     itself = is_same(source, target) and not is_device(target)
     if itself and not in_place:
