@@ -157,7 +157,8 @@ def run_stages(
     V: np.ndarray,
     start: int,
     stop: int,
-    between: Callable[[np.ndarray, slice], np.ndarray] = lambda masks, frames: masks,
+    taken: Callable[[np.ndarray], np.ndarray] = lambda masks: masks,
+    corrected: Callable[[np.ndarray, slice], np.ndarray] = lambda mask, frames: mask,
 ) -> np.ndarray:
     """Compute the masks of some frames, stage after stage; each also treats the context that later stages need.
 
@@ -171,8 +172,10 @@ def run_stages(
         What the stages take.
     start, stop : int
         Frames that the masks are wanted for.
-    between : callable
-        Called with the masks of a pass and their frames; returns what the next one takes, and the caller gets.
+    taken : callable
+        Called with the masks of a pass; returns those that the next pass or stage takes, and the caller gets.
+    corrected : callable
+        Called with those of a stage and their frames; returns them corrected.
 
     Returns
     -------
@@ -187,9 +190,9 @@ def run_stages(
             first, last = max(0, start - past), min(V.shape[-1], stop + future)
             own = stage(V[..., known:], mask, slice(first - known, last - known))
             masks = [earlier[..., first - known : last - known] for earlier in masks]
-            mask, known = between(own, slice(first, last)), first
+            mask, known = taken(own), first
             masks.append(mask)
-        mask = geometric_mean(masks)
+        mask = corrected(geometric_mean(masks), slice(first, last))
     assert mask is not None
     return mask
 

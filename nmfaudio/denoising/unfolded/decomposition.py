@@ -66,10 +66,16 @@ class UnfoldedDecomposition:
     def _mask(self, stages: list[Stage], V: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Return the share of speech in the frames from start to stop."""
 
-        def share(masks: np.ndarray, frames: slice) -> np.ndarray:
-            return masks[0] if self.profile is None else profile_fit(V[:, frames], masks[0], self.profile)
+        def corrected(mask: np.ndarray, frames: slice) -> np.ndarray:
+            return mask if self.profile is None else profile_fit(V[:, frames], mask, self.profile)
 
-        return run_stages(stages, V, start, stop, share)
+        return run_stages(stages, V, start, stop, speech_of, corrected)
+
+
+def speech_of(masks: np.ndarray) -> np.ndarray:
+    """Return the mask of speech, the first source."""
+    speech: np.ndarray = masks[0]
+    return speech
 
 
 def stages_of(dictionary: Dictionary) -> list[Stage]:

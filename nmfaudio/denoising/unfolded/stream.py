@@ -121,10 +121,10 @@ class DecompositionStream:
             masks = []
             for stage in passes:
                 mask = stage.push(v, mask)[0]
-                if self._profile is not None:
-                    mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
                 masks.append(mask)
             mask = geometric_mean(masks)
+            if self._profile is not None:
+                mask = profile_fit(v[:, None], mask[:, None], self._profile)[:, 0]
         assert mask is not None
         return mask
 

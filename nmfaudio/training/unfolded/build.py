@@ -10,7 +10,7 @@ import numpy as np
 
 from ...arguments import checked
 from ...denoising.unfolded.context import Context
-from ...denoising.unfolded.decomposition import stages_below, stages_of
+from ...denoising.unfolded.decomposition import speech_of, stages_below, stages_of
 from ...dictionary import Dictionary
 from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
@@ -219,7 +219,7 @@ class Examples:
         mask = None
         if self.before:
             before = [stage.below(len(V)) for stage in self.before]
-            mask = run_stages(before, V, 0, V.shape[1], lambda masks, _: masks[0])
+            mask = run_stages(before, V, 0, V.shape[1], speech_of)
         context = self.context
         stack, tracked = context.stack_rows(V, mask, frames)
         mixture, target = (rows[..., : context.height] for rows in self.objective.spectra(mix, self.front_end, frames))
