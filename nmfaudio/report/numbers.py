@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.loudness import k_weights
-from ..denoising.gain import GainRule, sharpened
+from ..denoising.gain import GainRule
 
 __all__ = ["Summary", "loudness_lufs", "numbers", "sentence", "summary"]
 
@@ -23,8 +23,8 @@ _HARM_DB = 3.0  # that the voice may lose before it is mentioned
 class Summary:
     """Effect of denoising in numbers; None if undefined, as for silence.
 
-    The clean speech is not known, so these are estimates from the gain g: speech is taken to have the share
-    ``g^2 / (g^2 + (1 - g)^2)`` of a bin's power, as in `sharpened`.
+    The clean speech is not known, so these are estimates from the gain g: speech is taken to have the share g of a
+    bin's power, as for Wiener's filter.
 
     Parameters
     ----------
@@ -70,7 +70,6 @@ def summary(
     gain = np.sqrt(np.minimum(Q / np.maximum(P, 1e-20), 1))
     floor = rule.least
     share = gain if rule.changes_nothing else np.where(gain > _AT_FLOOR * floor, gain, 0) ** (1 / rule.strength)
-    share = sharpened(share, 2)
     total = P.sum()
     noise, noise_after = ((1 - share) * P).sum(), ((1 - share) * Q).sum()
     audible = gain[P > 0]

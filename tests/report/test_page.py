@@ -302,6 +302,17 @@ def test_estimated_snr_is_that_of_a_gain_that_knows():
     assert facts.snr_after_db == pytest.approx(ratio_db + 20, abs=1e-6)
 
 
+def test_estimated_snr_is_that_of_a_wiener_filter_before_and_after():
+    rng = np.random.default_rng(3)
+    s, n = (10 ** rng.normal(0, 1, (9, 4000)) for _ in range(2))
+    S, N = (np.sqrt(x / 2) * (rng.standard_normal(x.shape) + 1j * rng.standard_normal(x.shape)) for x in (s, n))
+    Y, gain = (S + N)[None], s / (s + n)
+    facts = summary(Y, gain * Y, GainRule(), 1.0, 0.5)
+    for found, g in ((facts.snr_db, 1), (facts.snr_after_db, gain)):
+        want = 10 * np.log10(np.sum(np.abs(g * S) ** 2) / np.sum(np.abs(g * N) ** 2))
+        assert found == pytest.approx(want, abs=0.5)
+
+
 def test_figures_of_what_changes_nothing():
     Y, _ = spectra()
     facts = summary(Y, Y, GainRule(0, 40), 1.0, 0.5)
