@@ -14,7 +14,7 @@ from ...errors import DictionaryError
 from ...kernels.spatial import spatial_filter
 from ...spectra.aligned import Kept, joined
 from ...spectra.blocks import BlockSpectra, overlap_add, windows
-from ...unfolded.stage import read_stages, run_stages
+from ...unfolded.stage import reach, read_stages, run_stages
 from .context import SongContext
 from .cues import REACH, cues_of, powers
 
@@ -112,8 +112,7 @@ class SongSeparator:
         front_end = self.dictionary.front_end
         spectra = BlockSpectra(stft, as_blocks(blocks))
         kept = Kept(spectra)
-        past = REACH + sum(stage.context.past for stage in self.stages)
-        future = REACH + sum(stage.context.future for stage in self.stages)
+        past, future = (REACH + frames for frames in reach(self.stages))
         pieces = windows(((powers(Y, front_end),) for Y in kept), past, future, size=lambda chunk: _PIECE)
         masked = (
             (kept.take(part.shape[-1]), part)
