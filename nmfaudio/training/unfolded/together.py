@@ -101,16 +101,15 @@ def loss_and_gradients(
     height = stages[-1].context.height
     loss, dmasks = objective(runs[-1].mask[None], whole.mixture[..., :height], whole.target[..., :height])
     by_mask, gradients = dmasks[0], list[Weights]()
-    is_last = True
     for stage, (passes, given, mask) in zip(stages[::-1], runs[::-1], strict=True):
         gradient, height = stage.weights.map(np.zeros_like), stage.context.height
         by_mean, by_mask = by_mask, np.zeros_like(by_mask)
         for passed, before in zip(passes[::-1], given[::-1], strict=True):
-            dmasks = np.zeros_like(passed.masks)
-            if not is_last:
+            if passed is runs[-1].passes[-1]:  # its own mask has no loss beside that of the mean
+                dmasks = np.zeros_like(passed.masks)
+            else:
                 _, dmasks = objective(passed.masks, whole.mixture[..., :height], whole.target[..., :height])
                 dmasks *= np.float32(EARLIER)
-            is_last = False
             dmasks[0] += by_mask + _by_one(passed.masks[0], mask, by_mean, len(passes))
             by_inputs = None if before is None else Inputs(*map(np.zeros_like, passed.inputs))
             backward(stage.weights, passed, dmasks, gradient, matmul, by_inputs)
