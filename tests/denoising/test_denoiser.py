@@ -19,6 +19,7 @@ from nmfaudio.dictionary import Dictionary, available
 from nmfaudio.kernels.unfolded.frame import decompose_frame
 from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.spectra.stft import STFT
 
 SMALL = random_dictionary(LOOKING_AHEAD)
 SMALL_CAUSAL = random_dictionary(CAUSAL)
@@ -373,6 +374,22 @@ def test_noise_above_the_trained_band_is_taken_away_too(sr):
     hissing = noisy + noise(len(noisy)) * 0.02
     top = [np.abs(np.fft.rfft(y)[-len(y) // 20 :]).mean() for y in (hissing, nmfaudio.denoise(hissing, sr))]
     assert top[1] < 0.7 * top[0]
+
+
+@pytest.mark.needs_jit
+def test_noise_above_a_dull_voice_does_not_come_with_its_words():
+    sr = 44100
+    speech, _ = real_recording(sr)  # nothing above 8 kHz
+    pause = np.zeros(3 * sr // 2, np.float32)
+    voice = np.concatenate([pause, speech, pause, speech, pause])
+    n = noise(len(voice)) * 0.05
+    stft = STFT(1024, 512)
+    N, Y = (np.abs(stft.analysis(y.astype(np.float32)))[240:440] ** 2 for y in (n, nmfaudio.denoise(voice + n, sr)))
+    level = (np.abs(stft.analysis(voice)) ** 2).sum(axis=0)
+    words, pauses = level > 0.01 * level.max(), level == 0
+    down = [10 * np.log10(N[:, t].sum() / Y[:, t].sum()) for t in (words, pauses)]
+    assert down[0] > 20
+    assert abs(down[0] - down[1]) < 6
 
 
 @pytest.mark.needs_jit

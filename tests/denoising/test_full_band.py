@@ -26,6 +26,15 @@ def test_above_the_modelled_band_noise_between_words_goes_and_consonants_stay(sc
     assert cleaned[:, speaking].mean() > 0.8 * power[F:, speaking].mean()
 
 
+def test_a_voice_that_does_not_reach_a_band_does_not_open_it_to_the_noise(scene):
+    power, mask, speaking = scene
+    power[F + 32 :] = np.random.default_rng(1).exponential(1.0, power[F + 32 :].shape)
+    cleaned = FullBandMask.around(True, F)(power, mask) ** 2 * power
+    low, high = slice(F, F + 32), slice(F + 32, None)
+    assert cleaned[low, speaking].mean() > 0.8 * power[low, speaking].mean()
+    assert 10 * np.log10(power[high, speaking].mean() / cleaned[high, speaking].mean()) > 30
+
+
 def test_weak_sounds_are_kept_in_a_clean_recording_and_not_in_a_noisy_one():
     power = np.ones((F, 100), np.float32)
     mask = np.full((F, 100), 0.999, np.float32)
