@@ -23,6 +23,7 @@ from .reading import info as info_of
 from .speakers import set_speakers
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
+_SCALED = ("FLAC", "OGG", "MP3")  # formats of which libsndfile takes a level of compression
 _MOST = 0.99  # of compression: LAME fails at 1
 _MP3_RATES = [(32000, (32_000, 320_000)), (16000, (8000, 160_000)), (0, (8000, 64_000))]  # from a sampling rate on
 _MP3_TAG = 210  # bytes of a frame that has room for the length of the sound, which must be exact
@@ -125,6 +126,8 @@ def _encoder(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float
 
 @contextmanager
 def _soundfile(path: Path, info: AudioInfo) -> Iterator[Callable[[NDArray[np.float32]], object]]:
+    if info.quality is not None and info.format not in _SCALED:  # soundfile would fail with the file half opened
+        raise AudioError(f"{path}: {info.format} has no scale of quality: choose FLAC, OGG or MP3, or leave it out")
     with _Disk(path, "r+") as disk:
         kind = info.sr, info.channels, info.subtype, info.endian, info.format
         with sf.SoundFile(disk, "w", *kind, **_compression(info)) as f:

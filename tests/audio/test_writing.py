@@ -1,3 +1,4 @@
+import gc
 import os
 import stat
 
@@ -107,3 +108,14 @@ def test_what_cannot_be_written_is_named(tmp_path, path, format, channels, sr, w
         out.write(noise(channels, 100))
     assert path in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "format, subtype", [("WAV", "PCM_16"), ("AIFF", "FLOAT"), ("CAF", "ALAC_16"), ("AU", "PCM_16")]
+)
+def test_a_quality_of_what_has_none_is_refused(tmp_path, capfd, format, subtype):
+    like = audio.AudioInfo(tmp_path / "b", 16000, 1, 4, format, subtype, quality=0.5)
+    with pytest.raises(AudioError, match=f"b: {format} has no scale of quality"), audio.open_like(like.path, like):
+        pass
+    gc.collect()  # libsndfile must not write to a file that is closed
+    assert not capfd.readouterr().err
