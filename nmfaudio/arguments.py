@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
-from .errors import NmfaudioError
+from .errors import NmfaudioError, OutOfMemoryError
 from .suggestions import suggestion
 
 HIGHEST_RATE = 1_000_000
@@ -46,7 +46,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     Raises
     ------
     NmfaudioError
-        When the function is called with an argument of another type.
+        When the function is called with an argument of another type, or needs more memory than there is.
 
     Examples
     --------
@@ -79,7 +79,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
                 value = given[name]
                 if not _fits(value, wanted) or (isinstance(value, Real) and not is_finite(value)):
                     raise NmfaudioError(f"{name} must be {_words(wanted)}, not {shown(value)}")
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except OutOfMemoryError:
+            raise
+        except MemoryError as error:  # NumPy's names the array
+            detail = f" ({error})" if str(error) else ""
+            raise OutOfMemoryError(
+                f"not enough memory{detail}: give less sound at a time, or smaller numbers"
+            ) from error
 
     return checking
 

@@ -9,5 +9,9 @@ class AudioError(NmfaudioError):
     """A sound file or signal that cannot be used."""
 
 
+class OutOfMemoryError(NmfaudioError, MemoryError):
+    """More sound, or a larger number, than memory holds."""
+
+
 class DictionaryError(NmfaudioError):
     """A dictionary that is missing, broken, foreign or newer than this version."""

@@ -160,6 +160,12 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_line(call):
     assert "\n" not in str(caught.value)
 
 
+def test_more_than_memory_holds_is_refused_in_one_line():
+    with pytest.raises(NmfaudioError, match="not enough memory .*: give less sound at a time, or smaller") as caught:
+        StreamingDenoiser("speech-causal-fast", sr=SR, n_channels=10**9)
+    assert "\n" not in str(caught.value)
+
+
 FILE_MISTAKES = {
     "no source": lambda: denoise_file(None, "o.wav"),
     "no target": lambda: denoise_file("in.wav", None),

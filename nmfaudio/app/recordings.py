@@ -298,7 +298,7 @@ class Recordings:
         if isinstance(error, NmfaudioError):
             text = str(error)
         elif isinstance(error, MemoryError):
-            text = "not enough memory: give less sound at a time"
+            text = "not enough memory: give less sound at a time, or smaller numbers"
         elif isinstance(error, OSError):
             text = f"{error.strerror or error}: make room in the folder for temporary files"
         else:

@@ -174,7 +174,7 @@ def _attempt(prog: str, act: Callable[[], int | None]) -> int | None:
         say(f"{prog}: error: {': '.join(str(part) for part in (where, error.strerror or error) if part)}")
         return BAD_INPUT
     except MemoryError:
-        say(f"{prog}: error: not enough memory: give less sound at a time")
+        say(f"{prog}: error: not enough memory: give less sound at a time, or smaller numbers")
         return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")

@@ -272,7 +272,8 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("nmfaudio.separation.files.harmonic_percussive_blocks", too_much)
     assert main(["separate", "mix.wav", "-o", "out", "--split"]) == 2
-    assert capsys.readouterr().err == "nmfaudio separate: error: not enough memory: give less sound at a time\n"
+    said = "nmfaudio separate: error: not enough memory: give less sound at a time, or smaller numbers\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(
