@@ -43,6 +43,7 @@ def add_strength(add: Callable[..., Any]) -> None:
     add("--strength", type=strength, metavar="X", help="below 1 is gentler, above 1 is stronger (default: 1)")
 
 
+_MOST = 100_000  # of things that are counted: no machine holds more stems, atoms or processes
 _DEFAULTS = {"dictionary": "speech", "channels": "linked", "attenuation_limit_db": None, "strength": 1.0}
 
 
@@ -129,8 +130,8 @@ def bit_rate(text: str) -> int:
 
 def count(text: str) -> int:
     """Convert to a number of things."""
-    if not text.isdecimal() or not int(text) > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    if not text.isdecimal() or not 0 < int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST}")
     return int(text)
 
 

@@ -28,6 +28,7 @@ FRONT_END = FrontEnd(window_s=0.064, hop_s=0.016, n_bins=2**16, exponent=1.0)
 """Front end if no dictionary brings one."""
 
 _PIECE_VALUES, _FADE_S = 2**22, 1.0  # samples of all channels and sources
+_MOST_ATOMS = 10_000  # to learn; more are never needed, and would not fit in memory
 
 
 class Separator:
@@ -103,8 +104,8 @@ class Separator:
         self._atoms = {name: _atoms_of(name, dictionary) for name, dictionary in loaded.items()}
         self._n_free = {name: int(source) for name, source in sources.items() if isinstance(source, (int, np.integer))}
         for name, n_atoms in self._n_free.items():
-            if n_atoms < 1:
-                raise NmfaudioError(f"{n_atoms} atoms of {name!r} to learn: there must be 1 or more")
+            if not 1 <= n_atoms <= _MOST_ATOMS:
+                raise NmfaudioError(f"{n_atoms} atoms of {name!r} to learn: there must be 1 to {_MOST_ATOMS}")
         self.front_end = _common_front_end(loaded)
 
     @checked

@@ -346,7 +346,7 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
         ("a.wav b.wav --noise 2-1", "'2-1' is neither a file nor a part of a recording"),
         ("a.wav b.wav --noise 0-1,5", "'0-1,5' is neither a file nor a part of a recording"),
         ("a.wav b.wav --noise a.wav --save-profile b.wav", "'b.wav' is not the name of a profile"),
-        ("a.wav b.wav --jobs 0", "'0' is not a number from 1 up"),
+        ("a.wav b.wav --jobs 0", "'0' is not a number from 1 to 100000"),
         ("a.wav b.wav --overwrite --skip-existing", "not allowed with argument"),
         ("a.wav b.wav --nonsense", "unrecognized arguments: --nonsense (see"),
         ("a.wav b.wav --noize=c.wav", "unrecognized arguments: --noize=c.wav: did you mean --noise? (see"),

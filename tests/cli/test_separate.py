@@ -227,7 +227,9 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "out", "--learn", "a"], "'a' is not NAME=N"),
         (["-o", "out", "--source", "speech"], "is trained for denoising"),
         (["-o", "out", "--source", "nobody.npz"], "nobody.npz"),
-        (["-o", "out", "--stems", "0"], "'0' is not a number from 1 up"),
+        (["-o", "out", "--learn", "a=1000000000"], "'1000000000' is not a number from 1 to 100000"),
+        (["-o", "out", "--learn", "a=20000"], "20000 atoms of 'a' to learn: there must be 1 to 10000"),
+        (["-o", "out", "--stems", "0"], "'0' is not a number from 1 to 100000"),
         pytest.param(
             ["-o", "out", "--stems", "9", "--components", "4"],
             "4 components cannot make 9 sources",
@@ -285,7 +287,7 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
         (["piano", "piano", "-o", "there.npz"], "there.npz: exists"),
         (["piano", "piano", "-o", "notes.npz"], "notes.md: exists"),
         (["piano", "piano", "-o", "out.npz", "--seed", "-1"], "'-1' is not a seed"),
-        (["piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 up"),
+        (["piano", "piano", "-o", "out.npz", "--atoms", "0"], "'0' is not a number from 1 to 100000"),
         (["piano", "piano", "-o", "out.npz", "--window", "9"], "'9' is not a number of seconds"),
     ],
 )
