@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
@@ -80,9 +81,8 @@ def plan(args: argparse.Namespace) -> list[Job]:
                 raise NmfaudioError(f"{folder}: is a file: give a folder for what comes out")
             os.makedirs(folder, exist_ok=True)
             if any(_is_below(folder, path) for path in args.paths):
-                Path(folder, _MARK).write_text(
-                    "Written by denoise, and no input of it where it cleans a folder around.\n"
-                )
+                with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed
+                    mark.write("Written by denoise, and no input of it where it cleans a folder around.\n")
     if args.report:
         check_output(args.report, overwrite=args.overwrite)
     return jobs

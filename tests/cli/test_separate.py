@@ -225,7 +225,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "out", "--learn", "a=3", "--learn", "a=4"], "--learn a=4"),
         (["-o", "out", "--learn", "../a=3"], "cannot be the name of a stem's file"),
         (["-o", "out", "--learn", "a"], "'a' is not NAME=N"),
-        (["-o", "out", "--source", "speech"], "is trained for denoising"),
+        (["-o", "out", "--source", "speech"], "is trained for denoising; give one of sources, as speech-sparse"),
         (["-o", "out", "--source", "nobody.npz"], "nobody.npz"),
         (["-o", "out", "--learn", "a=1000000000"], "'1000000000' is not a number from 1 to 100000"),
         (["-o", "out", "--learn", "a=20000"], "20000 atoms of 'a' to learn: there must be 1 to 10000"),
