@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from . import ogg
 from .pieces import Bytes
 
 _CUT = "the file is shorter than it says"
+_MORE = "another file follows, which ffmpeg does not read"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 def fault_of(file: BinaryIO) -> str:
@@ -19,15 +22,19 @@ def fault_of(file: BinaryIO) -> str:
     if head[:4] == b"\x1aE\xdf\xa3":
         return _CUT if _matroska_end(data) > data.size else ""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
-        return _CUT if _mp4_end(data) > data.size else ""
+        names, ends = zip(*_boxes(data), strict=True)
+        return _CUT if ends[-1] > data.size else _MORE if names.count(b"moov") > 1 else ""
     if head[:4] == b"RIFF":
         if head[8:12] == b"WAVE" and _n_data_chunks(data) > 1:
             return "it has several chunks of samples, of which one is read"
         return _CUT if 8 + data.number(4, 4, "little") > data.size else ""
     if head[:4] == b"FLV\1":
         return _CUT if _flv_end(data) > data.size else ""
-    if head == bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"):
-        return _CUT if _asf_end(data) > data.size else ""
+    if head == _ASF:
+        end = _asf_end(data)
+        return _CUT if end > data.size else _MORE if end and data.at(end, 16) == _ASF else ""
+    if head[:4] == b"TTA1":
+        return _MORE if data.find(head[:6], 6) > 0 else ""
     return ""
 
 
@@ -59,18 +66,19 @@ def _matroska_end(data: Bytes) -> int:
     return place
 
 
-def _mp4_end(data: Bytes) -> int:
+def _boxes(data: Bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield name and end of each box."""
     place = 0
     while place + 8 <= data.size:
-        size = data.number(place, 4, "big")
+        name, size = data.at(place + 4, 4), data.number(place, 4, "big")
         if size == 1:
             size = data.number(place + 8, 8, "big")
-        if size == 0:  # to the end of the file, wherever that is
-            return data.size
+        elif size == 0:  # to the end of the file, wherever that is
+            size = data.size - place
+        place += max(size, 8)
+        yield name, place
         if size < 8:
             break
-        place += size
-    return place
 
 
 def _flv_end(data: Bytes) -> int:

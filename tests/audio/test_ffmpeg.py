@@ -360,6 +360,23 @@ def test_damage_in_the_middle_is_said_with_its_time(folder):
 
 
 @needs_ffmpeg
+@pytest.mark.parametrize("name", ["a.m4a", "a.mov", "a.wma", "a.avi", "a.tta", "a.mka", "a.aac"])
+def test_joined_files_are_read_to_their_end_or_refused_where_ffmpeg_stops(folder, name):
+    noise_file("noise.wav")
+    run("-i", "noise.wav", name)
+    whole = audio.read(name)[0]
+    (folder / f"joined_{name}").write_bytes(2 * (folder / name).read_bytes())
+    try:
+        n_samples = audio.read(f"joined_{name}")[0].shape[1]
+    except AudioError as error:
+        assert name not in ("a.avi", "a.mka", "a.aac") and "another file follows" in str(error)
+        end_s = float(str(error).split("--end ")[1].rstrip(")"))
+        assert audio.read(f"joined_{name}", stop_s=end_s)[0].shape[1] > whole.shape[1] - 500
+    else:
+        assert n_samples > 1.95 * whole.shape[1]
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("layout, n", [("3.0", 3), ("quad", 4), ("4.0", 4), ("7.1", 8)])
 @pytest.mark.parametrize(
     "name, codec", [("a.mka", "flac"), ("a.wv", "wavpack"), ("a.mov", "pcm_s24le"), ("a.m4a", "aac")]
