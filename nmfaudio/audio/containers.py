@@ -71,8 +71,9 @@ def _containers(data: Bytes, parse: Callable[[Bytes, int], _Samples | None]) -> 
     start = 0
     while (samples := parse(data, start)) and samples.at < data.size:
         magic = data.at(start, 4)
-        more = start < samples.end < data.size and data.at(samples.end, 4) == magic
-        stop = samples.end if more else data.size
+        ends = samples.end, samples.end + 1  # an odd byte may be filled up
+        stop = next((end for end in ends if end > start and data.at(end, 4) == magic), data.size)
+        more = stop < data.size
         here, size = stop - samples.at, samples.size
         if samples.mpeg:
             return mpeg.pieces(data, samples.at, samples.at + size if 0 < size < here else stop)
@@ -122,9 +123,9 @@ def _riff(data: Bytes, start: int) -> _Samples | None:
         if name == b"fmt ":
             mpeg = data.number(place, 2, order) in (0x50, 0x55)
         if name == b"data" and long_at and size == 2**32 - 1:
-            return _Samples(place, data.number(long_at, 8, order, signed=True), end + end % 2, (long_at, 8, order))
+            return _Samples(place, data.number(long_at, 8, order, signed=True), end, (long_at, 8, order))
         if name == b"data":
-            return _Samples(place, size, end + (end - start) % 2, (place - 4, 4, order), mpeg=mpeg)
+            return _Samples(place, size, end, (place - 4, 4, order), mpeg=mpeg)
     return None
 
 
@@ -146,11 +147,9 @@ def _form(data: Bytes, start: int) -> _Samples | None:
     for name, place, size in _chunks(data, start + 12, 4, "big"):
         if name == b"SSND":
             offset = 8 + data.number(place, 4, "big")
-            return _Samples(
-                place + offset, max(size - offset, 0), end + (end - start) % 2, (place - 4, 4, "big"), offset
-            )
+            return _Samples(place + offset, max(size - offset, 0), end, (place - 4, 4, "big"), offset)
         if name == b"BODY":
-            return _Samples(place, size, end + (end - start) % 2, (place - 4, 4, "big"))
+            return _Samples(place, size, end, (place - 4, 4, "big"))
     return None
 
 
@@ -188,7 +187,7 @@ def _packets(table: bytes) -> list[int]:
 
 def _nist(data: Bytes, start: int) -> _Samples | None:
     head = data.at(start, 1024).decode("latin-1")
-    facts = {name: int(value) for name, value in re.findall(r"(\w+) -i (\d+)", head)}
+    facts = {name: int(value) for name, value in re.findall(r"(\w+) -\w+ (\d+)\s", head)}
     try:
         at = start + int(head.split()[1])
         size = facts["sample_count"] * facts["channel_count"] * facts["sample_n_bytes"]

@@ -372,8 +372,8 @@ def _sound_of(path: Path, file: BinaryIO, piece: Piece) -> sf.SoundFile:
             return sf.SoundFile(samples, "r", f.samplerate, f.channels, f.subtype, order, "RAW")
     by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None, n_bytes=None) == _whole(file)
     f = sf.SoundFile(_name(path) if by_name else Window(file, piece))
-    if f.format == "MP3":
-        f.seekable = lambda: False  # soundfile seeks after every read, and seeking in MP3 is heard as clicks
+    if f.format == "MP3" or f.subtype.startswith("DWVW"):
+        f.seekable = lambda: False  # soundfile seeks after every read: in MP3 it is heard as clicks, in DWVW it fails
     return f
 
 

@@ -27,6 +27,8 @@ LIBSNDFILE = [
     ("opus", "OGG", "OPUS"),
     ("mp3", "MP3", "MPEG_LAYER_III"),
     ("nist", "NIST", "PCM_16"),
+    ("nist", "NIST", "ULAW"),
+    ("aiff", "AIFF", "DWVW_16"),
 ]
 FFMPEG = {
     "m4a": [],
