@@ -122,14 +122,16 @@ def pieces(data: Bytes, begin: int, end: int) -> list[Piece]:
             found.append(run.piece())
             run = None
         place = following
+    last = end - 128 if data.at(max(0, end - 128), 3) == b"TAG" else end  # mpg123 knows this tag
     if run and run.n > 0:
         found.append(run.piece(fault))
+        if not (found[-1].fault or found[-1].endless or _frame(data.at(place, 4))):
+            size = {run.bytes_at: (last - run.start).to_bytes(4, "big")}  # mpg123 prints a warning if it does not fit
+            found[-1] = replace(found[-1], stop=end, patch=size)
     if found and found[0].start == after_tags:  # libsndfile reads them
         found[0] = replace(found[0], start=begin, lead=b"" if begin < start else _TITLE)
-    if len(found) == 1 and not found[0].fault:
+    if len(found) == 1 and not found[0].fault and place == last:
         found[0] = replace(found[0], patch={})
-    if found and not (fault or found[-1].fault or found[-1].endless or _frame(data.at(place, 4))):
-        found[-1] = replace(found[-1], stop=end)
     return found
 
 

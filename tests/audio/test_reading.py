@@ -187,6 +187,24 @@ def test_titles_between_joined_mp3s_are_passed_over(tmp_path):
     assert audio.read(tmp_path / "joined.mp3")[0].shape[1] == 64000
 
 
+@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), b"APETAGEX" + bytes(200), b"junk" * 300])
+def test_what_is_behind_the_sound_of_mp3_is_passed_over_in_silence(tmp_path, tail, capfd):
+    path = write(tmp_path / "a.mp3", noise(1, 16000))
+    whole, _ = audio.read(path)
+    path.write_bytes(path.read_bytes() + tail)
+    np.testing.assert_array_equal(audio.read(path)[0], whole)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "caf", "au"])
+def test_joined_files_of_odd_sizes_are_read_to_their_end(tmp_path, suffix):
+    subtype = {"wav": "PCM_U8", "au": "ULAW"}.get(suffix, "PCM_S8")
+    part = write(tmp_path / f"a.{suffix}", noise(1, 3001), subtype=subtype)
+    (tmp_path / f"joined.{suffix}").write_bytes(3 * part.read_bytes())
+    expected = np.tile(audio.read(part)[0], 3)
+    np.testing.assert_array_equal(audio.read(tmp_path / f"joined.{suffix}")[0], expected)
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize("start, stop", [(0, -77), (100, None), (333, -50)])
 def test_mp3_that_begins_or_ends_inside_a_frame(tmp_path, start, stop):
