@@ -1,5 +1,6 @@
-"""The script that makes the shipped dictionaries."""
+"""The scripts that make the shipped dictionaries, and what they are trained on."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,11 @@ def test_a_dictionary_is_made_from_named_data_with_its_curve_and_scores(tmp_path
     assert Denoiser(out)(speech + noise, 16_000).shape == speech.shape
     again = subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, text=True)  # goes on where it ended
     assert again.stdout == ""
+
+
+def test_a_file_of_a_package_that_is_empty_is_a_voice_without_sound(tmp_path):
+    (tmp_path / "is.g722").touch()
+    script = runpy.run_path(str(SCRIPT.with_name("debian_speech.py")))
+    y, sr = script["recording"](tmp_path / "is.g722")
+    assert (len(y), sr) == (0, 0)
+    assert not list(script["clips"]([tmp_path / "is.g722"]))
