@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from signals import voice_in_noise
 from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, random_dictionary
 
-from nmfaudio import Denoiser, Dictionary, NmfaudioError, noise_profile
+from nmfaudio import Denoiser, Dictionary, NmfaudioError, denoise, noise_profile
 from nmfaudio.denoising.profile_fit import profile_fit
 from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.front_end import FrontEnd
@@ -118,6 +118,14 @@ def test_a_profile_is_saved_and_loaded(tmp_path):
     assert np.abs(expected - Denoiser(SMALL)(y, 500)).max() > 1e-3
     for noise in (tmp_path / "hiss.npz", str(tmp_path / "hiss.wav")):
         np.testing.assert_allclose(Denoiser(SMALL, noise=noise)(y, 500), expected, atol=1e-6)
+
+
+@pytest.mark.needs_jit
+def test_noise_may_be_samples():
+    y, noise = hiss(seed=1), hiss()
+    expected = Denoiser(SMALL, noise=noise_profile(noise, 500, SMALL))(y, 500)
+    assert np.abs(expected - Denoiser(SMALL)(y, 500)).max() > 1e-3
+    np.testing.assert_array_equal(denoise(y, 500, dictionary=SMALL, noise=noise), expected)
 
 
 def test_profiles_that_cannot_be_used_are_refused(tmp_path):
