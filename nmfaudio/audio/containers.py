@@ -72,7 +72,7 @@ def _containers(data: Bytes, parse: Callable[[Bytes, int], _Samples | None]) -> 
     while (samples := parse(data, start)) and samples.at < data.size:
         magic = data.at(start, 4)
         ends = samples.end, samples.end + 1  # an odd byte may be filled up
-        stop = next((end for end in ends if end > start and data.at(end, 4) == magic), data.size)
+        stop = next((end for end in ends if start < end < data.size and data.at(end, 4) == magic), data.size)
         more = stop < data.size
         here, size = stop - samples.at, samples.size
         if samples.mpeg:

@@ -22,8 +22,9 @@ def fault_of(file: BinaryIO) -> str:
     if head[:4] == b"\x1aE\xdf\xa3":
         return _CUT if _matroska_end(data) > data.size else ""
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"):
-        names, ends = zip(*_boxes(data), strict=True)
-        return _CUT if ends[-1] > data.size else _MORE if names.count(b"moov") > 1 else ""
+        boxes = list(_boxes(data))
+        n_indexes = [name for name, _ in boxes].count(b"moov")
+        return _CUT if boxes[-1][1] > data.size else _MORE if n_indexes > 1 else ""
     if head[:4] == b"RIFF":
         if head[8:12] == b"WAVE" and _n_data_chunks(data) > 1:
             return "it has several chunks of samples, of which one is read"

@@ -126,8 +126,8 @@ def pieces(data: Bytes, begin: int, end: int) -> list[Piece]:
     if run and run.n > 0:
         found.append(run.piece(fault))
         if not (found[-1].fault or found[-1].endless or _frame(data.at(place, 4))):
-            size = {run.bytes_at: (last - run.start).to_bytes(4, "big")}  # mpg123 prints a warning if it does not fit
-            found[-1] = replace(found[-1], stop=end, patch=size)
+            patch = {run.bytes_at: (last - run.start).to_bytes(4, "big")}  # mpg123 prints a warning if it does not fit
+            found[-1] = replace(found[-1], stop=end, patch=patch)
     if found and found[0].start == after_tags:  # libsndfile reads them
         found[0] = replace(found[0], start=begin, lead=b"" if begin < start else _TITLE)
     if len(found) == 1 and not found[0].fault and place == last:
