@@ -1,10 +1,11 @@
 """Word errors of a speech recogniser before and after denoising: python benchmarks/word_errors.py SENTENCES NOISE.
 
 SENTENCES is a text file of lines "path of a recording, tab, the words in it"; NOISE a folder, or a text file with one
-path a line. Each sentence is mixed with as many noises as lead to --mixtures of them, by turns at 5, 10 and 15 dB.
-Pocketsphinx with its English model writes down what it hears (pip install pocketsphinx). Printed are word errors in
-percent of all words: clean, noisy, and with each preset, or arguments of nmfaudio.Denoiser as in
---also '{"attenuation_limit_db": 20}'. RNNoise takes part if pyrnnoise is installed.
+path a line. Each sentence is mixed with as many noises as lead to --mixtures of them, at the ratios of --snr-db by
+turns. Pocketsphinx with its English model writes down what it hears (pip install pocketsphinx), or Whisper with
+--whisper tiny.en (pip install faster-whisper). Printed are word errors in percent of all words: clean, noisy, and with
+each preset, or arguments of nmfaudio.Denoiser as in --also '{"attenuation_limit_db": 20}'. RNNoise takes part if
+pyrnnoise is installed.
 """
 
 import argparse
@@ -22,7 +23,6 @@ from nmfaudio.audio import list_files
 from nmfaudio.denoising.presets import PRESETS
 
 SR = 16000
-SNR_DB = (5.0, 10.0, 15.0)
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -32,7 +32,7 @@ def read(path: str | Path) -> np.ndarray:
 
 
 def words_of(text: str) -> list[str]:
-    return re.sub(r"[^a-z' ]", " ", text.lower()).split()
+    return re.sub(r"[^a-z' ]", " ", text.lower().replace("mr.", "mister")).split()
 
 
 def errors(heard: list[str], said: list[str]) -> int:
@@ -45,7 +45,7 @@ def errors(heard: list[str], said: list[str]) -> int:
     return int(row[-1])
 
 
-def recogniser() -> Callable[[np.ndarray], list[str]]:
+def pocketsphinx() -> Callable[[np.ndarray], list[str]]:
     from pocketsphinx import Decoder
 
     decoder = Decoder(samprate=SR, loglevel="FATAL", fwdflat=False, maxhmmpf=3000, maxwpf=10, pl_window=5)
@@ -59,6 +59,15 @@ def recogniser() -> Callable[[np.ndarray], list[str]]:
         return words_of(found.hypstr) if found else []
 
     return heard
+
+
+def whisper(model: str) -> Callable[[np.ndarray], list[str]]:
+    import ctranslate2
+    from faster_whisper import WhisperModel
+
+    ctranslate2.set_random_seed(0)  # Whisper samples words where it is not sure of itself
+    transcribe = WhisperModel(model, device="cpu", compute_type="int8").transcribe
+    return lambda y: words_of(" ".join(part.text for part in transcribe(np.float32(y), language="en")[0]))
 
 
 def rnnoise(y: np.ndarray, sr: int) -> np.ndarray:
@@ -79,14 +88,14 @@ def rnnoise(y: np.ndarray, sr: int) -> np.ndarray:
 
 
 def mixtures(
-    sentences: list[tuple[str, str]], noise: list[Path], n: int
+    sentences: list[tuple[str, str]], noise: list[Path], n: int, ratios_db: list[float]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Words, clean and noisy signal."""
     places = cycle(noise)
     for i, (path, words) in enumerate(islice(cycle(sentences), n)):
         clean = read(path)
         other = np.resize(read(next(places)), len(clean))
-        snr_db = SNR_DB[(i + i // len(sentences)) % len(SNR_DB)]
+        snr_db = ratios_db[(i + i // len(sentences)) % len(ratios_db)]
         factor = np.sqrt(np.square(clean).mean() / np.square(other).mean()) * 10 ** (-snr_db / 20)
         yield words, clean, clean + factor * other
 
@@ -96,8 +105,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("sentences", type=Path)
     parser.add_argument("noise")
     parser.add_argument("--mixtures", type=int, default=40)
+    parser.add_argument("--snr-db", nargs="+", type=float, default=[5.0, 10.0, 15.0])
     parser.add_argument("--presets", nargs="*", default=["gentle", "asr"], choices=PRESETS)
     parser.add_argument("--also", nargs="*", type=json.loads, default=[])
+    parser.add_argument("--whisper", metavar="MODEL", help="name or folder of a model of faster-whisper")
     args = parser.parse_args(argv)
     lines = [line.split("\t") for line in args.sentences.read_text().splitlines() if line.strip()]
     sentences = [(path, words) for path, words in lines]
@@ -108,11 +119,11 @@ def main(argv: list[str] | None = None) -> None:
     ways |= {json.dumps(options): Denoiser(**options) for options in args.also}
     if find_spec("pyrnnoise"):
         ways["RNNoise"] = rnnoise
-    heard = recogniser()
+    heard = whisper(args.whisper) if args.whisper else pocketsphinx()
     counts = dict.fromkeys(["clean", *ways], 0)
     cleanly: dict[str, int] = {}
     n_words = 0
-    for text, clean, noisy in mixtures(sentences, list_files(args.noise), args.mixtures):
+    for text, clean, noisy in mixtures(sentences, list_files(args.noise), args.mixtures, args.snr_db):
         said = words_of(text)
         n_words += len(said)
         if text not in cleanly:

@@ -49,7 +49,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             strength=0.7,
         ),
         "asr": _preset(
-            "speech recognition: noise is removed in full, which cost the fewest words where it was measured",
+            "older programs of speech recognition: noise is removed in full; for Whisper, take gentle",
             attenuation_limit_db=40.0,
         ),
     }
