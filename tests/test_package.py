@@ -166,6 +166,7 @@ WITHOUT_EXAMPLE = {  # what functions return, hand out or raise, and what takes 
     "FileReport",
     "HeldOutErrors",
     "NmfaudioError",
+    "OutOfMemoryError",
     "Piece",
     "Preset",
     "Recording",
