@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("noise")
     parser.add_argument("--mixtures", type=int, default=40)
     parser.add_argument("--snr-db", nargs="+", type=float, default=[5.0, 10.0, 15.0])
-    parser.add_argument("--presets", nargs="*", default=["gentle", "asr"], choices=PRESETS)
+    parser.add_argument("--presets", nargs="*", default=["asr"], choices=PRESETS)
     parser.add_argument("--also", nargs="*", type=json.loads, default=[])
     parser.add_argument("--whisper", metavar="MODEL", help="name or folder of a model of faster-whisper")
     args = parser.parse_args(argv)
