@@ -11,6 +11,11 @@ guitars are recordings. Speech is made to sing with the WORLD vocoder. The mixtu
     python songs.py songs/ --speech speech/ --songs 400
     python songs.py held_out/ --speech other_speech/ --songs 12 --held-out
 
+With `--drums` the stems are kick, snare and cymbals in place of drums, each played on a kit of its own; all other drums
+go to the snare. Without `--speech` they are alone::
+
+    python songs.py drums/ --drums
+
 Each folder below `--speech` holds the recordings of one voice; the wider their band, the better. What `--held-out`
 uses (a soundfont, two drum kits, a guitar, a tenth of the grooves and songs) is never used without it. Song number i
 depends on the seed, on i and on the recordings alone. `songs.csv` lists each song with its sources and their licences.
@@ -40,6 +45,7 @@ from nmfaudio import audio
 
 SR = 44100
 STEMS = ("vocals", "drums", "bass", "other")
+DRUMS = ("kick", "snare", "cymbals")
 SHARE = Path("/usr/share")
 GROOVES = SHARE / "mma/lib"
 KITS = SHARE / "hydrogen/data/drumkits"
@@ -74,31 +80,61 @@ LICENCES = {  # of Debian's packages, by their copyright files
     "fretsonfire-songs-muldjord": "CC-BY-SA-3.0",
     "hydrogen-drumkits": "GPL-2+, CC-BY-3.0, CC-BY-SA-3.0 or CC0 by kit",
 }
-LEVELS_DB = {"vocals": -20, "drums": -20, "bass": -23, "other": -22}  # while active
+LEVELS_DB = {
+    "vocals": -20,
+    "drums": -20,
+    "bass": -23,
+    "other": -22,
+    "kick": -22,
+    "snare": -22,
+    "cymbals": -29,
+}  # active
 LEVEL_SPREAD_DB = 6
 T = TypeVar("T")
 
 # What the instruments of a kit are called, and the notes of General MIDI that they play; the first match counts.
 STROKES = {
     r"kick|bass ?drum|^bd|kik": (35, 36),
-    r"stick|rim|side": (37,),
+    r"stick|rim": (37,),
     r"snare|^sd|^sn": (38, 40),
     r"clap": (39,),
     r"open.*(hat|hh)|(hat|hh).*open|oh": (46,),
     r"pedal|foot": (44,),
     r"hat|hh|closed": (42,),
-    r"floor|low.*tom|tom.*(low|3|l$)": (41, 43, 45),
-    r"mid.*tom|tom.*(mid|2|m$)": (47,),
-    r"tom": (48, 50, 47, 45),
+    r"floor|low.*tom|\btom.*(low|3|l$)": (41, 43, 45),
+    r"mid.*tom|\btom.*(mid|2|m$)": (47,),
+    r"\btom": (48, 50, 47, 45),
+    r"cow": (56,),
     r"crash|splash|china": (49, 57, 55, 52),
     r"bell": (53,),
     r"ride": (51, 59),
     r"tamb": (54,),
-    r"cow": (56,),
     r"shak|marac|cabasa": (70, 82, 69),
     r"conga|bongo": (60, 61, 62, 63, 64),
 }
 NEEDED_STROKES = {36, 38, 42}  # kick, snare, closed hi-hat
+OF_KICK = {35, 36}
+OF_CYMBALS = {
+    42,
+    44,
+    46,
+    49,
+    51,
+    52,
+    53,
+    54,
+    55,
+    57,
+    59,
+    69,
+    70,
+    80,
+    81,
+    82,
+    83,
+    84,
+}  # and of what jingles or is shaken
+OF_DRUM_SOUNDFONTS = {35: 36, 48: 47, 50: 45, 58: 56, 60: 47, 64: 45}  # notes at which they have other strokes or none
 
 PITCHES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "7": (0, 4, 7, 10), "M7": (0, 4, 7, 11), "m7": (0, 3, 7, 10)}
@@ -200,6 +236,21 @@ def parts_of(midi: mido.MidiFile) -> list[Part]:
         stem = "drums" if channel == 9 else "bass" if 32 <= program < 40 else "other"
         parts.append(Part(stem, program, events[channel]))
     return parts
+
+
+def drum_of(note: int) -> str:
+    """Name the drum that plays a note of General MIDI."""
+    return "kick" if note in OF_KICK else "cymbals" if note in OF_CYMBALS else "snare"
+
+
+def each_drum(part: Part) -> list[Part]:
+    """Split a part of drums into one for each drum."""
+    return [
+        Part(
+            drum, part.program, [(at, m) for at, m in part.events if not hasattr(m, "note") or drum_of(m.note) == drum]
+        )
+        for drum in DRUMS
+    ]
 
 
 def with_mma(rng: np.random.Generator, seconds: float, held_out: bool) -> Score:
@@ -459,7 +510,7 @@ def harmony(parts: Sequence[Part], seconds: float) -> np.ndarray:
 
 def played(part: Part, soundfont: Path, n: int) -> np.ndarray:
     """Render a part with FluidSynth, without its reverb and chorus; shape (2, n)."""
-    channel = 9 if part.stem == "drums" else 0
+    channel = 9 if part.stem in ("drums", *DRUMS) else 0
     if soundfont.stem.endswith("LV2"):  # these have their drums on every channel
         channel = 0
     track = mido.MidiTrack([mido.Message("program_change", program=part.program * (channel == 0), channel=channel)])
@@ -505,17 +556,17 @@ def kits(held_out: bool) -> list[str]:
 
 
 @lru_cache
-def layers(kit: str) -> dict[int, list[Path]]:
-    """Recordings of a kit for each note of General MIDI, from soft to loud."""
+def layers(kit: str) -> dict[int, list[list[Path]]]:
+    """Recordings of the instruments of a kit for each note of General MIDI, from soft to loud."""
     text = re.sub(r'xmlns="[^"]*"', "", (KITS / kit / "drumkit.xml").read_text(errors="replace"))
-    found: dict[int, list[Path]] = {}
+    found: dict[int, list[list[Path]]] = {}
     for instrument in ET.fromstring(text).iter("instrument"):
         name = (instrument.findtext("name") or "").lower()
         files = [KITS / kit / file.text for file in instrument.iter("filename") if file.text]
         files = [file for file in files if file.exists()]
         notes = next((notes for pattern, notes in STROKES.items() if re.search(pattern, name)), ())
         for note in notes if files else ():
-            found.setdefault(note, files)
+            found.setdefault(note, []).append(files)
     return found
 
 
@@ -528,14 +579,14 @@ def stroke(path: Path, tuning: float) -> np.ndarray:
 
 def drummed(part: Part, kit: str, rng: np.random.Generator, n: int) -> np.ndarray:
     """Play drums on a recorded kit; shape (2, n)."""
-    recordings, tuning = layers(kit), float(np.round(rng.uniform(0.9, 1.1), 2))
+    recordings = {note: choice(rng, instruments) for note, instruments in layers(kit).items()}
+    tuning = float(np.round(rng.uniform(0.9, 1.1), 2))
     y, hardness, balance = np.zeros((2, n), np.float32), rng.uniform(1, 2), defaultdict(lambda: rng.uniform(0.6, 1.3))
     for at, message in part.events:
         if message.type != "note_on" or not message.velocity:
             continue
-        note = message.note
-        if note not in recordings:
-            note = min(recordings, key=lambda other: abs(other - note)) if note < 60 else 42
+        same = [note for note in recordings if drum_of(note) == drum_of(message.note)]
+        note = min(same, key=lambda note: abs(note - message.note))
         files = recordings[note]
         y_stroke = stroke(files[min(len(files) - 1, int(message.velocity / 128 * len(files)))], tuning)
         start = int((at + rng.uniform(0, 0.004)) * SR)
@@ -758,12 +809,12 @@ def compression(y: np.ndarray, threshold_db: float, ratio: float) -> np.ndarray:
 
 def arranged(stems: dict[str, np.ndarray], rng: np.random.Generator) -> None:
     """Silence stems for a while: now and then one of them, rarely all but one."""
-    n = len(stems["other"][0])
+    n = next(iter(stems.values())).shape[1]
     for _ in range(rng.choice([0, 0, 1, 2])):
         start, length = rng.uniform(0, n), rng.uniform(2, 8) * SR
         fade = np.interp(np.arange(n), [start, start + 2000, start + length, start + length + 2000], [1, 0, 0, 1])
         solo = rng.random() < 0.25
-        chosen = str(rng.choice(STEMS))
+        chosen = str(rng.choice(list(stems)))
         for stem, y in stems.items():
             if (stem == chosen) != solo:
                 y *= fade.astype(np.float32)
@@ -778,7 +829,11 @@ def choice(rng: np.random.Generator, values: Sequence[T]) -> T:
 
 
 def song(
-    rng: np.random.Generator, speech: dict[str, list[Path]], held_out: bool = False, seconds: float | None = None
+    rng: np.random.Generator,
+    speech: dict[str, list[Path]],
+    held_out: bool = False,
+    seconds: float | None = None,
+    names: Sequence[str] = STEMS,
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Make one song.
 
@@ -791,22 +846,24 @@ def song(
         Use only what other songs do not.
     seconds : float, optional
         By default 12 to 40, mostly about 18.
+    names : sequence of str
+        Stems: some of STEMS, and DRUMS in place of drums.
 
     Returns
     -------
     stems : dict of ndarray, shape (2, samples)
-        Vocals, drums, bass and other at 44.1 kHz, within -1 and 1 as is their sum.
+        At 44.1 kHz, within -1 and 1 as is their sum.
     record : dict of str
         Sources, packages, licences.
     """
     seconds = seconds or float(np.clip(rng.gamma(5, 3.8), 12, 40))
     n = int(seconds * SR)
-    score, parts = written(rng, seconds, held_out)
-    stems, record, packages = performed(parts, rng, n, held_out)
-    if rng.random() < 0.15 and GUITARS.exists():
+    score, parts = written(rng, seconds, held_out, names)
+    stems, record, packages = performed(parts, rng, n, held_out, names)
+    if "other" in names and rng.random() < 0.15 and GUITARS.exists():
         stems["other"], record["other"] = guitar(rng, n, held_out)
         packages.add(f"fretsonfire-songs-{record['other'].split('/')[0]}")
-    if rng.random() < 0.87:
+    if "vocals" in names and rng.random() < 0.87:
         voice = choice(rng, sorted(speech))
         stems["vocals"], kind = vocals(speech[voice], harmony(parts, seconds), score.tempo, n, rng)
         record["vocals"] = f"{voice}, {kind}"
@@ -817,19 +874,20 @@ def song(
 
 
 def performed(
-    parts: Sequence[Part], rng: np.random.Generator, n: int, held_out: bool
+    parts: Sequence[Part], rng: np.random.Generator, n: int, held_out: bool, names: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, str], set[str]]:
     """Play the parts, each on an instrument of its own; stems, what played each of them, packages."""
     soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
     fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
     weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
-    stems = {stem: np.zeros((2, n), np.float32) for stem in STEMS}
+    stems = {stem: np.zeros((2, n), np.float32) for stem in names}
     record, packages, width = {}, set(), rng.uniform(0.2, 1)
     for part in parts:
         font = str(rng.choice(fonts, p=weights / weights.sum()))
-        if part.stem == "drums":
-            stems["drums"], record["drums"] = drums(part, font, rng, n, held_out)
-            packages.add("hydrogen-drumkits" if record["drums"] in kits(held_out) else record["drums"])
+        if part.stem in ("drums", *DRUMS):
+            stems[part.stem], kit = drums(part, font, rng, n, held_out)
+            record[part.stem] = kit
+            packages.add("hydrogen-drumkits" if kit in kits(held_out) else kit)
             continue
         y = played(part, SHARE / soundfonts[font], n)
         if not y.any():
@@ -848,6 +906,7 @@ def mixed(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, n
     """Give each stem its sound and level, arrange them, and compress their sum."""
     response, mono = room(rng.uniform(0.25, 2.5), rng), rng.random() < 0.08
     shares = {"vocals": rng.uniform(0, 0.35), "drums": rng.uniform(0, 0.2), "bass": 0, "other": rng.uniform(0, 0.3)}
+    shares |= {"kick": 0.3 * shares["drums"], "snare": 1.5 * shares["drums"], "cymbals": shares["drums"]}
     for stem, y in stems.items():
         if not y.any():
             continue
@@ -871,8 +930,8 @@ def mixed(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, n
     return {stem: y * gain for stem, y in stems.items()}
 
 
-def written(rng: np.random.Generator, seconds: float, held_out: bool) -> tuple[Score, list[Part]]:
-    """An excerpt of a score, drums in at most one part; what cannot be used is drawn again."""
+def written(rng: np.random.Generator, seconds: float, held_out: bool, names: Sequence[str]) -> tuple[Score, list[Part]]:
+    """An excerpt of a score, each drum in at most one part; what lacks the last of the stems is drawn again."""
     while True:
         write = (by_band, with_mma, from_game)[rng.choice(3, p=[0.45, 0.35, 0.2])]
         try:
@@ -891,18 +950,26 @@ def written(rng: np.random.Generator, seconds: float, held_out: bool) -> tuple[S
             part = excerpt(part, start, seconds, speed, shift + octave)
             if starts(part) and (part.stem == "other" or rng.random() < 0.95):
                 parts.append(part)
-        if any(part.stem == "other" for part in parts) and len(parts) > 1:
+        if "drums" not in names:
+            parts = [piece for part in parts for piece in (each_drum(part) if part.stem == "drums" else [part])]
+        parts = [part for part in parts if part.stem in names and starts(part)]
+        if any(part.stem == names[-1] for part in parts) and len(parts) > 1:
             return score._replace(tempo=score.tempo * speed), parts
 
 
 def drums(part: Part, font: str, rng: np.random.Generator, n: int, held_out: bool) -> tuple[np.ndarray, str]:
     """Play drums on a recorded kit, a soundfont of recorded kits or one of General MIDI; with its name."""
     kind = rng.random()
-    if kind < 0.55 or held_out:
+    if kind < 0.55:
         kit = choice(rng, kits(held_out))
         return drummed(part, kit, rng, n), kit
-    if kind < 0.75:
-        return played(part, SHARE / choice(rng, DRUM_SOUNDFONTS), n), "avldrums.lv2-soundfont"
+    if kind < 0.75 and not held_out:
+        events = [
+            (at, m.copy(note=OF_DRUM_SOUNDFONTS.get(m.note, m.note)) if hasattr(m, "note") else m)
+            for at, m in part.events
+        ]
+        soundfont = SHARE / choice(rng, DRUM_SOUNDFONTS)
+        return played(part._replace(events=events), soundfont, n), "avldrums.lv2-soundfont"
     return played(part, SHARE / (SOUNDFONTS | HELD_OUT_SOUNDFONT)[font], n), font
 
 
@@ -935,23 +1002,26 @@ def main() -> None:
     """Make the songs that are not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="folder for the songs, one folder below it for each")
-    parser.add_argument("--speech", type=Path, nargs="+", required=True, help="folders with a folder for each voice")
+    parser.add_argument("--speech", type=Path, nargs="+", default=[], help="folders with a folder for each voice")
+    parser.add_argument("--drums", action="store_true", help="kick, snare and cymbals; alone without --speech")
     parser.add_argument("--songs", type=int, default=400, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", action="store_true", help="use what other songs do not")
     args = parser.parse_args()
-    speech = voices(args.speech)
-    if not speech:
-        parser.error(f"{', '.join(map(str, args.speech))}: no recordings found")
+    speech, names = voices(args.speech), STEMS
+    if args.drums:
+        names = ("vocals", *DRUMS, "bass", "other") if args.speech else DRUMS
+    if "vocals" in names and not speech:
+        parser.error(f"--speech {' '.join(map(str, args.speech))}: no recordings found")
     args.output.mkdir(parents=True, exist_ok=True)
     for i in range(args.songs):
         folder = args.output / f"song{i:05}"
         if folder.exists():
             continue
-        stems, record = song(np.random.default_rng([args.seed, args.held_out, i]), speech, args.held_out)
+        stems, record = song(np.random.default_rng([args.seed, args.held_out, i]), speech, args.held_out, names=names)
         write(folder, stems)
-        record |= {"song": folder.name, "seed": str(args.seed), "seconds": f"{stems['other'].shape[1] / SR:.1f}"}
-        table, columns = args.output / "songs.csv", ["song", "seconds", "seed", "score", "bpm", *STEMS, "packages"]
+        record |= {"song": folder.name, "seed": str(args.seed), "seconds": f"{stems[names[-1]].shape[1] / SR:.1f}"}
+        table, columns = args.output / "songs.csv", ["song", "seconds", "seed", "score", "bpm", *names, "packages"]
         is_new = not table.exists()
         with table.open("a", newline="") as file:
             rows = csv.DictWriter(file, columns)

@@ -64,6 +64,28 @@ def test_the_same_seed_makes_the_same_song(dictionaries, tmp_path):
     np.testing.assert_allclose(y.T, stems["drums"], atol=2**-15)
 
 
+def test_drums_are_played_one_by_one(dictionaries):
+    if not shutil.which("fluidsynth") or not dictionaries.kits(True):
+        pytest.skip("the packages that play are not installed")
+    stems, record = dictionaries.song(np.random.default_rng(1), {}, held_out=True, seconds=4, names=dictionaries.DRUMS)
+    assert list(stems) == ["kick", "snare", "cymbals"] and stems["kick"].shape == (2, 4 * dictionaries.SR)
+    centres = {}
+    for name, y in stems.items():
+        power = np.abs(np.fft.rfft(y.mean(axis=0))) ** 2
+        centres[name] = np.sum(np.fft.rfftfreq(y.shape[1], 1 / dictionaries.SR) * power) / power.sum()
+    assert centres["kick"] < centres["snare"] < centres["cymbals"]
+    assert set(stems) <= set(record)
+
+
+def test_a_beat_is_split_without_loss(dictionaries):
+    score = dictionaries.by_band(np.random.default_rng(1), 10.0, False)
+    beat = next(part for part in score.parts if part.stem == "drums")
+    parts = dictionaries.each_drum(beat)
+    assert [part.stem for part in parts] == list(dictionaries.DRUMS)
+    assert sorted(at for part in parts for at in dictionaries.starts(part)) == sorted(dictionaries.starts(beat))
+    assert {m.note for _, m in parts[0].events} == {36}
+
+
 def test_a_band_keeps_to_its_chords(dictionaries):
     score = dictionaries.by_band(np.random.default_rng(1), 10.0, False)
     weights = dictionaries.harmony(score.parts, 10.0)
