@@ -8,9 +8,10 @@ given, and of one without ``dev`` all is trained on. Each folder of sound files 
 has folders ``clean`` and ``noisy`` of files with equal names; the mean scores on them go into the card.
 
     python train.py songs --data SONGS --dev HELD_OUT -o songs.npz
+    python train.py drums --data DRUMS --dev HELD_OUT_DRUMS -o drums.npz
 
-SONGS and HELD_OUT are folders of songs, each a folder with the stems ``vocals``, ``drums``, ``bass`` and ``other``; see
-songs.py.
+SONGS and HELD_OUT are folders of songs, each a folder with the stems ``vocals``, ``drums``, ``bass`` and ``other``;
+DRUMS are folders with ``kick``, ``snare`` and ``cymbals``. songs.py makes them.
 
 Training takes hours (two cores will do). It goes on where it was killed: the state of each stage is kept beside the
 output. Steps, rates and averages of each dictionary are in RECIPES.
@@ -34,7 +35,7 @@ from nmfaudio.evaluation import find_recordings, load_denoiser, score
 from nmfaudio.files import replacing
 from nmfaudio.metrics import MEASURES
 from nmfaudio.training.data.corpus import Corpus
-from nmfaudio.training.songs import train_songs
+from nmfaudio.training.songs import DRUMS, SONGS, train_songs
 from nmfaudio.training.unfolded.build import build_unfolded, mixers
 from nmfaudio.training.unfolded.gradient import coarse_matmul
 from nmfaudio.training.unfolded.loss import Objective
@@ -65,7 +66,8 @@ RECIPES = {
     "speech-causal": Recipe("causal", (FIRST, SECOND), Objective(), TOGETHER),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
-SONGS = Schedule(
+OF_SONGS = {"songs": SONGS, "drums": DRUMS}
+SONGS_SCHEDULE = Schedule(
     steps=1800, rate=0.008, warm_up=50, decay=0.5, pool_items=110, new_items=2, item_frames=860, check_every=100,
     averaged=150,
 )  # fmt: skip
@@ -104,9 +106,11 @@ def scores(dictionary: Path, mixtures: Path) -> dict[str, float | str]:
 def main() -> None:
     """Train one dictionary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=[*RECIPES, "songs"])
+    parser.add_argument("name", choices=[*RECIPES, *OF_SONGS])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
-    parser.add_argument("--dev", type=Path, metavar="SONGS", help="songs to watch the learning on, for `songs`")
+    parser.add_argument(
+        "--dev", type=Path, metavar="SONGS", help="songs to watch the learning on, for `songs` and `drums`"
+    )
     parser.add_argument("--scores", type=Path, metavar="MIXTURES")
     parser.add_argument("--first", help="dictionary whose stages are taken over; only those after them are trained")
     parser.add_argument("--steps", type=int, help="of each stage, to try the recipe in minutes")
@@ -119,7 +123,7 @@ def main() -> None:
     work = output.with_suffix(".training")
     work.mkdir(parents=True, exist_ok=True)
     with threadpool_limits(1, "blas"):
-        dictionary = songs(args, work) if args.name == "songs" else speech(args, work)
+        dictionary = songs(args, work) if args.name in OF_SONGS else speech(args, work)
     record = {
         **dictionary.record,
         "note": args.note,
@@ -160,14 +164,18 @@ def speech(args: argparse.Namespace, work: Path) -> Dictionary:
 
 
 def songs(args: argparse.Namespace, work: Path) -> Dictionary:
-    """Train a dictionary of songs."""
-    folders = [sorted(path.parent for path in top.glob("*/other.*")) for top in (*args.data, args.dev)]
+    """Train a dictionary of songs or of drums."""
+    sources = OF_SONGS[args.name]
+    folders = [
+        sorted({path.parent for name in sources for path in top.glob(f"*/{name}.*")}) for top in (*args.data, args.dev)
+    ]
     *training, dev = folders
     training = [folder for some in training for folder in some]
     dictionary = train_songs(
+        sources,
         training,
         dev,
-        schedules=[replace(SONGS, steps=args.steps or SONGS.steps)],
+        schedules=[replace(SONGS_SCHEDULE, steps=args.steps or SONGS_SCHEDULE.steps)],
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,

@@ -1,7 +1,7 @@
-"""Training of an unfolded dictionary for songs from folders of stems, stage after stage."""
+"""Training of an unfolded dictionary for songs or for drums from folders of stems, stage after stage."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from .unfolded.presets import Size
 from .unfolded.stage import Curve, Schedule, train_stage, trained_dictionary
 from .unfolded.start import ELSEWHERE, N_FRAMES, atoms_of, first_weights
 
-SOURCES = ("vocals", "drums", "bass", "other")
 FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent=0.6, n_high=36)
 OBJECTIVE = Objective(compression=1.0)
 
@@ -34,13 +33,42 @@ _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
 _LEVELLING = 0.2
 
-_OF_PARTS = {  # first gains of what is percussive and repeats, ... in each source
-    "vocals": (0.1, 0.4, 0.3, 0.3, 1.0, 0.15, 0.4),
-    "drums": (1.0, 0.4, 0.2, 0.5, 0.15, 0.1, 0.05),
-    "bass": (0.2, 0.1, 0.6, 0.2, 0.1, 0.15, 0.1),
-    "other": (0.2, 0.2, 0.4, 0.3, 0.2, 1.0, 0.6),
-}
 
+@dataclass(frozen=True)
+class Source:
+    """A source before its training.
+
+    Parameters
+    ----------
+    n_atoms : int
+    gains : tuple of float
+        First gains of the :data:`PARTS` of the cues: of what is percussive and repeats, ...
+    level : float
+        Root mean square of its spectra, where stems of different songs are mixed.
+    absent : float
+        Share of the mixes without it.
+    is_placed : bool
+        Give it another place between the channels in some mixes.
+    """
+
+    n_atoms: int
+    gains: tuple[float, ...]
+    level: float
+    absent: float = 0.05
+    is_placed: bool = False
+
+
+SONGS = {
+    "vocals": Source(96, (0.1, 0.4, 0.3, 0.3, 1.0, 0.15, 0.4), 0.8, absent=0.12),
+    "drums": Source(64, (1.0, 0.4, 0.2, 0.5, 0.15, 0.1, 0.05), 0.8),
+    "bass": Source(48, (0.2, 0.1, 0.6, 0.2, 0.1, 0.15, 0.1), 0.7),
+    "other": Source(112, (0.2, 0.2, 0.4, 0.3, 0.2, 1.0, 0.6), 0.7, is_placed=True),
+}
+DRUMS = {
+    "kick": Source(48, (0.3, 0.2, 0.3, 0.5, 0.4, 0.1, 0.1), 0.8, absent=0.1),
+    "snare": Source(96, (0.4, 0.4, 0.2, 0.4, 0.4, 0.4, 0.4), 0.8, absent=0.1),
+    "cymbals": Source(80, (0.4, 0.4, 0.4, 0.2, 0.2, 0.5, 0.5), 0.4, absent=0.1, is_placed=True),
+}
 
 _MAX_HZ = (FRONT_END.n_bins - 1) / FRONT_END.window_s
 FIRST = SongContext(
@@ -52,19 +80,19 @@ FIRST = SongContext(
     cue_means=spans(0, (-6, 6), (-43, 43)),
     cue_atoms=spans(0),
 )
-SECOND = SongContext(
+SECOND = SongContext(  # and the number of sources
     FRONT_END.n_bins,
     32,
     _MAX_HZ,
     FRONT_END.n_high,
-    n_sources=len(SOURCES),
     cue_means=spans(0),
     source_means=spans((-86, -13), (-12, -4), (-3, -1), 0, (1, 3), (4, 12), (13, 86)),
     source_atoms=spans(0, (-3, 3)),
 )
-
-
-SIZES = Size((96, 64, 48, 112), (0, 1, 2)), Size((96, 64, 48, 112), (0, 1, 2, 3), against=(2, 3))
+_LAYERS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (  # of each update, those with a learnt penalty
+    ((0, 1, 2), ()),
+    ((0, 1, 2, 3), (2, 3)),
+)
 
 
 class SongMixer:
@@ -75,12 +103,14 @@ class SongMixer:
 
     Parameters
     ----------
+    sources : mapping of str to Source
     folders : sequence of Path
         Folders with one sound file for each of the sources; one that is missing is silent.
     random_state : int
     """
 
-    def __init__(self, folders: Sequence[Path], random_state: int) -> None:
+    def __init__(self, sources: Mapping[str, Source], folders: Sequence[Path], random_state: int) -> None:
+        self.sources = sources
         self.folders, self.random_state = list(folders), random_state
         self.stft = FRONT_END.stft(FRONT_END.sr)
         self.n = int(_SECONDS * FRONT_END.sr)
@@ -91,12 +121,12 @@ class SongMixer:
         rng = np.random.default_rng([self.random_state, number, 1])
         folder = self.folders[int(rng.integers(len(self.folders)))]
         paths = {path.stem: path for path in folder.iterdir()}
-        lengths = [audio.info(paths[name]).duration_s for name in SOURCES if name in paths]
+        lengths = [audio.info(paths[name]).duration_s for name in self.sources if name in paths]
         speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
         seconds = _SECONDS * speed + 0.1
         start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
-        out = np.zeros((len(SOURCES), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
-        for spectra, name in zip(out, SOURCES, strict=True):
+        out = np.zeros((len(self.sources), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
+        for spectra, name in zip(out, self.sources, strict=True):
             if name in paths:
                 y, _ = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
                 if y.any():
@@ -110,31 +140,29 @@ class SongMixer:
         latest = index // _MIXES_PER_EXCERPT + rng.permutation(_LATEST)
         whole = rng.random() < 0.5
         stems = np.empty_like(self._excerpt(int(latest[0])))
-        for i, stem in enumerate(stems):
-            source = self._excerpt(int(latest[0 if whole else i]))[i]
-            if not source.any() or rng.random() < (0.12 if i == 0 else 0.05):
+        for i, (stem, source) in enumerate(zip(stems, self.sources.values(), strict=True)):
+            excerpt = self._excerpt(int(latest[0 if whole else i]))[i]
+            if not excerpt.any() or rng.random() < source.absent:
                 stem[:] = 0
                 continue
-            rms = np.sqrt(np.mean(np.abs(source) ** 2))
+            rms = np.sqrt(np.mean(np.abs(excerpt) ** 2))
             gain_db = rng.normal(0, 4) if whole else rng.normal(0, 5)
-            gain = 10 ** (gain_db / 20) * (1.0 if whole else _TYPICAL[i] / rms)
-            swell = np.interp(np.arange(source.shape[2]), np.linspace(0, source.shape[2], 8), rng.normal(0, 1.5, 8))
-            colour = np.interp(np.log2(1 + np.arange(source.shape[1]) / 8), np.linspace(0, 8.1, 7), rng.normal(0, 3, 7))
+            gain = 10 ** (gain_db / 20) * (1.0 if whole else source.level / rms)
+            n_bins, n_frames = excerpt.shape[1:]
+            swell = np.interp(np.arange(n_frames), np.linspace(0, n_frames, 8), rng.normal(0, 1.5, 8))
+            colour = np.interp(np.log2(1 + np.arange(n_bins) / 8), np.linspace(0, 8.1, 7), rng.normal(0, 3, 7))
             shape = np.float32(gain) * 10 ** ((swell + colour[:, None]) / 20).astype(np.float32)
-            left, right = source if rng.random() < 0.5 else source[::-1]
+            left, right = excerpt if rng.random() < 0.5 else excerpt[::-1]
             kind = rng.random()
             if kind < 0.15:
                 left = right = (left + right) / 2
-            elif kind < 0.3 and i == 3:
+            elif kind < 0.3 and source.is_placed:
                 place = rng.uniform(0, 0.5 * np.pi)
                 middle = (left + right) / np.float32(np.sqrt(2))
                 left, right = middle * np.float32(np.cos(place)), middle * np.float32(np.sin(place))
             np.multiply(left, shape, out=stem[0])
             np.multiply(right, shape, out=stem[1])
         return stems
-
-
-_TYPICAL = np.array([0.8, 0.8, 0.7, 0.7])  # root mean square of the spectra of each source
 
 
 def targets(stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:
@@ -207,7 +235,8 @@ class SongExamples:
 def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_state: int) -> Weights:
     """Make the weights of a stage that its training starts from: sparse NMF of each source alone."""
     rng = np.random.default_rng([random_state, 1])
-    stacks: list[list[np.ndarray]] = [[] for _ in SOURCES]
+    sources = mixer.sources.values()
+    stacks: list[list[np.ndarray]] = [[] for _ in sources]
     number = 2**40
     while any(sum(map(len, stack)) < N_FRAMES for stack in stacks):
         stems = mixer(number)
@@ -217,7 +246,7 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
                 X = cues(stem, FRONT_END)
                 masks = None
                 if context.n_sources:
-                    masks = np.full((len(SOURCES), *X.shape[1:]), 0.02, np.float32)
+                    masks = np.full((len(sources), *X.shape[1:]), 0.02, np.float32)
                     masks[i] = 0.94
                 level = X[0].mean(axis=0)
                 loud = np.flatnonzero(level > 0.1 * np.percentile(level, 95))
@@ -225,11 +254,11 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
     W = np.concatenate(
         [atoms_of(np.concatenate(stack), n, rng) for stack, n in zip(stacks, size.n_atoms, strict=True)], axis=1
     )
-    J, F, S = context.n_tracked, context.height, len(SOURCES)
+    J, F, S = context.n_tracked, context.height, len(sources)
     gains = np.ones((J, len(W)), np.float32)
     source_gains = np.full((S, J, F), ELSEWHERE)
     rows = {part.name: part.rows for part in context.layout}
-    of_parts = np.array([_OF_PARTS[name] for name in SOURCES], np.float32)
+    of_parts = np.array([source.gains for source in sources], np.float32)
     for kind, n in (("cue", len(PARTS)), ("source", context.n_sources)):
         for i in range(n):
             atoms = rows[f"{kind}_atoms {i}"]
@@ -246,6 +275,7 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
 
 
 def train_songs(
+    sources: Mapping[str, Source],
     folders: Sequence[Path],
     dev_folders: Sequence[Path],
     *,
@@ -256,12 +286,14 @@ def train_songs(
     checkpoint: Path | None = None,
     report: Callable[[int, dict[str, float]], None] = lambda stage, entry: None,
 ) -> Dictionary:
-    """Train a dictionary for songs, stage after stage.
+    """Train a dictionary for songs or for drums, stage after stage.
 
     Parameters
     ----------
+    sources : mapping of str to Source
+        :data:`SONGS`, :data:`DRUMS` or others.
     folders, dev_folders : sequence of Path
-        Songs to learn from, and to watch the learning on: folders with one file for each of :data:`SOURCES`.
+        Songs to learn from, and to watch the learning on: folders with one file for each of the sources.
     schedules : sequence of Schedule
         One for each stage.
     n_dev : int
@@ -285,10 +317,12 @@ def train_songs(
     NmfaudioError
         If a checkpoint is of another training, or if the training breaks down.
     """
-    mixer, dev_mixer = SongMixer(folders, random_state), SongMixer(dev_folders, 2**31)
+    mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
+    contexts = FIRST, replace(SECOND, n_sources=len(sources))
+    n_atoms = tuple(source.n_atoms for source in sources.values())
     stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()
     for i, schedule in enumerate(schedules):
-        context, size = (FIRST, SECOND)[i], SIZES[i]
+        context, size = contexts[i], Size(n_atoms, *_LAYERS[i])
         settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
         weights, curve = train_stage(
             initial_weights(context, mixer, size, random_state),
@@ -306,4 +340,4 @@ def train_songs(
         )
         stages.append(Stage(weights, size.order, context))
         curves.append((schedule, curve))
-    return trained_dictionary("songs", stages, curves, FRONT_END, OBJECTIVE, random_state, {"sources": list(SOURCES)})
+    return trained_dictionary("songs", stages, curves, FRONT_END, OBJECTIVE, random_state, {"sources": list(sources)})

@@ -1,4 +1,6 @@
-"""Training of dictionaries for songs."""
+"""Training of dictionaries for songs and for drums."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ import soundfile as sf
 from nmfaudio.separation.songs.separator import SongSeparator
 from nmfaudio.training import songs
 from nmfaudio.training.songs import (
+    DRUMS,
     FIRST,
     FRONT_END,
     OBJECTIVE,
-    SOURCES,
+    SONGS,
     SongExamples,
     SongMixer,
     targets,
@@ -19,37 +22,39 @@ from nmfaudio.training.songs import (
 from nmfaudio.training.unfolded.presets import Size
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 
+FEW = {name: replace(source, n_atoms=2 + i % 2) for i, (name, source) in enumerate(SONGS.items())}
+
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
     """Two songs of two seconds; the second has no vocals."""
     monkeypatch.setattr(songs, "_SECONDS", 1.5)
     monkeypatch.setattr(songs, "N_FRAMES", 30)
-    monkeypatch.setattr(songs, "SIZES", (Size((3, 2, 2, 3), (0, 0)), Size((3, 2, 2, 3), (0, 1), against=(1,))))
+    monkeypatch.setattr(songs, "_LAYERS", (((0, 0), ()), ((0, 1), (1,))))
     rng = np.random.default_rng(0)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        for source in SOURCES[name == "two" :]:
+        for source in list(SONGS)[name == "two" :]:
             sf.write(tmp_path / name / f"{source}.flac", 0.1 * rng.standard_normal((2 * 44100, 2)), 44100)
     return [tmp_path / "one", tmp_path / "two"]
 
 
 def test_mixes_depend_on_their_number_alone_and_differ(folders):
-    first, second = SongMixer(folders, 0), SongMixer(folders, 0)
+    first, second = SongMixer(SONGS, folders, 0), SongMixer(SONGS, folders, 0)
     np.testing.assert_array_equal(first(5), second(5))
     assert not np.allclose(first(5), first(6))
     assert first(5).shape == (4, 2, first.stft.n_bins, first.stft.n_frames(first.n))
 
 
 def test_a_missing_stem_is_silent(folders):
-    stems = SongMixer(folders[1:], 0)(3)
+    stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
 
 
 @pytest.mark.needs_jit
 def test_the_error_of_a_mask_is_that_of_the_stems(folders):
     """Between two masks: what no mask can change is left out, and each second of a stem counts the same."""
-    stems = SongMixer(folders[:1], 0)(1)
+    stems = SongMixer(SONGS, folders[:1], 0)(1)
     Y, bins, frames = stems.sum(axis=0), slice(FRONT_END.n_bins), slice(20, 40)
     mixture, target = targets(stems, frames)
     rng = np.random.default_rng(0)
@@ -70,7 +75,12 @@ def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
     schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
     entries = []
     dictionary = train_songs(
-        folders, folders, schedules=[schedule, schedule], n_dev=1, report=lambda stage, entry: entries.append(stage)
+        FEW,
+        folders,
+        folders,
+        schedules=[schedule, schedule],
+        n_dev=1,
+        report=lambda stage, entry: entries.append(stage),
     )
     dictionary.save(tmp_path / "mine.npz", compact=True)
     assert entries == [0, 0, 1, 1] and len(dictionary.record["stages"]) == 2
@@ -80,10 +90,23 @@ def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
 
 
 @pytest.mark.needs_jit
+def test_drums_are_trained_as_songs_are(folders):
+    drums = {name: replace(source, n_atoms=2) for name, source in DRUMS.items()}
+    for folder in folders:
+        for source, drum in zip(list(SONGS)[1:], drums, strict=True):
+            (folder / f"{source}.flac").rename(folder / f"{drum}.flac")
+    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
+    dictionary = train_songs(drums, folders, folders, schedules=[schedule], n_dev=1)
+    assert SongSeparator(dictionary).names == ["kick", "snare", "cymbals"]
+
+
+@pytest.mark.needs_jit
 def test_training_lowers_the_loss(folders):
-    examples = SongExamples(SongMixer(folders, 0), (), FIRST, 10)
+    examples = SongExamples(SongMixer(FEW, folders, 0), (), FIRST, 10)
     schedule = Schedule(steps=12, rate=0.05, warm_up=1, n_frames=32, pool_items=3, new_items=0, item_frames=20)
-    weights = songs.initial_weights(FIRST, examples.mixer, songs.SIZES[0], 0)
+    weights = songs.initial_weights(
+        FIRST, examples.mixer, Size(tuple(source.n_atoms for source in FEW.values()), (0, 0)), 0
+    )
     dev = examples.of_first(2, 20)
     before = mean_loss(weights, (0, 0), dev, FIRST, OBJECTIVE)
     trained, _ = train_stage(
