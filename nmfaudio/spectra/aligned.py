@@ -14,7 +14,7 @@ class Kept:
     """
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
-        self._blocks = blocks
+        self._blocks = iter(blocks)
         self._passed: list[np.ndarray] = []
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -23,11 +23,16 @@ class Kept:
             self._passed.append(block)
             yield block
 
+    def again(self) -> Iterator[np.ndarray]:
+        """Yield the blocks that have passed."""
+        while self._passed:
+            yield self._passed.pop(0)
+
     def take(self, n: int) -> np.ndarray:
-        """Return the next n samples of what has passed."""
+        """Return the next n samples: of what has passed, and then of what has not."""
         parts: list[np.ndarray] = []
         while n:
-            block = self._passed.pop(0)
+            block = self._passed.pop(0) if self._passed else next(self._blocks)
             parts.append(block[..., :n])
             if block.shape[-1] > n:
                 self._passed.insert(0, block[..., n:])

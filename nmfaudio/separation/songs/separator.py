@@ -34,6 +34,8 @@ class SongSeparator:
     ----------
     dictionary : str, path or Dictionary
         Of kind "songs".
+    spatial : bool
+        Separate two channels also by the places of the sources between them.
 
     Attributes
     ----------
@@ -47,8 +49,8 @@ class SongSeparator:
 
     Notes
     -----
-    All channels have the same masks. With two channels these are the powers of the multichannel Wiener filter, which
-    follows each source within 5 s; see :func:`nmfaudio.kernels.spatial.spatial_filter`.
+    All channels have the same masks. With two channels, if `spatial`, these are the powers of the multichannel Wiener
+    filter, which follows each source within 5 s; see :func:`nmfaudio.kernels.spatial.spatial_filter`.
 
     Examples
     --------
@@ -59,8 +61,8 @@ class SongSeparator:
     """
 
     @checked
-    def __init__(self, dictionary: DictionaryLike = "songs") -> None:
-        self.dictionary = Dictionary.load(dictionary)
+    def __init__(self, dictionary: DictionaryLike = "songs", *, spatial: bool = True) -> None:
+        self.dictionary, self.spatial = Dictionary.load(dictionary), spatial
         if self.dictionary.kind != "songs":
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: of kind {self.dictionary.kind!r}, not songs")
         names = self.dictionary.settings.get("sources")
@@ -110,16 +112,18 @@ class SongSeparator:
         check_rate(sr)
         stft = self.dictionary.front_end.stft(sr)
         front_end = self.dictionary.front_end
-        spectra = BlockSpectra(stft, as_blocks(blocks))
-        kept = Kept(spectra)
+        samples = Kept(as_blocks(blocks))
+        spectra = BlockSpectra(stft, samples)
+        again = Kept(BlockSpectra(stft, samples.again()))  # samples wait for their masks in a quarter of the memory
         past, future = (REACH + frames for frames in reach(self.stages))
-        pieces = windows(((powers(Y, front_end),) for Y in kept), past, future, size=lambda chunk: _PIECE)
+        pieces = windows(((powers(Y, front_end),) for Y in spectra), past, future, size=lambda chunk: _PIECE)
         masked = (
-            (kept.take(part.shape[-1]), part)
+            (again.take(part.shape[-1]), part)
             for masks in ahead(self._masks, pieces)
             for part in np.split(masks, range(_MASKED, masks.shape[-1], _MASKED), axis=-1)
         )
-        filtered = windows(masked, _REACH, _REACH, size=lambda chunk: _AT_ONCE)
+        near = _REACH if self.spatial else 0
+        filtered = windows(masked, near, near, size=lambda chunk: _AT_ONCE)
         for y in overlap_add(stft, self._stems(filtered), lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
@@ -133,13 +137,14 @@ class SongSeparator:
     def _stems(self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]]) -> Iterator[np.ndarray]:
         """Spectra of all stems (S * C, B, n) of windows of spectra and masks, some frames at a time."""
         for (Y, masks), now in filtered:
+            is_spatial = self.spatial and len(Y) == 2
             for start in range(now.start, now.stop, _AT_ONCE):
                 part = slice(start, min(start + _AT_ONCE, now.stop))
-                near = slice(max(0, part.start - _REACH), part.stop + _REACH) if len(Y) == 2 else part
+                near = slice(max(0, part.start - _REACH), part.stop + _REACH) if is_spatial else part
                 around = Y[..., near]
                 gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
                 stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
-                if len(Y) == 2:
+                if is_spatial:
                     spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
                 else:
                     np.multiply(around, gains[:, None], out=stems)
