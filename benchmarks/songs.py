@@ -1,9 +1,10 @@
-"""Measure the separation of songs into vocals, drums, bass and other: see songs.md.
+"""Measure the separation of songs into vocals, drums, bass and other, and of drums: see songs.md.
 
 python benchmarks/songs.py FOLDER [--method NAME...] [--songs] [--markdown songs.md]
 
 FOLDER has a folder for each song, with vocals, drums, bass and other in sound files of any format; vocals may be
-missing. The mixture is the sum of the stems. nussl is compared with where it is installed.
+missing. With kick, snare and cymbals in place of drums these are measured too, alone if there is no other stem. The
+mixture is the sum of the stems. nussl is compared with where it is installed.
 """
 
 import argparse
@@ -18,11 +19,12 @@ import numpy as np
 import tables
 
 from nmfaudio import STFT, audio, metrics
-from nmfaudio.separation import separate
+from nmfaudio.separation import DrumSeparator, SongSeparator, separate
 
 STEMS = ("vocals", "drums", "bass", "other")
-COLUMNS = ("vocals", "accompaniment", "drums", "bass", "other")
-QUIETEST_DB = -35  # of full scale: quieter stems do not count
+DRUMS = ("kick", "snare", "cymbals")
+COLUMNS = ("vocals", "accompaniment", "drums", *DRUMS, "bass", "other")
+QUIETEST_DB = {**dict.fromkeys(STEMS, -35), **dict.fromkeys(DRUMS, -50)}  # of full scale: quieter stems do not count
 FRAME_S = 1.0
 
 Stems = Mapping[str, np.ndarray]
@@ -69,31 +71,33 @@ def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stem
             found.setdefault(name, {})[song] = scores(stems, method(mixture, sr, stems), mixture, sr)
             seconds += mixture.shape[1] / sr
         speeds[name] = seconds / (time.process_time() - began)
+    measured = {stem for by_song in found.values() for stems in by_song.values() for stem in stems}
+    names = [stem for stem in COLUMNS if stem in measured]
     text = []
     for i, measure in enumerate(("SDR", "SI-SDR")):
         rows = []
         for name, by_song in found.items():
-            columns = [[s[stem][i] for s in by_song.values() if stem in s] for stem in COLUMNS]
+            columns = [[s[stem][i] for s in by_song.values() if stem in s] for stem in names]
             cells = [f"{np.median(values):.1f}" if values else "" for values in columns]
             rows.append([name, *cells, f"{speeds[name]:.1f}"])
             for song, values in by_song.items() if each else ():
-                cells = [f"{values[stem][i]:.1f}" if stem in values else "" for stem in COLUMNS]
+                cells = [f"{values[stem][i]:.1f}" if stem in values else "" for stem in names]
                 rows.append([f"{name}, {song}", *cells, ""])
-        text.append(tables.table([f"{measure}, dB", *COLUMNS, "times real time"], rows))
+        text.append(tables.table([f"{measure}, dB", *names, "times real time"], rows))
     return "\n\n".join(text)
 
 
 def songs(folder: Path) -> Iterator[tuple[str, int, Stems]]:
     """Name, rate and stems of each song, those that are there."""
     for song in sorted(p for p in folder.iterdir() if p.is_dir()):
-        found = {path.stem: audio.read(path) for path in audio.list_files(song) if path.stem in STEMS}
+        found = {path.stem: audio.read(path) for path in audio.list_files(song) if path.stem in QUIETEST_DB}
         if found:
-            yield song.name, next(iter(found.values()))[1], {stem: found[stem][0] for stem in STEMS if stem in found}
+            yield song.name, next(iter(found.values()))[1], {s: found[s][0] for s in QUIETEST_DB if s in found}
 
 
 def scores(stems: Stems, estimates: Stems, mixture: np.ndarray, sr: int) -> Scores:
     """SDR and SI-SDR of each stem that is loud enough and estimated; of all but the vocals as accompaniment."""
-    loud = {stem: y for stem, y in stems.items() if 10 * np.log10(np.mean(y**2) + 1e-12) > QUIETEST_DB}
+    loud = {stem: y for stem, y in stems.items() if 10 * np.log10(np.mean(y**2) + 1e-12) > QUIETEST_DB[stem]}
     found: Scores = {}
     for true in (
         loud,
@@ -122,7 +126,10 @@ def sdr(references: np.ndarray, estimates: np.ndarray, sr: int) -> np.ndarray:
 
 
 def by_nmfaudio(y: np.ndarray, sr: int, stems: Stems) -> Stems:
-    return separate(y, sr)
+    """Separate a song; with `--drums`, if its drums are known one by one; or drums alone."""
+    if "kick" not in stems:
+        return separate(y, sr)
+    return separate(y, sr, DrumSeparator()) if "other" in stems else SongSeparator("drums", spatial=False)(y, sr)
 
 
 def blind(y: np.ndarray, sr: int, stems: Stems) -> Stems:
@@ -136,7 +143,7 @@ def blind(y: np.ndarray, sr: int, stems: Stems) -> Stems:
 
 def mixture(y: np.ndarray, sr: int, stems: Stems) -> Stems:
     """The mixture for every stem; its accompaniment too, not what is left."""
-    return {**dict.fromkeys(STEMS, y), "accompaniment": y}
+    return {**dict.fromkeys(stems, y), "accompaniment": y}
 
 
 def ideal_ratio_mask(y: np.ndarray, sr: int, stems: Stems) -> Stems:
