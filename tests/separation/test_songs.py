@@ -12,6 +12,7 @@ from nmfaudio.errors import DictionaryError
 from nmfaudio.separation.songs import cues as cues_module
 from nmfaudio.separation.songs.context import SongContext
 from nmfaudio.separation.songs.cues import PARTS, cues
+from nmfaudio.separation.songs.drums import DrumSeparator
 from nmfaudio.separation.songs.separator import SongSeparator
 from nmfaudio.unfolded.weights import Weights, named_arrays
 
@@ -134,6 +135,18 @@ def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
 
 
 @pytest.mark.needs_jit
+@pytest.mark.parametrize("channels", [1, 2])
+def test_drums_take_the_place_of_the_drum_stem(dictionary, channels):
+    pieces = Dictionary("songs", dictionary.arrays, FRONT_END, dictionary.settings | {"sources": ["a", "b", "c"]})
+    y = song(1.5, channels)
+    stems, drums = SongSeparator(dictionary)(y, SR), separate(y, SR, DrumSeparator(dictionary, pieces))
+    assert list(drums) == ["a", "b", "c", "voice", "rest"]
+    for name in ("voice", "rest"):
+        np.testing.assert_allclose(drums[name], stems[name], atol=1e-6)
+    np.testing.assert_allclose(drums["a"] + drums["b"] + drums["c"], stems["drums"], atol=2e-6)
+
+
+@pytest.mark.needs_jit
 def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
     for name, value in (("REACH", 30), ("_SPATIAL", 15), ("_REACH", 30)):
         monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
@@ -186,6 +199,18 @@ def test_shipped_songs_put_a_tune_and_strokes_into_their_stems():
     for name, source in (("drums", drums), ("other", other)):
         error = stems[name] - 0.2 * source
         assert 10 * np.log10(np.sum((0.2 * source) ** 2) / np.sum(error**2)) > 4
+
+
+@pytest.mark.needs_jit
+def test_shipped_drums_are_a_kick_and_a_hat():
+    sr, t = 44100, np.arange(4 * 44100) / 44100
+    kick = np.sin(2 * np.pi * 55 * (t % 0.5) + 8 * (1 - np.exp(-40 * (t % 0.5)))) * np.exp(-12 * (t % 0.5))
+    hat = np.random.default_rng(0).standard_normal(len(t) + 1) * np.exp(-90 * (np.append(t, 4) % 0.25))
+    strokes = {"kick": np.tile(0.2 * kick, (2, 1)), "cymbals": np.tile(0.1 * np.diff(hat), (2, 1))}
+    stems = SongSeparator("drums")(sum(strokes.values()), sr)
+    assert list(stems) == ["kick", "snare", "cymbals"]
+    for name, source in strokes.items():
+        assert 10 * np.log10(np.sum(source**2) / np.sum((stems[name] - source) ** 2)) > 6
 
 
 def test_other_dictionaries_are_refused(dictionary):

@@ -6,23 +6,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...arguments import checked
-from ...dictionary import Dictionary, DictionaryLike
+from ...dictionary import DictionaryLike
 from ...spectra.aligned import Kept
-from ..separator import Separator
 from .separator import SongSeparator
 
 _DRUMS = "drums"
 
 
 class DrumSeparator:
-    """Separate a song, and its drums into the sounds of a dictionary of drums.
+    """Separate a song, and then its drums.
 
     Parameters
     ----------
     songs : str, path or Dictionary
-        Dictionary of songs, with a source "drums".
+        Of kind "songs", with a source "drums".
     drums : str, path or Dictionary
-        Dictionary of the atoms of each drum.
+        Of kind "songs" too, with the sources of a drum stem.
 
     Attributes
     ----------
@@ -38,9 +37,7 @@ class DrumSeparator:
 
     @checked
     def __init__(self, songs: DictionaryLike = "songs", drums: DictionaryLike = _DRUMS) -> None:
-        self._songs = SongSeparator(songs)
-        dictionary = Dictionary.load(drums)
-        self._drums = Separator({name: dictionary for name in dictionary.arrays})
+        self._songs, self._drums = SongSeparator(songs), SongSeparator(drums, spatial=False)
         self._others = [name for name in self._songs.names if name != _DRUMS]
         self.names = [*self._drums.names, *self._others]
 
