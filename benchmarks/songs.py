@@ -63,16 +63,16 @@ def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stem
         Tables in Markdown of the median over songs of SDR and SI-SDR.
     """
     found: dict[str, dict[str, Scores]] = {}
-    speeds = {}
+    speeds, present = {}, set()
     for name, method in methods.items():
         began, seconds = time.process_time(), 0.0
         for song, sr, stems in songs(folder):
+            present |= {*stems, "accompaniment"} if "vocals" in stems else set(stems)
             mixture = np.sum(list(stems.values()), axis=0)
             found.setdefault(name, {})[song] = scores(stems, method(mixture, sr, stems), mixture, sr)
             seconds += mixture.shape[1] / sr
         speeds[name] = seconds / (time.process_time() - began)
-    measured = {stem for by_song in found.values() for stems in by_song.values() for stem in stems}
-    names = [stem for stem in COLUMNS if stem in measured]
+    names = [stem for stem in COLUMNS if stem in present]
     text = []
     for i, measure in enumerate(("SDR", "SI-SDR")):
         rows = []

@@ -96,8 +96,9 @@ def windows(
         held = [tuple(array[..., keep - first :].copy() for array in around)]  # a copy lets go of the rest
         now = slice(done - first, stop - first)
         first, done = keep, stop
-        yield around, now
+        window = [(around, now)]
         del around
+        yield window.pop()  # none is held here while it is used
 
 
 def overlap_add(stft: STFT, spectra: Iterable[np.ndarray], length: Callable[[], int]) -> Iterator[np.ndarray]:

@@ -18,7 +18,7 @@ from ...unfolded.stage import reach, read_stages, run_stages
 from .context import SongContext
 from .cues import REACH, cues_of, powers
 
-_PIECE = 1536  # frames at once, 36 s
+_PIECE = 768  # frames at once, 18 s
 _AT_ONCE = 512  # frames that are filtered at once
 _MASKED = 256  # frames that go on together to the filter
 _TO_SOUND = 128  # frames that become sound at once
@@ -122,8 +122,8 @@ class SongSeparator:
             for masks in ahead(self._masks, pieces)
             for part in np.split(masks, range(_MASKED, masks.shape[-1], _MASKED), axis=-1)
         )
-        near = _REACH if self.spatial else 0
-        filtered = windows(masked, near, near, size=lambda chunk: _AT_ONCE)
+        near, at_once = (_REACH, _AT_ONCE) if self.spatial else (0, 1)
+        filtered = windows(masked, near, near, size=lambda chunk: at_once)
         for y in overlap_add(stft, self._stems(filtered), lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
@@ -142,15 +142,18 @@ class SongSeparator:
                 part = slice(start, min(start + _AT_ONCE, now.stop))
                 near = slice(max(0, part.start - _REACH), part.stop + _REACH) if is_spatial else part
                 around = Y[..., near]
-                gains = np.stack([self.dictionary.front_end.over_bins(mask[:, near], Y.shape[1]) for mask in masks])
+                gains = np.empty((len(masks), *around.shape[1:]), masks.dtype)
+                for i in range(len(masks)):
+                    gains[i] = self.dictionary.front_end.over_bins(masks[i, :, near], Y.shape[1])
                 stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
                 if is_spatial:
                     spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
                 else:
                     np.multiply(around, gains[:, None], out=stems)
                 del around, gains
+                if part.stop == now.stop:
+                    del Y, masks  # which would wait while the stems are taken
                 for first in range(0, stems.shape[-1], _TO_SOUND):
                     some = stems[..., first : first + _TO_SOUND]
-                    yield some.reshape(-1, Y.shape[1], some.shape[-1]).copy()  # lets go of the rest
+                    yield some.reshape(-1, *some.shape[2:]).copy()  # lets go of the rest
                 del stems, some
-            del Y, masks
