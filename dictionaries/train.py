@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 from nmfaudio.audio import list_files
 from nmfaudio.denoising.unfolded.decomposition import stages_of
 from nmfaudio.dictionary import Dictionary, model_card
-from nmfaudio.evaluation import find_recordings, load_denoiser, score
+from nmfaudio.evaluation import find_recordings, score
 from nmfaudio.files import replacing
 from nmfaudio.metrics import MEASURES
 from nmfaudio.training.data.corpus import Corpus
@@ -94,7 +94,6 @@ def lists(folders: list[Path], into: Path) -> list[Path]:
 
 def scores(dictionary: Path, mixtures: Path) -> dict[str, float | str]:
     """Mean scores of a dictionary on mixtures."""
-    load_denoiser.cache_clear()
     found = [score(r) for r in find_recordings(mixtures / "clean", mixtures / "noisy", None, str(dictionary))]
     means = np.mean([s.after for s in found], axis=0)
     return {

@@ -216,6 +216,7 @@ def score_or_error(recording: Recording) -> Scores | NmfaudioError:
         return error
 
 
+@checked
 @lru_cache(maxsize=1)
 def load_denoiser(dictionary: str) -> Denoiser:
     """Load the denoiser once in each process.

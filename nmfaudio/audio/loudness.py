@@ -147,7 +147,6 @@ def true_peak_db(y: ArrayLike, sr: float) -> float:
     >>> round(true_peak_db(y, 48000))
     0
     """
-    check_rate(sr)
     blocks = _slices(np.atleast_2d(as_signal(y)))
     peak = max((float(peaks.max(initial=0)) for _, peaks in _peaks(blocks, sr)), default=0.0)
     return 20 * math.log10(peak) if peak else -math.inf
@@ -243,7 +242,7 @@ def with_loudness(
     with TemporaryFile(dir=folder) as waiting:
         meter = LoudnessMeter(sr)
         n_channels = 1
-        for y in blocks:
+        for y in as_blocks(blocks):
             n_channels = len(y)
             meter.push(y)
             waiting.write(np.ascontiguousarray(y.T, np.float32).data)
@@ -277,6 +276,7 @@ def _peaks(
     """Yield blocks, and the highest true peak of all channels at each sample."""
     from scipy.signal import resample_poly
 
+    check_rate(sr)
     factor = max(1, round(_OVERSAMPLED_HZ / sr)) if sr < _OVERSAMPLED_HZ else 1
     for (y,), now in windows(((y,) for y in as_blocks(blocks)), _MARGIN, _MARGIN, size=lambda _: _AT_ONCE):
         dense = np.abs(resample_poly(y, factor, 1, axis=1))

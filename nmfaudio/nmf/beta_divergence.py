@@ -20,6 +20,7 @@ from .carried import Carried, denominator, due
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+_MOST_BETA = 100  # beyond it powers of data leave the range of numbers
 NAMES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
 Update = Callable[[slice, np.ndarray, np.ndarray, np.ndarray], object]
@@ -231,13 +232,13 @@ def beta_of(beta_loss: float | str) -> float:
     Raises
     ------
     NmfaudioError
-        If it is neither one of the names nor a finite number.
+        If it is neither one of the names nor a number from -100 to 100.
     """
     if isinstance(beta_loss, str) and beta_loss in NAMES:
         return NAMES[beta_loss]
-    if not is_finite(beta_loss):
+    if not is_finite(beta_loss) or abs(float(beta_loss)) > _MOST_BETA:
         names = ", ".join(map(repr, NAMES))
-        raise NmfaudioError(f"beta_loss must be a finite number or one of {names}, not {shown(beta_loss)}")
+        raise NmfaudioError(f"beta_loss must be a number from -100 to 100 or one of {names}, not {shown(beta_loss)}")
     return float(beta_loss)
 
 

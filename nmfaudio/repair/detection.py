@@ -248,7 +248,7 @@ def _clicks(y: NDArray[np.float64], sr: float) -> NDArray[np.bool_]:
     from scipy.ndimage import binary_propagation, maximum_filter1d
     from scipy.signal import lfilter
 
-    n, margin = int(_CLICK_FRAME_S * sr), max(1, int(_CLICK_MARGIN_S * sr))
+    n, margin = max(_ORDER, int(_CLICK_FRAME_S * sr)), max(1, int(_CLICK_MARGIN_S * sr))
     window, noise = np.hanning(2 * n), np.random.default_rng(0).standard_normal(2 * n)
     if not y.size:
         return np.zeros(0, bool)

@@ -16,7 +16,7 @@ import soundfile as sf
 from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__
-from ..arguments import check_rate, checked
+from ..arguments import check_count, check_rate, checked
 from ..audio import as_signal, resample
 from ..denoising.denoiser import Denoiser
 from ..display import brightest_db, frames_a_column, pooled
@@ -57,6 +57,8 @@ def seconds_shown(sr: float, channels: int) -> float:
     >>> seconds_shown(8000, 1), seconds_shown(16000, 1), seconds_shown(48000, 2)
     (187.5, 187.5, 31.25)
     """
+    check_rate(sr)
+    check_count("channels", channels)
     return _SAMPLES / (max(sr, _LEAST_SR) * min(channels, 2))
 
 

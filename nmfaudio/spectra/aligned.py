@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from ..errors import NmfaudioError
+
 
 class Kept:
     """Blocks on their way, of which what has passed can be taken again, in other lengths.
@@ -42,6 +44,8 @@ class Kept:
 
 def joined(pieces: Iterable[Mapping[str, np.ndarray]], y: np.ndarray) -> dict[str, np.ndarray]:
     """Join signals that come in blocks, each of shape (channels, samples), into signals of the shape and dtype of y."""
+    if not y.size:
+        raise NmfaudioError("the signal has no samples: there is nothing to separate")
     first, *others = pieces
     return {
         name: np.concatenate([block, *(piece[name] for piece in others)], axis=1).reshape(y.shape).astype(y.dtype)

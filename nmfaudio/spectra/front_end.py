@@ -62,9 +62,11 @@ class FrontEnd:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= most:
                 raise DictionaryError(f"front end: {name} must be a positive number up to {most:g}, not {shown(value)}")
         if not (isinstance(self.sr, int) and isinstance(self.n_bins, int)):
-            raise DictionaryError(f"front end: sr and n_bins must be integers, not {self.sr!r} and {self.n_bins!r}")
+            raise DictionaryError(
+                f"front end: sr and n_bins must be integers, not {shown(self.sr)} and {shown(self.n_bins)}"
+            )
         if isinstance(self.n_high, bool) or not isinstance(self.n_high, int) or not 0 <= self.n_high <= 1000:
-            raise DictionaryError(f"front end: n_high must be an integer from 0 to 1000, not {self.n_high!r}")
+            raise DictionaryError(f"front end: n_high must be an integer from 0 to 1000, not {shown(self.n_high)}")
         if self.n_high and self.high_hz * self.window_s <= self.n_bins:
             raise DictionaryError(f"front end: high_hz {self.high_hz:g} lies within the bins; n_high must be 0")
         if not isinstance(self.window, str):

@@ -283,7 +283,9 @@ def train_atoms(
     for number, given in enumerate(batches):
         if number < n_done:
             continue
-        batch: Sequence[Block] = [given] if callable(given) or isinstance(given, np.ndarray) else given
+        if not (callable(given) or isinstance(given, (np.ndarray, Sequence))):
+            raise NmfaudioError(f"{name}: a batch is a block or a sequence of blocks, not {shown(given)}")
+        batch: Sequence[Block] = given if isinstance(given, Sequence) else [given]
         if state is None:
             start = _first_frames(name, batch)
             if start is None:

@@ -142,6 +142,7 @@ def right(tmp_path_factory):
         "lufs": -23.0,
         "magnitudes": abs(Y),
         "missing": np.arange(len(y)) // 100 == 10,
+        "load_denoiser.dictionary": "speech-sparse",
         "n_channels": 1,
         "n_components": 3,
         "n_fft": 256,

@@ -43,7 +43,7 @@ def folders(tmp_path, monkeypatch):
             sf.write(path, y.T, sr, subtype="FLOAT")
         Halver.noise[noisy.astype(np.float32).tobytes()] = (noisy - clean).astype(np.float32)
     monkeypatch.setattr("nmfaudio.evaluation.Denoiser", Halver)
-    evaluation.load_denoiser.cache_clear()
+    evaluation.load_denoiser.__wrapped__.cache_clear()
     return tmp_path
 
 
@@ -138,7 +138,7 @@ def test_what_cannot_work_is_said_before_the_work(folders, capsys, monkeypatch):
     assert "mine.csv: exists already" in one_error(capsys)
     assert (folders / "mine.csv").read_text() == "mine"
     monkeypatch.undo()
-    evaluation.load_denoiser.cache_clear()
+    evaluation.load_denoiser.__wrapped__.cache_clear()
     assert run(folders, "-d", "no-such-dictionary") == 2
     assert "no-such-dictionary" in one_error(capsys)
     monkeypatch.setitem(sys.modules, "pystoi", None)
