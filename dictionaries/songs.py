@@ -114,26 +114,8 @@ STROKES = {
 }
 NEEDED_STROKES = {36, 38, 42}  # kick, snare, closed hi-hat
 OF_KICK = {35, 36}
-OF_CYMBALS = {
-    42,
-    44,
-    46,
-    49,
-    51,
-    52,
-    53,
-    54,
-    55,
-    57,
-    59,
-    69,
-    70,
-    80,
-    81,
-    82,
-    83,
-    84,
-}  # and of what jingles or is shaken
+# and of what jingles or is shaken
+OF_CYMBALS = {42, 44, 46, 49, 51, 52, 53, 54, 55, 57, 59, 69, 70, 80, 81, 82, 83, 84}
 OF_DRUM_SOUNDFONTS = {35: 36, 48: 47, 50: 45, 58: 56, 60: 47, 64: 45}  # notes at which they have other strokes or none
 
 PITCHES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
