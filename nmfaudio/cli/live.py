@@ -10,7 +10,7 @@ import numpy as np
 from ..denoising.streaming import StreamingDenoiser
 from ..errors import NmfaudioError
 from .console import OK, say
-from .options import add_strength
+from .options import add_keep_tones, add_strength
 
 _NO_DEVICES = (
     "no microphone or loudspeaker on this machine (servers, containers and remote shells have none): "
@@ -35,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
     add("-d", "--dictionary", default="speech-causal", metavar="NAME", help="causal dictionary")
     add("--noise", metavar="FILE", help="the noise alone: a recording or a saved profile")
     add_strength(add)
+    add_keep_tones(add)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
                 noise=args.noise,
                 attenuation_limit_db=args.attenuation_limit_db,
                 strength=1.0 if args.strength is None else args.strength,
+                keep_tones=args.keep_tones,
             )
         )
         devices = sd.Stream(

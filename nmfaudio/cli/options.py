@@ -26,7 +26,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
     ways = ("linked", "independent")
     add("--channels", choices=ways, metavar="HOW", help="gain: linked or independent (default: linked)")
     add_strength(add)
-    add("--keep-tones", action="store_true", help="leave steady tones, as of a tuning fork")
+    add_keep_tones(add)
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
 
@@ -41,6 +41,11 @@ def add_strength(add: Callable[..., Any]) -> None:
         help="remove at most DB decibels (default: 40)",
     )
     add("--strength", type=strength, metavar="X", help="below 1 is gentler, above 1 is stronger (default: 1)")
+
+
+def add_keep_tones(add: Callable[..., Any]) -> None:
+    """Add whether steady tones are left."""
+    add("--keep-tones", action="store_true", help="leave steady tones, as of a tuning fork")
 
 
 _MOST = 100_000  # of things that are counted: no machine holds more stems, atoms or processes

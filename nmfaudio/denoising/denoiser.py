@@ -19,7 +19,7 @@ from ..spectra.stft import STFT
 from .decomposition import decomposition_for
 from .full_band import FullBandMask
 from .gain import GainRule, sharpened
-from .lines import lines_apart
+from .lines import LineStream, lines_apart
 from .low_end import LowEnd
 from .noise_profile import noise_profile, profile_for
 
@@ -41,6 +41,7 @@ class Options:
         attenuation_limit_db: float | None,
         strength: float,
         channels: str,
+        keep_tones: bool,
     ) -> None:
         check_choice("channels", channels, ("linked", "independent"))
         self.dictionary = Dictionary.load(dictionary)
@@ -51,6 +52,7 @@ class Options:
             attenuation_limit_db = settings.get("attenuation_limit_db", 40.0)
         self.mask_power = float(settings.get("mask_power", 1.0))
         self.gain_rule = GainRule(strength, attenuation_limit_db)
+        self._gain_of_lines = np.float32(1.0 if keep_tones else self.gain_rule.least)
 
     @checked
     def stft(self, sr: float) -> STFT:
@@ -119,8 +121,7 @@ class Denoiser(Options):
         channels: str = "linked",
         keep_tones: bool = False,
     ) -> None:
-        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
-        self._gain_of_lines = 1.0 if keep_tones else self.gain_rule.least
+        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels, keep_tones)
         self._decomposition = decomposition_for(self.dictionary, self.noise)
         self._full_band = FullBandMask.around(self._waits, self.dictionary.front_end.n_bins)
 
@@ -211,13 +212,13 @@ class Denoiser(Options):
 
     @property
     def _waits(self) -> bool:
-        """True if later samples are waited for; a stream cannot wait for lines to show."""
+        """True if later samples are waited for."""
         return self._decomposition.future_frames > 0
 
     def _apart(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[np.ndarray]:
-        """Part the sound from its steady lines, shape (2, channels, samples); in a stream there are none."""
+        """Part the sound from its steady lines, shape (2, channels, samples); as a stream does it, if nothing waits."""
         sound = as_blocks(blocks)
-        return lines_apart(sound, sr) if self._waits else (np.stack([y, np.zeros_like(y)]) for y in sound)
+        return lines_apart(sound, sr) if self._waits else _as_stream(sound, sr)
 
     def _spectra(self, blocks: Iterable[np.ndarray], sr: float) -> BlockSpectra:
         """Spectra of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
@@ -245,6 +246,13 @@ class Denoiser(Options):
         """Spectra, powers and masks of the frames of a window."""
         (Y, P, V), now = window
         return Y[..., now], P[..., now], np.stack([self._decomposition(v, now) for v in V])
+
+
+def _as_stream(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
+    stream: LineStream | None = None
+    for y in blocks:
+        stream = stream or LineStream(sr, len(y))
+        yield stream.push(y)
 
 
 def _piece_frames(chunk: Frames) -> int:

@@ -15,6 +15,7 @@ from ..spectra.streaming_stft import StreamingSTFT
 from .denoiser import Options
 from .full_band import FullBandMask, FullBandMaskStream
 from .gain import sharpened
+from .lines import LineStream
 from .low_end import LowEnd
 from .unfolded.decomposition import stages_below, stages_of
 from .unfolded.stream import DecompositionStream
@@ -34,7 +35,7 @@ class StreamingDenoiser(Options):
         Sampling rate in Hz.
     n_channels : int
         Channels of the stream.
-    noise, attenuation_limit_db, strength, channels
+    noise, attenuation_limit_db, strength, channels, keep_tones
         See :class:`nmfaudio.Denoiser`.
 
     Attributes
@@ -70,8 +71,9 @@ class StreamingDenoiser(Options):
         attenuation_limit_db: float | None = None,
         strength: float = 1.0,
         channels: str = "linked",
+        keep_tones: bool = False,
     ) -> None:
-        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels)
+        super().__init__(dictionary, noise, attenuation_limit_db, strength, channels, keep_tones)
         check_count("n_channels", n_channels)
         if self.dictionary.kind != "unfolded":
             raise NmfaudioError(f"a stream needs an unfolded dictionary, not one of kind {self.dictionary.kind!r}")
@@ -80,6 +82,8 @@ class StreamingDenoiser(Options):
         self.latency = stft.overlap + stft.hop_length
         self._stft, self._analysis = (StreamingSTFT(stft, n_channels) for _ in range(2))
         self._low_end = LowEnd(sr, n_channels, self._hop)
+        self._lines = LineStream(sr, n_channels)
+        self._late_lines = np.zeros((n_channels, stft.overlap), np.float32)
         n_gains = 1 if channels == "linked" else n_channels
         n_rows = len(self.dictionary.front_end.rows(np.zeros(stft.n_bins, np.float32)))
         stages = stages_below(stages_of(self.dictionary), n_rows)
@@ -147,6 +151,8 @@ class StreamingDenoiser(Options):
         self._stft.reset()
         self._analysis.reset()
         self._low_end.reset()
+        self._lines.reset()
+        self._late_lines[:] = 0
         for decomposition, band in self._streams:
             decomposition.reset()
             band.reset()
@@ -169,13 +175,16 @@ class StreamingDenoiser(Options):
     def _clean_hop(self, samples: np.ndarray, n_sound: int) -> np.ndarray:
         if self.gain_rule.changes_nothing:
             return self._stft.synthesise(self._stft.analyse(samples))
-        x, analysed = np.zeros((2, *samples.shape), np.float32)
-        x[:, :n_sound], analysed[:, :n_sound] = self._low_end.push(samples[:, :n_sound])
+        x, analysed, lines = np.zeros((3, *samples.shape), np.float32)
+        rest, lines[:, :n_sound] = self._lines.push(samples[:, :n_sound])
+        x[:, :n_sound], analysed[:, :n_sound] = self._low_end.push(rest)
         Y = self._stft.analyse(x)
         pairs = zip(powers(self._analysis.analyse(analysed), self.channels), self._streams, strict=True)
         gains = [self._gain(power, stream) for power, stream in pairs]
         Y *= gains[0] if len(gains) == 1 else np.stack(gains)
-        return self._stft.synthesise(Y)
+        lines = np.concatenate([self._late_lines, lines], axis=1)
+        self._late_lines[:] = lines[:, self._hop :]
+        return self._stft.synthesise(Y) + self._gain_of_lines * lines[:, : self._hop]
 
     def _gain(self, power: np.ndarray, stream: tuple[DecompositionStream, FullBandMaskStream]) -> np.ndarray:
         decomposition, band = stream

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from signals import voice_in_noise
 
-from nmfaudio import Denoiser
-from nmfaudio.denoising.lines import lines_apart
+from nmfaudio import Denoiser, StreamingDenoiser
+from nmfaudio.denoising.lines import LineStream, lines_apart
 
 SR = 16_000
 
@@ -17,25 +17,72 @@ def level_db(y, hz):
     return 20 * np.log10(np.abs(np.mean(y * np.exp(-2j * np.pi * hz * np.arange(len(y)) / SR))) + 1e-12)
 
 
-def hum(seconds):
+def hum(seconds, base_hz=50.0, sway_hz=0.0):
+    """Mains hum, whose frequency may sway by `sway_hz` within 20 s."""
     t = np.arange(int(seconds * SR)) / SR
-    return sum(0.02 / k * np.sin(2 * np.pi * 50 * k * t + k) for k in (1, 2, 3)).astype(np.float32)
+    turns = base_hz * t - sway_hz * 10 / np.pi * (np.cos(np.pi * t / 10) - 1)
+    return sum(0.02 / k * np.sin(2 * np.pi * k * turns + k) for k in (1, 2, 3)).astype(np.float32)
 
 
 def apart(y, block=5000):
-    blocks = [y[None, i : i + block] for i in range(0, len(y), block)]
-    return np.concatenate(list(lines_apart(blocks, SR)), axis=2)[:, 0]
+    blocks = [np.atleast_2d(y)[:, i : i + block] for i in range(0, y.shape[-1], block)]
+    return np.concatenate(list(lines_apart(blocks, SR)), axis=2).reshape(2, *y.shape)
 
 
-def test_steady_lines_are_parted_and_the_voice_is_not():
-    speech, _ = voice_in_noise(SR, seconds=16)
-    y = (speech + hum(16)).astype(np.float32)
-    rest, lines = apart(y)
+def streamed(y, block=5000):
+    stream = LineStream(SR, 1)
+    return np.concatenate([stream.push(y[None, i : i + block]) for i in range(0, len(y), block)], axis=2)[:, 0]
+
+
+WAYS = pytest.mark.parametrize("way", [apart, streamed])
+
+
+def lowered_db(left, hum):
+    """By how much a hum is lowered."""
+    return 10 * np.log10(np.mean(hum**2) / (np.mean(left**2) + 1e-12))
+
+
+@WAYS
+@pytest.mark.parametrize("base_hz", [50.0, 60.0, 49.93])
+def test_steady_lines_are_parted_and_the_voice_is_not(way, base_hz):
+    speech, noise = voice_in_noise(SR, seconds=16)
+    without = speech + 0.02 * noise
+    y = (without + hum(16, base_hz)).astype(np.float32)
+    rest, lines = way(y)
     np.testing.assert_allclose(rest + lines, y, atol=1e-6)
-    middle = slice(3 * SR, -3 * SR)
-    for hz in (50, 100, 150):
-        assert level_db(rest[middle], hz) < level_db(y[middle], hz) - 20
-    assert np.mean((rest - speech)[middle] ** 2) < 0.05 * np.mean(hum(16) ** 2)
+    later = slice(6 * SR, None)  # a stream knows of a hum after a while
+    assert lowered_db((rest - without)[later], hum(16, base_hz)[later]) > 26
+
+
+@WAYS
+def test_a_hum_that_sways_is_followed(way):
+    noise = 0.002 * np.random.default_rng(0).standard_normal(30 * SR)
+    left = way((noise + hum(30, sway_hz=0.03)).astype(np.float32))[0] - noise
+    assert lowered_db(left[6 * SR :], hum(30)[6 * SR :]) > 15
+
+
+@WAYS
+def test_a_hum_that_a_voice_covers_goes_on(way):
+    t = np.arange(16 * SR) / SR
+    voice = np.where((t > 8) & (t < 11), 0.3, 0) * np.sin(2 * np.pi * (104 * t + 3 * np.sin(2 * np.pi * 0.7 * t)))
+    noise = 0.002 * np.random.default_rng(0).standard_normal(len(t))
+    rest, _ = way((voice + noise + hum(16)).astype(np.float32))
+    assert lowered_db((rest - voice - noise)[8 * SR : 11 * SR], hum(16)[8 * SR : 11 * SR]) > 15
+
+
+@WAYS
+def test_lines_grow_with_the_level(way):
+    y = (voice_in_noise(SR, seconds=8)[1] * 0.01 + hum(8)).astype(np.float32)
+    loud, quiet = (way(np.float32(gain) * y)[1] / gain for gain in (1, 1e-4))
+    np.testing.assert_allclose(quiet, loud, atol=1e-5 * np.abs(loud).max())
+
+
+def test_each_channel_has_its_own_hum():
+    noise = 0.002 * np.random.default_rng(0).standard_normal((2, 10 * SR))
+    both = np.stack([hum(10), -0.3 * np.roll(hum(10), 50)])
+    _, lines = apart((noise + both).astype(np.float32))
+    for line, true in zip(lines, both, strict=True):
+        assert lowered_db(line - true, true) > 25
 
 
 def test_without_lines_nothing_is_taken():
@@ -46,9 +93,26 @@ def test_without_lines_nothing_is_taken():
     assert not lines.any()
 
 
-def test_blocks_do_not_matter():
-    y = hum(20) + np.random.default_rng(0).standard_normal(20 * SR).astype(np.float32) * np.float32(0.01)
-    np.testing.assert_allclose(apart(y, 7001), apart(y, 64_000), atol=1e-6)
+@WAYS
+def test_blocks_do_not_matter(way):
+    y = hum(12) + np.random.default_rng(0).standard_normal(12 * SR).astype(np.float32) * np.float32(0.01)
+    np.testing.assert_allclose(way(y, 7001), way(y, 64_000), atol=1e-6)
+
+
+def test_a_stream_takes_out_hum_as_a_file_does():
+    speech, _ = voice_in_noise(SR, seconds=16)
+    y = (speech + hum(16)).astype(np.float32)
+    stream, whole = StreamingDenoiser("speech-causal-fast", sr=SR), Denoiser("speech-causal-fast")(y, SR)
+    out = np.concatenate([*(stream.process(y[i : i + 999]) for i in range(0, len(y), 999)), stream.flush()])
+    np.testing.assert_allclose(out[stream.latency :], whole, atol=5e-5)
+    words = slice(6 * SR, None)
+    for hz in (50, 100, 150):
+        assert level_db(whole[words], hz) < level_db(hum(16)[words], hz) - 20
+    kept = Denoiser("speech-causal-fast", keep_tones=True)(y, SR)
+    stream = StreamingDenoiser("speech-causal-fast", sr=SR, keep_tones=True)
+    out = np.concatenate([stream.process(y), stream.flush()])
+    np.testing.assert_allclose(out[stream.latency :], kept, atol=5e-5)
+    assert level_db(kept[words], 50) == pytest.approx(level_db(y[words], 50), abs=1)
 
 
 def test_memory_does_not_grow_with_the_length_of_a_block():
