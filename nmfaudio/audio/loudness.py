@@ -331,7 +331,7 @@ def _k_weighting(sr: float) -> NDArray[np.float64]:
 
     A shelf of 4 dB above 1.7 kHz stands for the head, a high-pass at 38 Hz for the ear (parameters as in libebur128).
     """
-    k, q, shelf = math.tan(math.pi * 1681.974450955533 / sr), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
+    k, q, shelf = _warped(1681.974450955533, sr), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
     middle = shelf**0.4996667741545416
     head = np.array(
         [
@@ -339,8 +339,13 @@ def _k_weighting(sr: float) -> NDArray[np.float64]:
             [1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k],
         ]
     )
-    k, q = math.tan(math.pi * 38.13547087602444 / sr), 0.5003270373238773
+    k, q = _warped(38.13547087602444, sr), 0.5003270373238773
     ear = np.array([[1, -2, 1], [1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k]])
     sections = [section / section[1, 0] for section in (head, ear)]
     sections[1][0] = [1, -2, 1]  # as in the tables
     return np.array([section.ravel() for section in sections])
+
+
+def _warped(hz: float, sr: float) -> float:
+    """Frequency of the bilinear transform, kept just below half the rate, where a filter would become unstable."""
+    return math.tan(math.pi * min(hz / sr, 0.499))

@@ -36,7 +36,7 @@ class StreamingDenoiser(Options):
     n_channels : int
         Channels of the stream.
     noise, attenuation_limit_db, strength, channels, keep_tones
-        See :class:`nmfaudio.Denoiser`.
+        See :class:`nmfaudio.Denoiser`. Where they change nothing, the input comes back but for rounding.
 
     Attributes
     ----------

@@ -68,7 +68,7 @@ def fill_regions(
     regions = list(regions)
     check_regions(regions, y.shape[-1], sr)
     filled = [piece for piece, *_ in filled_blocks([(np.atleast_2d(y),)], sr, regions, random_state=random_state)]
-    return np.concatenate(filled, axis=1).reshape(y.shape)
+    return np.concatenate(filled, axis=1).reshape(y.shape) if filled else y.copy()
 
 
 def check_regions(regions: Iterable[Sequence[float]], length: int, sr: float) -> None:

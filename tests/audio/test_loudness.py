@@ -50,6 +50,12 @@ def test_the_rate_does_not_matter(sr):
     assert loudness(sine((-23, 5), sr=sr), sr) == pytest.approx(-23, abs=0.1)
 
 
+@pytest.mark.parametrize("sr", [1000, 2000, 3364])
+def test_at_rates_below_the_treble_of_the_weighting_its_bass_holds(sr):
+    at_usual_rate = loudness(sine((-23, 5), hz=sr / 10), SR)
+    assert loudness(sine((-23, 30), hz=sr / 10, sr=sr), sr) == pytest.approx(at_usual_rate, abs=2)
+
+
 def test_surround_channels_have_their_weights():
     y = sine((-24, 5), channels=6)
     y[:2] *= 10 ** (-4 / 20)

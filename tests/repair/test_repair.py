@@ -101,6 +101,11 @@ def test_a_hole_in_the_spectrogram_is_filled_with_more_than_nothing():
     np.testing.assert_allclose(filled[8000:], damaged[8000:], atol=1e-4)
 
 
+def test_no_holes_change_nothing():
+    for y in (VOICE, VOICE[:0]):
+        np.testing.assert_array_equal(fill_regions(y, SR, []), y)
+
+
 def test_holes_that_are_none_or_everything_are_refused():
     with pytest.raises(NmfaudioError, match="is no range"):
         fill_regions(VOICE, SR, [(2, 1)])

@@ -144,7 +144,8 @@ class SongSeparator:
                 around = Y[..., near]
                 gains = np.empty((len(masks), *around.shape[1:]), masks.dtype)
                 for i in range(len(masks)):
-                    gains[i] = self.dictionary.front_end.over_bins(masks[i, :, near], Y.shape[1])
+                    gain = self.dictionary.front_end.over_bins(masks[i, :, near], Y.shape[1])[: Y.shape[1]]
+                    gains[i, : len(gain)], gains[i, len(gain) :] = gain, gain[-1]  # at low rates bins lack, or bands
                 stems = np.empty((len(gains), *Y.shape[:2], part.stop - part.start), Y.dtype)
                 if is_spatial:
                     spatial_filter(around, gains, _SPATIAL, _SPATIAL_ITERATIONS, part.start - near.start, stems)
