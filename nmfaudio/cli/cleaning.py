@@ -16,6 +16,7 @@ from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
 from ..files import PathLike, is_same
+from .console import naming
 from .pipes import readable, writable
 
 
@@ -142,11 +143,11 @@ class Cleaner:
 
 def _explained(error: Exception, job: Job) -> str:
     if isinstance(error, OSError):
-        text = f"{error.filename or job.target}: {error.strerror or error}"
+        return f"{error.filename or job.target}: {error.strerror or error}"
+    if isinstance(error, NmfaudioError):
+        text = str(error)
     elif isinstance(error, MemoryError):
         text = "not enough memory"
-    elif isinstance(error, NmfaudioError):
-        text = str(error)
     else:
         text = f"unexpected {type(error).__name__}: {error} (-v shows where)"
-    return text if ": " in text and not text.startswith("unexpected") else f"{job.source}: {text}"
+    return naming(text, job.source, *job.targets, "standard input", "standard output")

@@ -234,6 +234,17 @@ def printable(text: str) -> str:
     return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text)
 
 
+def naming(message: str, *files: str) -> str:
+    """Let a message begin with the name of a file: of one of these, as it does already, or else of the first.
+
+    Examples
+    --------
+    >>> naming("not enough memory: give less sound at a time", "talk.wav")
+    'talk.wav: not enough memory: give less sound at a time'
+    """
+    return message if message.startswith(tuple(f"{file}: " for file in files)) else f"{files[0]}: {message}"
+
+
 def say(line: str) -> None:
     """Print a line on stderr, above a progress bar if there is one; what a terminal would obey is spelled out."""
     line = printable(line)

@@ -10,7 +10,7 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import identity
 from ..spectra.phase import METHODS
-from .console import OK, SOME_FAILED, compilation_bar, progress_bar, say
+from .console import OK, SOME_FAILED, compilation_bar, naming, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         except NmfaudioError as error:
             if len(files) == 1:
                 raise
-            say(f"nmfaudio separate: error: {error}")
+            say(f"nmfaudio separate: error: {naming(str(error), str(source), str(out_dir))}")
             failed += 1
             continue
         if clipped := report.clipped_samples:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
-from nmfaudio import audio
+from nmfaudio import NmfaudioError, audio
 from nmfaudio.audio import ffmpeg
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.cli.denoise import main
@@ -635,6 +635,17 @@ def test_one_bad_file_among_many_does_not_stop_the_others(folder, capsys):
     results = json.loads(Path("report.json").read_text())["files"]
     assert [r["status"] for r in results] == ["done", "failed", "failed", "done"]
     assert "nan.wav: the sample at" in results[1]["error"]
+
+
+def test_an_error_of_a_file_among_many_names_it(folder, capsys, monkeypatch):
+    def process_blocks(self, blocks, sr):
+        raise NmfaudioError(f"sampling rate {sr:g} Hz: too low")
+        yield
+
+    monkeypatch.setattr("nmfaudio.cli.cleaning.Denoiser.process_blocks", process_blocks)
+    write("low.wav", sr=2000)
+    assert main(["low.wav", "--out-dir", "out", "-q"]) == 2
+    assert "error: low.wav: sampling rate 2000 Hz: too low" in one_line(capsys)
 
 
 def test_all_bad_is_exit_code_2(folder):
