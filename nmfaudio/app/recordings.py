@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
@@ -110,8 +110,9 @@ class Recording:
                     repairs = repair_file(
                         self.path, given, damage=settings.damage, overwrite=True, progress=lambda part: progress(0.0)
                     ).repairs
-                self._given, self.repairs = given, repairs
-            if (settings.noise, settings.damage) != (self.settings.noise, self.settings.damage):
+                self._given, self.repairs, self._noise = given, repairs, None
+                self.settings = replace(self.settings, damage=settings.damage, noise=None)  # should the noise fail
+            if settings.noise != self.settings.noise:
                 noise = settings.noise
                 self._noise = noise_of_part(self._given, noise, self._dictionary) if noise else None
             self.settings = settings

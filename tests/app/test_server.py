@@ -315,6 +315,14 @@ def test_repairs_come_first(app, tmp_path):
     assert app.clean(id)["repairs"] == []
 
 
+def test_a_noise_that_cannot_be_learnt_leaves_no_repair_behind(app):
+    id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
+    wrong = {**PLAIN, "damage": ["clipped"], "noise": [3, 5]}
+    assert app.client.post(f"recordings/{id}/clean", json=wrong).status_code == 202
+    assert "is over before" in app.wait(id, "clean")["error"]
+    assert app.clean(id)["repairs"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "format", "subtype"),
     [("a.mp3", "MP3", "MPEG_LAYER_III"), ("a.ogg", "OGG", "VORBIS"), ("a.aiff", "AIFF", "PCM_24")],
