@@ -53,9 +53,9 @@ class Stems:
                 out.write(block)
 
     def _mixed(self, levels: Mapping[str, float]) -> Iterator[NDArray[np.float32]]:
-        heard = [(audio.blocks(path), levels.get(name, 0.0)) for name, path in self._paths.items()]
-        for parts in zip(*(blocks for blocks, _ in heard), strict=True):
-            yield sum(np.float32(level) * y for y, (_, level) in zip(parts, heard, strict=True))
+        tracks = [(audio.blocks(path), levels.get(name, 0.0)) for name, path in self._paths.items()]
+        for parts in zip(*(blocks for blocks, _ in tracks), strict=True):
+            yield sum(np.float32(level) * y for y, (_, level) in zip(parts, tracks, strict=True))
 
 
 def _outline(path: Path) -> NDArray[np.float32]:

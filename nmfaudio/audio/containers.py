@@ -51,7 +51,7 @@ class _Samples:
     packet_s : float
         Sound of a packet.
     patch : dict of int to bytes
-        What else libsndfile has to be told.
+        Other bytes of the header to change, for libsndfile.
     """
 
     at: int

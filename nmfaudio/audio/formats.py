@@ -24,8 +24,8 @@ FORMATS_OF_SUFFIX = {
 }
 SUFFIXES = {*FORMATS_OF_SUFFIX, *(f".{name}" for name in ffmpeg.MUXERS)}
 TAGS = ("title", "artist", "album", "tracknumber", "date", "genre", "comment", "copyright", "license", "software")
+BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
 _WIDE = {"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"}
-_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
 NOMINAL_AT = 48  # where an Ogg Vorbis file says its bit rate
 _LARGEST_WAV = 2**32 - 2**16
 _SUBTYPE_OF_CODEC = {
@@ -152,7 +152,7 @@ class AudioInfo:
                 other = f", or --subtype {lossy}" if codec not in ffmpeg.LOSSLESS and ffmpeg.can_encode(lossy) else ""
                 raise AudioError(f"{path}: {codec} cannot be written: give a name that ends in .flac or .wav{other}")
             return replace(
-                self, format=format, subtype=codec, endian="FILE", bits=self.bits or _BITS.get(self.subtype, 0)
+                self, format=format, subtype=codec, endian="FILE", bits=self.bits or BITS.get(self.subtype, 0)
             )
         if format not in sf.available_formats():
             names = [*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)]

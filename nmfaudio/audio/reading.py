@@ -373,7 +373,7 @@ def _sound_of(path: Path, file: BinaryIO, piece: Piece) -> sf.SoundFile:
     by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None, n_bytes=None) == _whole(file)
     f = sf.SoundFile(_name(path) if by_name else Window(file, piece))
     if f.format == "MP3" or f.subtype.startswith("DWVW"):
-        f.seekable = lambda: False  # soundfile seeks after every read: in MP3 it is heard as clicks, in DWVW it fails
+        f.seekable = lambda: False  # soundfile seeks after every read, which clicks in MP3 and fails in DWVW
     return f
 
 
@@ -471,7 +471,7 @@ def _source(path: Path) -> _Source:
             if found:
                 return _Ffmpeg(path, replace(found, duration_s=0.0) if source.mixed else found)
             reason = "its length is missing"
-        except TypeError:  # soundfile wants to be told what is in .raw files
+        except TypeError:  # soundfile needs the format of .raw files
             raise AudioError(f"{path}: raw samples without a header: convert it to WAV first") from None
         except sf.LibsndfileError as error:
             reason = error.error_string.rstrip(".") or "it is damaged"

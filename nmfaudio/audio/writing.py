@@ -17,12 +17,11 @@ from ..arguments import check_path, checked
 from ..errors import AudioError
 from ..files import replacing
 from . import ffmpeg
-from .formats import NOMINAL_AT, AudioInfo
+from .formats import BITS, NOMINAL_AT, AudioInfo
 from .reading import decoded_frames
 from .reading import info as info_of
 from .speakers import set_speakers
 
-_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "ALAC_16": 16, "PCM_24": 24, "ALAC_24": 24}
 _SCALED = ("FLAC", "OGG", "MP3")  # formats of which libsndfile takes a level of compression
 _MOST = 0.99  # of compression: LAME fails at 1
 _MP3_RATES = [(32000, (32_000, 320_000)), (16000, (8000, 160_000)), (0, (8000, 64_000))]  # from a sampling rate on
@@ -46,7 +45,7 @@ class Writer:
     def __init__(self, sink: Callable[[NDArray[np.float32]], object], subtype: str, bits: int) -> None:
         self._sink = sink
         self.clips = not subtype.startswith(("FLOAT", "DOUBLE", "pcm_f")) and (subtype != "wavpack" or bits > 0)
-        self._full_scale = 2.0 ** (_BITS[subtype] - 1) if subtype in _BITS else None
+        self._full_scale = 2.0 ** (BITS[subtype] - 1) if subtype in BITS else None
         self.frames = 0
         self.clipped = 0
 

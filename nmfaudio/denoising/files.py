@@ -20,6 +20,7 @@ from ..audio.loudness import with_loudness
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError
 from ..files import PathLike, check_output, is_device, is_same
+from ..spectra.aligned import Kept
 from .denoiser import Denoiser
 from .music import MusicMeter
 from .noise_profile import LONGEST_S, noise_profile
@@ -274,9 +275,12 @@ def process_file(
                 raise AudioError(f"{path}: start and end cut sound, not pictures: give an output such as .wav")
             outputs.append(files.enter_context(audio.open_like(Path(path), like, overwrite=replace)))
         blocks = files.enter_context(closing(audio.blocks(source, start_s=begin_s, stop_s=stop_s)))
-        given = _Input(blocks, header.sr, len(outputs) > 1, lambda frames: progress(frames / header.sr / duration_s))
+        given = _Input(blocks, header.sr, lambda frames: progress(frames / header.sr / duration_s))
+        kept = Kept(given)
         power = 0.0
-        cleaned = given.watched(denoiser.process_blocks(given, header.sr), *outputs[1:])
+        cleaned = given.watched(denoiser.process_blocks(kept if residual is not None else given, header.sr))
+        if residual is not None:
+            cleaned = _with_removed(cleaned, kept, outputs[1])
         if loudness_lufs is not None:
             cleaned = with_loudness(cleaned, header.sr, loudness_lufs, folder=_folder(target))
         for y in cleaned:
@@ -301,15 +305,11 @@ def process_file(
 
 
 class _Input:
-    """Blocks on their way to the denoiser: counted, measured, and kept if the residual needs them."""
+    """Blocks on their way to the denoiser, counted and measured."""
 
-    def __init__(
-        self, blocks: Iterator[NDArray[np.float32]], sr: int, keep: bool, progress: Callable[[int], None]
-    ) -> None:
+    def __init__(self, blocks: Iterator[NDArray[np.float32]], sr: int, progress: Callable[[int], None]) -> None:
         self._blocks = blocks
         self.music = MusicMeter(sr)
-        self._keep = keep
-        self._kept: list[NDArray[np.float32]] = []
         self._progress = progress
         self.frames = 0
         self.power = self.power_left = 0.0
@@ -320,25 +320,22 @@ class _Input:
             self.frames += y.shape[1]
             self.power += _power(y)
             self.music.push(y)
-            if self._keep:
-                self._kept.append(y.copy())  # a copy, should the denoiser work in place
             yield y
 
-    def watched(
-        self, cleaned: Iterable[NDArray[np.floating]], residual: audio.Writer | None = None
-    ) -> Iterator[NDArray[np.floating]]:
-        """Pass on what became of the blocks: measure it, and write what was removed."""
+    def watched(self, cleaned: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.floating]]:
+        """Pass on the cleaned blocks, and measure them."""
         for y in cleaned:
             self.power_left += _power(y)
-            if residual is not None:
-                residual.write(self._take(y.shape[1]) - y)
             yield y
 
-    def _take(self, frames: int) -> NDArray[np.float32]:
-        """Return the oldest samples that were kept, and let go of them."""
-        kept = self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept, axis=1)
-        self._kept = [kept[:, frames:]]
-        return kept[:, :frames]
+
+def _with_removed(
+    cleaned: Iterable[NDArray[np.floating]], given: Kept, residual: audio.Writer
+) -> Iterator[NDArray[np.floating]]:
+    """Pass on the cleaned blocks, and write what was removed from those that were given."""
+    for y in cleaned:
+        residual.write(given.take(y.shape[1]) - y)
+        yield y
 
 
 def _folder(target: PathLike) -> Path | None:

@@ -18,7 +18,7 @@ class ConvolutiveNMF(Factorizer):
         L[n, f] = sum_ktp W[n - t, k, p] H[k, t, f - p]       t < n_frames, p < n_shifts,
 
     over non-negative W and H. A component is a patch of `n_frames` samples: a drum stroke, a syllable. With
-    ``n_shifts > 1`` it may be heard any number of features below n_shifts higher than it is stored: with frequency in
+    ``n_shifts > 1`` it may occur any number of features below n_shifts higher than it is stored: with frequency in
     constant steps of a semitone, one component then stands for all notes of an instrument.
 
     X has samples in rows, in their order: for a spectrogram V (F, N) fit ``V.T``; a component ``components_[k].T`` is a
@@ -30,7 +30,7 @@ class ConvolutiveNMF(Factorizer):
     n_frames : int
         Samples that a component lasts; with 1 and one shift it is NMF.
     n_shifts : int
-        Places in the direction of features that a component may be heard at.
+        Number of shifts of a component in the direction of features, 0 among them.
     n_init, max_iter, tol
         As for `NMF`.
     random_state : int, RandomState or None
@@ -152,7 +152,7 @@ class ConvolutiveNMF(Factorizer):
 
 
 class ShiftedUpdates(ConvolutiveUpdates):
-    """Updates in which every atom is heard at several shifts along the bins, which share one shape.
+    """Updates in which every atom occurs at several shifts along the bins, which share one shape.
 
     Parameters
     ----------

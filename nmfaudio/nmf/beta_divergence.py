@@ -208,7 +208,7 @@ class Divergence:
         """Room for the denominator of a factor, and for each of its rows the sum of weights along an axis of X."""
         shape = self.X.shape
         total = np.full(len(X), shape[axis], X.dtype) if self.weights is None else self.weights.sum(axis=axis)
-        return Carried(np.empty_like(X), total, axis=1)
+        return Carried(np.empty_like(X), total)
 
     def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
         at_entries = beta_divergence(self.X.data[None], L[None], 1, self.eps, np.empty_like(L)[None])

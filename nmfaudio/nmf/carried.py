@@ -52,26 +52,25 @@ def denominator(carried: "Carried | None", X: np.ndarray, compute: Compute, due:
 
 
 class Carried:
-    """The denominator of one factor, and what tells its level later.
+    """The denominator of one factor, and what gives its level later.
 
     Parameters
     ----------
-    q : ndarray, shape of the factor
-        Room for it.
-    total : ndarray
-        Number of terms that each of its sums has, or sum of their weights: F for the activations of a frame. One for
-        each column of q if the atoms are its rows (`axis` 0), for each row if they are its columns (`axis` 1).
-    axis : int
-    rest : ndarray, shape of total, optional
+    q : ndarray, shape (n, K)
+        Room for it; atoms are columns, as in the factor.
+    total : ndarray, shape (n,)
+        Number of terms that each sum of a row has, or sum of their weights: F for the activations of a frame.
+    rest : ndarray, shape (n,), optional
+        Share of eps in the level of each row.
     """
 
-    def __init__(self, q: np.ndarray, total: np.ndarray, axis: int, rest: np.ndarray | None = None) -> None:
-        self._q, self._total, self._axis = q, total, axis
+    def __init__(self, q: np.ndarray, total: np.ndarray, rest: np.ndarray | None = None) -> None:
+        self._q, self._total = q, total
         self._rest = np.zeros_like(total) if rest is None else rest
 
     def __getitem__(self, rows: slice) -> "Carried":
-        """That of some rows of a factor with atoms in columns; the same memory."""
-        return Carried(self._q[rows], self._total[rows], self._axis, self._rest[rows])
+        """The denominator of some rows of the factor, in the same memory."""
+        return Carried(self._q[rows], self._total[rows], self._rest[rows])
 
     def renew(self, X: np.ndarray, compute: Compute, out: np.ndarray) -> None:
         """Compute the denominator of the factor X, in `out`."""
@@ -81,14 +80,13 @@ class Carried:
 
     def rescale(self, scale: np.ndarray, atoms: slice = slice(None)) -> None:
         """Follow a change of some of the other factor's atoms in scale."""
-        part = self._q[atoms] if self._axis == 0 else self._q[:, atoms]
-        part *= scale
+        self._q[:, atoms] *= scale
 
     def guess(self, X: np.ndarray, out: np.ndarray) -> None:
         """Estimate the denominator of the factor X, in `out`."""
         level = np.maximum(self._rest + self._explained(X), _LEAST * self._total)
         scale = np.divide(self._total, level, out=np.ones_like(level), where=level > 0)
-        np.multiply(self._q, np.expand_dims(scale, self._axis), out=out)
+        np.multiply(self._q, scale[:, None], out=out)
 
     def _explained(self, X: np.ndarray) -> np.ndarray:
-        return np.einsum("kn,kn->n" if self._axis == 0 else "nk,nk->n", X, self._q)
+        return np.einsum("nk,nk->n", X, self._q)

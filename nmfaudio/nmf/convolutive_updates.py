@@ -5,8 +5,8 @@ monophonic inputs" (2004), equation 4, is a matrix product of stacked matrices
 
     L[:, n] = sum_tk W[:, t, k] H[k, n - t]:   L = W S,  W (F, T K),  S (T K, N), whose row (t, k) is row k of H, t late
 
-so W is updated as in `nmfaudio.kernels.nmf.multiplicative`, all taps at once, and the update of H sums over all places
-that an entry of H is heard at. The objective, divergence plus penalty with atoms of unit L2 norm over all taps, never
+so W is updated as in `nmfaudio.kernels.nmf.multiplicative`, all taps at once, and the update of H sums over all frames
+that an entry of H adds to. The objective, divergence plus penalty with atoms of unit L2 norm over all taps, never
 rises; the average over taps of Smaragdis, equation 8, has no such guarantee. No loop here gains from Numba.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from ..compute.threads import by_rows
 from ..kernels.nmf.divergence import beta_divergence
-from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler, update_atoms
+from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler
 
 
 class ConvolutiveUpdates:
-    """Updates of W and H in place.
+    """Updates of H in place, and what an update of W needs; a subclass says what its atoms share.
 
     Parameters
     ----------
@@ -67,16 +67,7 @@ class ConvolutiveUpdates:
         """One multiplicative update of the activations."""
         self._ratio()
         certainty = np.ones_like(self.V) if self.weights is None else self.weights
-        multiply(self.H, self._heard(self._R), self._heard(certainty) + self.mu, self.floor)
-        self._model()
-
-    def update_W(self) -> None:
-        """One multiplicative update of the free atoms, back to unit norm."""
-        n_bins, n_taps, n_atoms = self.W.shape
-        Q, P = (a.reshape(n_bins * n_taps, n_atoms) for a in self.statistics())
-        free, one, two = slice(self.n_fixed, None), self.V.dtype.type(1), self.V.dtype.type(2)
-        W = self.W.reshape(n_bins * n_taps, n_atoms)[:, free]
-        update_atoms(W, self.H[free], Q[:, free], P[:, free], self._penalties()[free], one, two, self.floor)
+        multiply(self.H, self._correlated(self._R), self._correlated(certainty) + self.mu, self.floor)
         self._model()
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +87,7 @@ class ConvolutiveUpdates:
         """R becomes weights * V / L, and L is spent."""
         ratio_kullback_leibler(self.V, self.L, self._R, self.eps, self.weights)
 
-    def _heard(self, X: np.ndarray) -> np.ndarray:
+    def _correlated(self, X: np.ndarray) -> np.ndarray:
         """Correlate X with all taps of each atom, shape (K, N), at the frame where the atom begins."""
         found = (self.W.reshape(len(X), -1).T @ X).reshape(self._S.shape)
         total = found[0].copy()

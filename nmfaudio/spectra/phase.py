@@ -14,7 +14,7 @@ from .stft import STFT
 __all__ = ["METHODS", "griffin_lim", "signals_of", "wiener_masks"]
 
 METHODS = {"mixture": 0, "griffin-lim": 50, "fast-griffin-lim": 50, "misi": 30, "consistent": 20}
-"""Name of each method and the iterations that it takes unless told otherwise."""
+"""Name of each method, and its iterations by default."""
 
 _MOMENTUM = 0.99
 _PRECISION = 1e-5  # of conjugate gradients: below is rounding in single precision
