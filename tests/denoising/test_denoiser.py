@@ -413,6 +413,8 @@ def test_power_mask_is_a_share_and_sharpens_with_its_power():
 def test_no_bin_is_lowered_beyond_the_limit():
     gain = GainRule(attenuation_limit_db=20, strength=2)(np.array([0.0, 0.5, 1.0], np.float32))
     np.testing.assert_allclose(gain, [0.1, 0.25, 1.0])
+    assert GainRule(attenuation_limit_db=20).least == pytest.approx(0.1)
+    assert GainRule(strength=0).least == 1
 
 
 def sparse_dictionary():

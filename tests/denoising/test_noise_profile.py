@@ -56,6 +56,14 @@ def test_a_frame_does_not_depend_on_the_others():
         np.testing.assert_allclose(one, whole[:, frame], rtol=1e-4, atol=1e-6)
 
 
+def test_bins_that_the_profile_does_not_know_have_equal_odds_in_a_frame():
+    rng = np.random.default_rng(0)
+    V, W = rng.random((20, 30)).astype(np.float32) + np.float32(0.1), rng.random((20, 3)).astype(np.float32)
+    W[10:] = 0
+    mask = profile_fit(V, np.full(V.shape, 0.5, np.float32), W)[10:]
+    assert np.ptp(mask, axis=0).max() < 1e-5 and mask.max() < 0.7  # no level of theirs raises them
+
+
 def test_bins_outside_of_the_profile_and_silence_are_no_trouble():
     V, mask, _ = scene()
     V[:, 3] = 0

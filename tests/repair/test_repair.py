@@ -178,6 +178,13 @@ def test_dropouts_are_short_and_amid_sound():
     np.testing.assert_array_equal(find_dropouts(y, SR), lost((4000, 4200)))
 
 
+def test_zeros_at_the_end_or_the_beginning_of_sound_are_no_dropouts():
+    y = np.where(np.arange(SR) < SR // 2, np.sin(np.arange(SR)), 1e-6)  # then next to nothing
+    y[SR // 2 : SR // 2 + 100] = 0
+    for one_way in (y, y[::-1]):
+        assert not find_dropouts(one_way, SR).any()
+
+
 @pytest.mark.parametrize("level_db", [0, -20, -40])
 def test_zeros_of_eight_bits_are_no_dropouts(level_db):
     y = np.rint(128 * VOICE / np.abs(VOICE).max() * 10 ** (level_db / 20)) / 128
