@@ -72,6 +72,16 @@ def test_blocks_make_the_whole(tmp_path_factory, samples, block_s):
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), audio.read(path)[0])
 
 
+def test_a_file_that_is_cut_while_it_is_read_is_not_taken_for_whole(tmp_path):
+    path = tmp_path / "a.wav"
+    sf.write(path, np.full(160_000, 0.1), 16000)
+    blocks = audio.blocks(path, 0.1)
+    next(blocks)
+    os.truncate(path, 160_000)
+    with pytest.raises(AudioError, match=r"a.wav: damaged after 4.99 s of 10.00 s \(the sound ends early\)"):
+        list(blocks)
+
+
 def test_no_samples_are_no_blocks(tmp_path):
     path = write(tmp_path / "a.wav", noise(2, 0))
     assert list(audio.blocks(path)) == []
