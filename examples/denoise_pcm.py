@@ -6,19 +6,28 @@ sox noisy.wav -t f32 - | python examples/denoise_pcm.py 16000 1 | sox -t f32 -r 
 The arguments are the sampling rate and the number of channels.
 """
 
+import argparse
+import signal
 import sys
 
 import numpy as np
 
 from nmfaudio import StreamingDenoiser
 
-sr, n_channels = int(sys.argv[1]), int(sys.argv[2])
-stream = StreamingDenoiser(sr=sr, n_channels=n_channels)
-n_bytes = 4 * n_channels * (sr // 100)  # 10 ms at a time
+parser = argparse.ArgumentParser(description="Clean samples of 32-bit float, from standard input to standard output.")
+parser.add_argument("sr", type=int, metavar="RATE", help="sampling rate in Hz")
+parser.add_argument("n_channels", type=int, metavar="CHANNELS", help="number of channels")
+args = parser.parse_args()
+if hasattr(signal, "SIGPIPE"):
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end without a word when nobody reads any more
+
+stream = StreamingDenoiser(sr=args.sr, n_channels=args.n_channels)
+n_bytes = 4 * args.n_channels * (args.sr // 100)  # 10 ms at a time
 
 late = stream.latency  # samples of output before the first of the recording; they are dropped
 while block := sys.stdin.buffer.read(n_bytes):
-    y = np.frombuffer(block, "<f4").reshape(-1, n_channels).T
+    whole = len(block) // (4 * args.n_channels) * args.n_channels  # the last samples may be cut
+    y = np.frombuffer(block, "<f4", whole).reshape(-1, args.n_channels).T
     z = stream.process(y)[:, late:]
     late = max(0, late - y.shape[1])
     sys.stdout.buffer.write(z.T.tobytes())

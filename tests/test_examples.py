@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,20 @@ def test_raw_samples_go_through_a_pipe(tmp_path):
     stream = StreamingDenoiser(sr=sr, n_channels=2)
     expected = np.concatenate([stream.process(y.T), stream.flush()], axis=1)[:, stream.latency :]
     np.testing.assert_allclose(sf.read(tmp_path / "out.wav", dtype="float32")[0].T, expected, atol=2**-14)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_raw_samples_may_be_cut_and_their_reader_may_end():
+    script = [sys.executable, EXAMPLES / "denoise_pcm.py"]
+    done = subprocess.run([*script, "16000", "1"], input=bytes(8002), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, bytes(8000), b"")
+    done = subprocess.run([*script, "16000"], input="", capture_output=True, text=True)
+    assert done.returncode == 2 and "the following arguments are required: CHANNELS" in done.stderr
+    with subprocess.Popen([*script, "16000", "1"], stdin=-1, stdout=-1, stderr=-1) as process:
+        process.stdout.close()
+        process.stdin.write(bytes(8000))
+        process.stdin.close()
+        assert process.stderr.read() == b""
 
 
 def test_separate_improves_both_stems_and_they_add_up(tmp_path):

@@ -61,7 +61,7 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
     else:
         raise AudioError(f"{path}: no such folder, sound file or list")
     if not files:
-        raise AudioError(f"{path}: no sound files found; looked for {', '.join(sorted(SUFFIXES))}")
+        raise AudioError(f"{path}: no sound files in it")
     return files
 
 

@@ -65,12 +65,14 @@ def locate(path: str | os.PathLike[str]) -> Path:
         return path if hasattr(path, "open") else Path(path)  # type: ignore[return-value]
     try:
         from upath import UPath
-
+    except ImportError:
+        raise AudioError(f"{path}: is an address: pip install 'nmfaudio[remote]', or fetch the file first") from None
+    try:
         location = UPath(path)
         _ = location.fs  # loads the package for its kind of place
         return location  # type: ignore[return-value]
     except (ImportError, ValueError) as error:
-        raise AudioError(f"{path}: cannot be reached ({error}): pip install 'nmfaudio[remote]'") from None
+        raise AudioError(f"{path}: cannot be reached ({error}): install what is missing, or fetch the file first") from None
 
 
 @checked

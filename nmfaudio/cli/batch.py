@@ -77,8 +77,8 @@ def plan(args: argparse.Namespace) -> list[Job]:
     _check_places(jobs, args)
     if args.out_dir is not None:
         for folder in filter(None, (args.out_dir, args.residual)):
-            if os.path.exists(folder) and not os.path.isdir(folder):
-                raise NmfaudioError(f"{folder}: is a file: give a folder for what comes out")
+            if not os.path.isdir(folder) and (os.path.exists(folder) or Path(folder).suffix.lower() in SUFFIXES):
+                raise NmfaudioError(f"{folder}: is a file: give a folder for what comes out, or leave out -o")
             os.makedirs(folder, exist_ok=True)
             if any(_is_below(folder, path) for path in args.paths):
                 with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed
@@ -128,6 +128,8 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
 
 def _single(args: argparse.Namespace) -> Job:
     source = args.paths[0]
+    if os.path.isfile(whole := " ".join(args.paths)) and not os.path.exists(source):
+        raise NmfaudioError(f"{source}: no such file: put the name in quotes, '{whole}'")
     if len(args.paths) > 2:
         raise NmfaudioError(f"{source} and {len(args.paths) - 1} more: give -o FOLDER for what comes out of several")
     if Path(source).is_dir():
@@ -284,7 +286,7 @@ def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:
     return (
         f"{result['input']} -> {result['output']}: {result['duration_s']:.1f} s, {result['sr']} Hz, "
         f"{result['channels']} channel{'s' * (result['channels'] > 1)} in {result['elapsed_s'] - compiling_s:.1f} s "
-        f"({speed:.0f} x real time){compiling}{clipped}"
+        f"({speed:.{1 if speed < 10 else 0}f} x real time){compiling}{clipped}"
     )
 
 

@@ -10,7 +10,7 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import identity
 from ..spectra.phase import METHODS
-from .console import OK, SOME_FAILED, compilation_bar, naming, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, naming, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
             say(clipping(str(out_dir or source), clipped, next(iter(report.stems.values()))))
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
-    return SOME_FAILED if failed else OK
+    return OK if not failed else BAD_INPUT if failed == len(files) else SOME_FAILED
 
 
 def _check_places(sources: list[Path], folders: list[Path | None], format: str | None) -> None:

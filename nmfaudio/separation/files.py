@@ -232,7 +232,7 @@ def separate_file(
     known = _of_blocks(sources)
     beside = out_dir is None
     out_dir = Path(source).parent if out_dir is None else Path(out_dir)
-    if out_dir.exists() and not out_dir.is_dir():
+    if not out_dir.is_dir() and (out_dir.exists() or out_dir.suffix.lower() in audio.SUFFIXES):
         raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")
     if known is None and not beside and out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
         raise NmfaudioError(

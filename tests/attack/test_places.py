@@ -262,6 +262,15 @@ def test_hidden_files_of_an_address_are_no_inputs():
     assert [path.name for path in audio.list_files("memory://attack")] == ["a.wav", "c.wav"]
 
 
+def test_an_address_that_cannot_be_reached_says_what_is_missing(monkeypatch):
+    pytest.importorskip("upath")
+    with pytest.raises(NmfaudioError, match=r"nothing://a.wav: cannot be reached \(.*nothing.*\): install what is missing"):
+        audio.locate("nothing://a.wav")
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(NmfaudioError, match=r"s3://b/a.wav: is an address: pip install 'nmfaudio\[remote\]'"):
+        audio.locate("s3://b/a.wav")
+
+
 def test_an_adapted_dictionary_may_replace_its_base_if_that_is_said(folder, capsys):
     Dictionary("sparse", {"speech": np.eye(257, 3), "noise": np.eye(257, 2)}).save("mine.npz")
     before = Dictionary.load("mine.npz")

@@ -128,6 +128,10 @@ def test_folders_that_do_not_match_are_one_clear_error(folders, capsys):
     assert "keep one of the two" in one_error(capsys)
     assert run(folders / "elsewhere") == 2
     assert "noisy: no such folder" in one_error(capsys)
+    (folders / "elsewhere").mkdir()
+    (folders / "elsewhere" / "noisy").touch()
+    assert run(folders / "elsewhere") == 2
+    assert "noisy: is a file: give a folder" in one_error(capsys)
 
 
 def test_what_cannot_work_is_said_before_the_work(folders, capsys, monkeypatch):

@@ -150,12 +150,20 @@ def test_a_file_alone_is_cleaned_beside_itself(folder, capsys):
     assert sf.info("a talk/in.part_cleaned.flac").format == "FLAC"
 
 
+def test_a_name_with_a_space_needs_quotes(folder, capsys):
+    os.rename("in.wav", "my talk.wav")
+    assert main(["my", "talk.wav"]) == 2
+    assert capsys.readouterr().err == "denoise: error: my: no such file: put the name in quotes, 'my talk.wav'\n"
+
+
 def test_names_that_were_meant_for_a_folder(folder, capsys):
     assert main(["in.wav", "new/"]) == 2
     assert "new/: no such folder: make it first, or give -o new/ to have it made" in capsys.readouterr().err
     assert main(["in.wav", "new"]) == 2
     assert "new: has no suffix: give new.wav, or -o new if a folder is meant" in capsys.readouterr().err
-    assert not Path("new").exists()
+    assert main(["in.wav", "-o", "new.wav"]) == 2
+    assert "new.wav: is a file: give a folder for what comes out, or leave out -o\n" in capsys.readouterr().err
+    assert not Path("new").exists() and not Path("new.wav").exists()
     Path("new").mkdir()
     assert main(["in.wav", "new/", "-d", "tiny.npz"]) == 0
     assert main(["in.wav", "bare", "--format", "wav", "-d", "tiny.npz"]) == 0

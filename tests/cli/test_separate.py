@@ -183,6 +183,8 @@ def test_songs_of_a_folder_are_separated_and_one_that_fails_does_not_stop_the_re
     assert main(["separate", "album", "-o", "stems", "--only", "bass"]) == 1
     assert "b.wav" in capsys.readouterr().err
     assert (folder / "stems" / "one" / "a" / "bass.flac").exists() and (folder / "stems" / "c" / "bass.wav").exists()
+    assert main(["separate", "album/b.wav", "none.wav"]) == 2
+    assert capsys.readouterr().err.count("nmfaudio separate: error: ") == 2
 
 
 def test_an_own_way_to_separate_has_files_too(folder):
@@ -213,6 +215,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["--voice", "--split"], "choose one"),
         (["-d", "speech-fast"], "of kind 'unfolded', not songs"),
         (["-o", "broken.json", "--split"], "broken.json: is a file"),
+        (["-o", "new.wav", "--split"], "new.wav: is a file: give a folder for the stems"),
         (["-o", "out", "--seed", "-1"], "'-1' is not a seed"),
         (["-o", "out", "--groups", "slash.json"], "'a/b' cannot be the name of a stem's file"),
         (["-o", "out", "--split", "--learn", "a=3"], "choose one"),
