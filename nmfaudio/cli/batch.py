@@ -78,7 +78,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
     if args.out_dir is not None:
         for folder in filter(None, (args.out_dir, args.residual)):
             if not os.path.isdir(folder) and (os.path.exists(folder) or Path(folder).suffix.lower() in SUFFIXES):
-                raise NmfaudioError(f"{folder}: is a file: give a folder for what comes out, or leave out -o")
+                raise NmfaudioError(f"{folder}: names a file: give a folder for what comes out, or leave out -o")
             os.makedirs(folder, exist_ok=True)
             if any(_is_below(folder, path) for path in args.paths):
                 with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed

@@ -54,10 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="loudness_lufs",
         type=lufs,
         metavar="LUFS",
-        help="make it as loud: -16 for podcasts, -23 for radio",
+        help="loudness to reach: -16 for podcasts, -23 for radio",
     )
     add("--residual", metavar="FILE", help="write what was removed (with -o: a folder)")
-    add("--save-profile", type=_profile, metavar="FILE", help="save the profile of --noise in FILE.npz")
+    add("--save-profile", type=_profile, metavar="FILE.npz", help="save the profile of --noise")
     existing = files.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
     existing.add_argument("--skip-existing", action="store_true", help="skip inputs whose output exists")

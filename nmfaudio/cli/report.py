@@ -16,7 +16,7 @@ from .options import add_denoising, denoiser_options, is_page, settle
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
 place, spectrograms, the most active atoms, the numbers. It is one HTML file
 below 20 MB, which needs no network; of a long recording it shows the first
-minutes, or those from --start on."""
+part, or that from --start on."""
 EXAMPLES = ("nmfaudio report talk.wav", "nmfaudio report --noise 0-1.5 talk.wav page.html")
 
 

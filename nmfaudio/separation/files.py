@@ -233,7 +233,7 @@ def separate_file(
     beside = out_dir is None
     out_dir = Path(source).parent if out_dir is None else Path(out_dir)
     if not out_dir.is_dir() and (out_dir.exists() or out_dir.suffix.lower() in audio.SUFFIXES):
-        raise NmfaudioError(f"{out_dir}: is a file: give a folder for the stems")
+        raise NmfaudioError(f"{out_dir}: names a file: give a folder for the stems")
     if known is None and not beside and out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"

@@ -168,8 +168,8 @@ def test_a_link_planted_as_the_mark_of_a_folder_is_not_followed(folder):
         ("report in.wav no/out.html", "no/out.html: cannot be written (No such file or directory)"),
         ("evaluate --clean clean --noisy clean --csv no/s.csv", "no/s.csv: cannot be written"),
         ("separate in.wav --split -o in.wav/out", "cannot be written (Not a directory)"),
-        ("separate in.wav --split -o in.wav", "in.wav: is a file"),
-        ("denoise in.wav -o link.wav", "link.wav: is a file: give a folder"),
+        ("separate in.wav --split -o in.wav", "in.wav: names a file"),
+        ("denoise in.wav -o link.wav", "link.wav: names a file: give a folder"),
     ],
 )
 def test_places_of_other_commands_are_checked_before_the_work(folder, capsys, command, words):

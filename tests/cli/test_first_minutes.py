@@ -162,7 +162,7 @@ def test_names_that_were_meant_for_a_folder(folder, capsys):
     assert main(["in.wav", "new"]) == 2
     assert "new: has no suffix: give new.wav, or -o new if a folder is meant" in capsys.readouterr().err
     assert main(["in.wav", "-o", "new.wav"]) == 2
-    assert "new.wav: is a file: give a folder for what comes out, or leave out -o\n" in capsys.readouterr().err
+    assert "new.wav: names a file: give a folder for what comes out, or leave out -o\n" in capsys.readouterr().err
     assert not Path("new").exists() and not Path("new.wav").exists()
     Path("new").mkdir()
     assert main(["in.wav", "new/", "-d", "tiny.npz"]) == 0
