@@ -231,7 +231,9 @@ def load_denoiser(dictionary: str) -> Denoiser:
 
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise NmfaudioError(f"{folder}: no such folder" if not folder.exists() else f"{folder}: is a file: give a folder")
+        raise NmfaudioError(
+            f"{folder}: no such folder" if not folder.exists() else f"{folder}: is a file: give a folder"
+        )
     folder = folder.absolute()
     files: dict[str, Path] = {}
     for path in audio.list_files(folder):

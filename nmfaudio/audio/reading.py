@@ -72,7 +72,9 @@ def locate(path: str | os.PathLike[str]) -> Path:
         _ = location.fs  # loads the package for its kind of place
         return location  # type: ignore[return-value]
     except (ImportError, ValueError) as error:
-        raise AudioError(f"{path}: cannot be reached ({error}): install what is missing, or fetch the file first") from None
+        raise AudioError(
+            f"{path}: cannot be reached ({error}): install what is missing, or fetch the file first"
+        ) from None
 
 
 @checked

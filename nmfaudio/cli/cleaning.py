@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..audio import locate
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
@@ -103,6 +104,8 @@ class Cleaner:
             return {"input": job.source, "output": job.target, "status": "skipped"}
         try:
             if existing and not options.overwrite:
+                if job.source != "-" and not locate(job.source).exists():
+                    raise NmfaudioError(f"{job.source}: no such file")
                 remedy = "--overwrite" if options.skip_existing else "--overwrite or --skip-existing"
                 raise NmfaudioError(f"{existing[0]}: exists already: give {remedy}")
             if options.make_folders:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dictionary import Dictionary, available, model_card
+from ..errors import DictionaryError
 from ..files import check_output, replacing
 from .console import OK, printable
 
@@ -83,6 +84,8 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     source = available().get(name, Path(name))
     if output.is_dir():
         output = output / source.name
+    if output.suffix != ".npz":
+        raise DictionaryError(f"{output}: a dictionary's file name must end in .npz")
     check_output(output, overwrite=overwrite, inputs=[source])
     with replacing(output, overwrite=overwrite) as temporary:
         shutil.copyfile(source, temporary)

@@ -95,6 +95,9 @@ def run(args: argparse.Namespace) -> int:
     sources = _way(args)
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    for top in args.inputs:
+        if not top.suffix and not top.exists():
+            raise NmfaudioError(f"{top}: no such file or folder: give -o {top} to have the stems there")
     files = [(path, path.relative_to(top).with_suffix("") if top.is_dir() else None) for top in args.inputs
              for path in (list_files(top) if top.is_dir() else [top])]  # fmt: skip
     folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)

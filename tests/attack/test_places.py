@@ -264,7 +264,9 @@ def test_hidden_files_of_an_address_are_no_inputs():
 
 def test_an_address_that_cannot_be_reached_says_what_is_missing(monkeypatch):
     pytest.importorskip("upath")
-    with pytest.raises(NmfaudioError, match=r"nothing://a.wav: cannot be reached \(.*nothing.*\): install what is missing"):
+    with pytest.raises(
+        NmfaudioError, match=r"nothing://a.wav: cannot be reached \(.*nothing.*\): install what is missing"
+    ):
         audio.locate("nothing://a.wav")
     monkeypatch.setitem(sys.modules, "upath", None)
     with pytest.raises(NmfaudioError, match=r"s3://b/a.wav: is an address: pip install 'nmfaudio\[remote\]'"):

@@ -96,6 +96,7 @@ def test_export_copies_and_does_not_overwrite_unasked(shipped, tmp_path, capsys)
     assert (tmp_path / "copy.npz").read_bytes() == b"precious"
     assert command("export", "mine", tmp_path / "copy.npz", "--overwrite") == 0
     assert command("export", "yours", tmp_path / "x.npz") == 2
+    assert command("export", "mine", tmp_path / "copy") == 2 and not (tmp_path / "copy").exists()
     assert command("export", "mine", tmp_path / "nowhere" / "x.npz") == 2
     assert "shipped are: mine" in capsys.readouterr().err
 

@@ -183,6 +183,9 @@ def test_songs_of_a_folder_are_separated_and_one_that_fails_does_not_stop_the_re
     assert main(["separate", "album", "-o", "stems", "--only", "bass"]) == 1
     assert "b.wav" in capsys.readouterr().err
     assert (folder / "stems" / "one" / "a" / "bass.flac").exists() and (folder / "stems" / "c" / "bass.wav").exists()
+    assert main(["separate", "album/c.wav", "new"]) == 2
+    assert capsys.readouterr().err.endswith("new: no such file or folder: give -o new to have the stems there\n")
+    assert not list((folder / "album").glob("c_*"))
     assert main(["separate", "album/b.wav", "none.wav"]) == 2
     assert capsys.readouterr().err.count("nmfaudio separate: error: ") == 2
 

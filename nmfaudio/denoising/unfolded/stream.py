@@ -109,7 +109,8 @@ class DecompositionStream:
         _, ahead = reach(stages)
         if ahead:
             raise NmfaudioError(
-                f"this dictionary looks {ahead} frames ahead and cannot serve a stream: take a causal one, as speech-causal"
+                f"this dictionary looks {ahead} frames ahead and cannot serve a stream: take a causal one, "
+                "as speech-causal"
             )
         self._profile = profile
         self._stages = [[StageStream(stage) for _ in range(stage.passes)] for stage in stages]
