@@ -143,7 +143,7 @@ def train_denoiser(
     """
     check_choice("kind", kind, KINDS)
     if tune and kind != "sparse":
-        raise NmfaudioError("tune is for dictionaries of kind sparse")
+        raise NmfaudioError("tune is for dictionaries of kind sparse: leave out --tune, or give --kind sparse")
     if kind == "sparse" and (steps or first or start or bf16):
         raise NmfaudioError("steps, first, start and bf16 are for the other kinds: choose one by kind")
     if tune and find_spec("matplotlib") is None:
@@ -218,7 +218,7 @@ def adapt_denoiser(
     ...     return adapt_denoiser("speech", "mine.npz", noise="fan").dictionary
     """
     if not (speech or noise):
-        raise NmfaudioError("nothing to adapt to: give noise or speech")
+        raise NmfaudioError("nothing to adapt to: give a noise (--noise) or a voice (--speech)")
     session = _Session(output, random_state, note, command, each, report)
     session.check(overwrite, [speech, noise, dev_speech, dev_noise])  # the dictionary may be replaced: it is added to
     base = Dictionary.load(dictionary)
@@ -402,6 +402,8 @@ class _Session:
 
     def corpora(self, sounds: Mapping[str, PathLike], sr: int) -> Corpora:
         """Open folders or lists of sound files."""
+        if len(sounds) > 1 and is_same(sounds["speech"], sounds["noise"]):
+            raise NmfaudioError(f"{sounds['noise']}: is given as speech and as noise: give noise without speech")
         corpora = {name: Corpus(os.fspath(path), sr, each=self.each) for name, path in sounds.items()}
         for name, corpus in corpora.items():
             self.report(
@@ -463,7 +465,7 @@ class _Session:
         missing = [name for name in ("speech", "noise") if name not in held_out]
         if missing:
             name = missing[0]
-            return Trained(dictionary, {}, f"none, for want of {name} to compare on: give {name} or dev-{name}")
+            return Trained(dictionary, {}, f"none: there is no {name} to compare on; --dev-{name} gives some")
         default = "speech" if decomposition_for(dictionary).future_frames else "speech-causal"
         comparisons: dict[str, Comparison] = {}
         pairs: list[Any] = []
