@@ -21,6 +21,7 @@ _MOST_OFF_HZ = 0.3  # that a frequency is mended by in one turn
 _HELD_STEPS = 16  # that a line which a voice covers goes on
 _LEAST_SNR = 9.0  # power of a line over the variance of its estimate
 _MOST_SLOPE = 1.0  # of a line's level, per second
+_LEAST_POWER = 1e-14  # of what counts, relative to the peak
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -282,7 +283,7 @@ def _parted(y: np.ndarray, start: int, finder: LineFinder, before: Lines, after:
 
 
 def _fit(x: np.ndarray, sr: float, hz: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit lines near some frequencies to x, shape (C, samples): return `hz`, `level` and `slope` of :class:`Lines`.
+    """Fit lines near some frequencies to x, shape (C, samples), with a peak of 1: return a part of :class:`Lines`.
 
     The level is that at the last sample. Lines that do not stand out of their errors, or that change, are left out.
     """
@@ -290,7 +291,7 @@ def _fit(x: np.ndarray, sr: float, hz: np.ndarray) -> tuple[np.ndarray, np.ndarr
     frames = np.ascontiguousarray(sliding_window_view(x, n, axis=1)[:, :: -(n // 4)])  # from the last one on
     t = -(n // 4 * np.arange(frames.shape[1]) + (n - 1) / 2) / sr  # of the middle of each
     power = np.sum(frames**2, axis=2).mean(axis=0)
-    quiet = (power + 1e-3 * np.median(power) + _TINY) ** -2.0
+    quiet = (power + 1e-3 * np.median(power) + _LEAST_POWER) ** -2.0
     window, angles = np.hanning(n + 2)[1:-1, None], 2 * np.pi * np.outer(np.arange(n) - (n - 1) / 2, hz) / sr
     bands = [frames.reshape(-1, n) @ (window / window.sum() * wave) for wave in (np.cos(angles), np.sin(angles))]
     Z = (bands[0] - 1j * bands[1]).reshape(*frames.shape[:2], -1) * np.exp(-2j * np.pi * np.outer(t, hz))
@@ -299,7 +300,7 @@ def _fit(x: np.ndarray, sr: float, hz: np.ndarray) -> tuple[np.ndarray, np.ndarr
         for _ in range(_TURNS_OF_WEIGHTS):
             level, slope, spread = _straight(Z, t[:, None], weights)
             error = np.abs(Z - level[:, None] - slope[:, None] * t[:, None]) ** 2
-            least = np.quantile(error, 0.3, axis=1, keepdims=True) + _TINY
+            least = np.quantile(error, 0.3, axis=1, keepdims=True) + _LEAST_POWER
             weights = (1 + error / least) ** -1.5 / least
         if turn < _TURNS_OF_FREQUENCY - 1:  # a frequency that is off turns the phase
             turns = np.sum(slope * level.conj(), axis=0).imag / (np.sum(np.abs(level) ** 2, axis=0) + _TINY)

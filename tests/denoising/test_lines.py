@@ -77,6 +77,16 @@ def test_lines_grow_with_the_level(way):
     np.testing.assert_allclose(quiet, loud, atol=1e-5 * np.abs(loud).max())
 
 
+@WAYS
+@pytest.mark.parametrize("gain", [1e-30, 1, 1e10])
+def test_a_hum_and_nothing_else_goes_and_silence_stays(way, gain):
+    y = np.concatenate([hum(8), np.zeros(6 * SR, np.float32), hum(8)]) * np.float32(gain)
+    with np.errstate(all="raise", under="ignore"):
+        rest, lines = way(y)
+    assert lowered_db(rest[6 * SR : 7 * SR] / gain, hum(1)) > 50
+    assert not lines[11 * SR : 12 * SR].any()
+
+
 def test_each_channel_has_its_own_hum():
     noise = 0.002 * np.random.default_rng(0).standard_normal((2, 10 * SR))
     both = np.stack([hum(10), -0.3 * np.roll(hum(10), 50)])
