@@ -152,6 +152,7 @@ def speech(args: argparse.Namespace, work: Path) -> Dictionary:
         objective=recipe.objective,
         first_stages=first[: len(preset.contexts) - 1],
         together=recipe.together and replace(recipe.together, steps=args.steps or recipe.together.steps),
+        to_the_end=True,  # where the loss on `dev` is lowest, the scores are not best
         random_state=args.seed,
         checkpoint=work / "state",
         report=report,

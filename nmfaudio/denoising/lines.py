@@ -8,17 +8,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 _BOTTOM_HZ, _TOP_HZ = 30.0, 1600.0
 _LOW_RATE_HZ = 4000.0  # at least, at which lines are looked for
-_STEP_S = 0.25
-_KNOWN_STEPS = 16  # in three quarters of which a line is there: a voice comes and goes, a hum stays
-_FITTED_STEPS = 8
-_STEPS_PER_SEARCH = 4
+_STEP_S = 0.5
+_KNOWN_STEPS = 8  # in three quarters of which a line is there: a voice comes and goes, a hum stays
+_FITTED_STEPS = 4
+_STEPS_PER_SEARCH = 2  # in a stream; in a file, twice as many
 _FRAME_S = 0.064  # shorter than most gaps between syllables
 _NEAR_HZ, _APART_HZ = 24, 6  # around a line that it stands out from, and that the next one is away
 _STANDS_OUT = 4.0
 _PARTIALS = 8
-_TURNS_OF_FREQUENCY, _TURNS_OF_WEIGHTS = 3, 4
+_TURNS, _TURNS_OF_FREQUENCY = 7, (1, 3)  # of the weights, and after which of these the frequency is mended
 _MOST_OFF_HZ = 0.3  # that a frequency is mended by in one turn
-_HELD_STEPS = 16  # that a line which a voice covers goes on
+_HELD_STEPS = 8  # that a line which a voice covers goes on
 _LEAST_SNR = 9.0  # power of a line over the variance of its estimate
 _MOST_SLOPE = 1.0  # of a line's level, per second
 _LEAST_POWER = 1e-14  # of what counts, relative to the peak
@@ -82,7 +82,7 @@ class LineFinder:
     n_taken : int
         Samples taken so far.
     step : int
-        Samples of a quarter of a second.
+        Samples of half a second.
     """
 
     def __init__(self, sr: float, n_channels: int) -> None:
@@ -154,8 +154,9 @@ class LineFinder:
         frames = sliding_window_view(self._known, n, axis=1)[:, :: n // 4]
         A = np.abs(np.fft.rfft(np.hanning(n + 1)[:-1] * frames)).mean(axis=0)
         bottom, top = (round(hz * n / self._low_rate) for hz in (_BOTTOM_HZ, self._top_hz))
-        q = np.quantile(A[:, bottom:top], 0.25, axis=0)
-        floor = np.median(_around(q, _NEAR_HZ), axis=-1)
+        quarter = len(A) // 4
+        q = np.partition(A[:, bottom:top], quarter, axis=0)[quarter]
+        floor = np.median(_around(q, _NEAR_HZ)[:, ::3], axis=-1)
         peaks = np.flatnonzero((q > _STANDS_OUT * floor) & (q == _around(q, _APART_HZ).max(axis=-1)))
         below, at, above = (np.log(np.maximum(q[(peaks + i).clip(0, len(q) - 1)], _TINY)) for i in (-1, 0, 1))
         shift = 0.5 * (below - above) / np.minimum(below - 2 * at + above, -_TINY)  # of the top of a parabola
@@ -172,9 +173,9 @@ class LineFinder:
         return np.concatenate([hz, more[~_is_near(more, hz)]])
 
     def _response(self, hz: np.ndarray) -> np.ndarray:
-        from scipy.signal import sosfreqz
-
-        response: np.ndarray = sosfreqz(self._filter, worN=hz, fs=self.sr)[1]
+        """Evaluate the filter at some frequencies."""
+        powers = np.exp(-2j * np.pi * hz / self.sr) ** np.arange(3)[:, None]
+        response: np.ndarray = np.prod((self._filter[:, :3] @ powers) / (self._filter[:, 3:] @ powers), axis=0)
         return response
 
 
@@ -262,7 +263,7 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
             done += part.shape[1]
             known, rest = divmod(finder.n_taken, finder.step)
             if rest == 0 and known >= _KNOWN_STEPS:
-                if known % _STEPS_PER_SEARCH == 0:
+                if known % (2 * _STEPS_PER_SEARCH) == 0:
                     finder.search()
                 fit(known - _KNOWN_STEPS // 2 + 1)
                 yield from give(known - _KNOWN_STEPS // 2)
@@ -290,19 +291,19 @@ def _fit(x: np.ndarray, sr: float, hz: np.ndarray) -> tuple[np.ndarray, np.ndarr
     n = round(_FRAME_S * sr)
     frames = np.ascontiguousarray(sliding_window_view(x, n, axis=1)[:, :: -(n // 4)])  # from the last one on
     t = -(n // 4 * np.arange(frames.shape[1]) + (n - 1) / 2) / sr  # of the middle of each
-    power = np.sum(frames**2, axis=2).mean(axis=0)
+    power = np.einsum("ctn,ctn->t", frames, frames)
     quiet = (power + 1e-3 * np.median(power) + _LEAST_POWER) ** -2.0
     window, angles = np.hanning(n + 2)[1:-1, None], 2 * np.pi * np.outer(np.arange(n) - (n - 1) / 2, hz) / sr
     bands = [frames.reshape(-1, n) @ (window / window.sum() * wave) for wave in (np.cos(angles), np.sin(angles))]
     Z = (bands[0] - 1j * bands[1]).reshape(*frames.shape[:2], -1) * np.exp(-2j * np.pi * np.outer(t, hz))
-    for turn in range(_TURNS_OF_FREQUENCY):
-        weights = np.broadcast_to(quiet[:, None], Z.shape)
-        for _ in range(_TURNS_OF_WEIGHTS):
-            level, slope, spread = _straight(Z, t[:, None], weights)
-            error = np.abs(Z - level[:, None] - slope[:, None] * t[:, None]) ** 2
-            least = np.quantile(error, 0.3, axis=1, keepdims=True) + _LEAST_POWER
-            weights = (1 + error / least) ** -1.5 / least
-        if turn < _TURNS_OF_FREQUENCY - 1:  # a frequency that is off turns the phase
+    weights, n_least = np.broadcast_to(quiet[:, None], Z.shape), int(0.3 * len(t))
+    for turn in range(_TURNS):
+        level, slope, spread = _straight(Z, t, weights)
+        error = np.abs(Z - level[:, None] - slope[:, None] * t[:, None]) ** 2
+        least = np.partition(error, n_least, axis=1)[:, n_least, None] + _LEAST_POWER
+        relative = 1 + error / least
+        weights = 1 / (least * relative * np.sqrt(relative))
+        if turn in _TURNS_OF_FREQUENCY:  # a frequency that is off turns the phase
             turns = np.sum(slope * level.conj(), axis=0).imag / (np.sum(np.abs(level) ** 2, axis=0) + _TINY)
             off_hz = (turns / (2 * np.pi)).clip(-_MOST_OFF_HZ, _MOST_OFF_HZ)
             hz, Z = hz + off_hz, Z * np.exp(-2j * np.pi * np.outer(t, off_hz))
@@ -315,8 +316,9 @@ def _fit(x: np.ndarray, sr: float, hz: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _straight(Z: np.ndarray, t: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit ``a + b t`` to Z, shape (C, T, L), by weighted least squares: return a, b and the variance of a."""
-    s0, s1, s2 = (np.sum(weights * t**power, axis=1) for power in range(3))
-    z0, z1 = (np.sum(weights * t**power * Z, axis=1) for power in range(2))
+    powers = np.stack([np.ones_like(t), t, t**2])
+    s0, s1, s2 = (powers @ weights).swapaxes(0, 1)
+    z0, z1 = (powers[:2] @ (weights * Z)).swapaxes(0, 1)
     determinant = s0 * s2 - s1**2 + _TINY
     return (s2 * z0 - s1 * z1) / determinant, (s0 * z1 - s1 * z0) / determinant, s2 / determinant
 

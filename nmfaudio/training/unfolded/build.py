@@ -43,6 +43,7 @@ def build_unfolded(
     first_stages: list[Stage],
     start: Sequence[Stage] = (),
     together: Schedule | None = None,
+    to_the_end: bool = False,
     random_state: int = 0,
     matmul: Matmul = np.matmul,
     checkpoint: Path | None = None,
@@ -65,6 +66,8 @@ def build_unfolded(
         Trained stages to go on from; for stages beyond them, sparse NMF makes the first atoms.
     together : Schedule, optional
         Of the training of all stages at once; without it there is none.
+    to_the_end : bool
+        As for :func:`nmfaudio.training.unfolded.stage.train_stage`.
     random_state : int
         Seed of all random choices.
     matmul : callable
@@ -101,6 +104,7 @@ def build_unfolded(
             dev_mixer,
             N_DEV_MIXTURES,
             schedules[i],
+            to_the_end=to_the_end,
             random_state=random_state,
             matmul=matmul,
             checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{i}.npz"),
