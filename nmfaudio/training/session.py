@@ -354,6 +354,7 @@ def _unfolded(
             first_stages=stages_of(Dictionary.load(first))[: n_stages - 1] if first else [],
             start=stages_of(Dictionary.load(start)) if start else [],
             together=together,
+            to_the_end=False,  # a small corpus is soon learnt by heart
             random_state=random_state,
             checkpoint=checkpoint,
             report=show,
