@@ -71,6 +71,17 @@ def test_a_hum_that_a_voice_covers_goes_on(way):
 
 
 @WAYS
+def test_a_part_of_a_hum_that_a_voice_hides_is_known_from_the_others(way):
+    t = np.arange(16 * SR) / SR
+    voice = np.where(t % 0.7 < 0.55, 0.3, 0) * np.sin(2 * np.pi * (101 * t + 2 * np.sin(2 * np.pi * 1.3 * t)))
+    without = voice + 0.002 * np.random.default_rng(0).standard_normal(len(t))
+    rest, _ = way((without + hum(16)).astype(np.float32))
+    later = slice(8 * SR, None)
+    for hz in (50, 150):
+        assert level_db((rest - without)[later], hz) < level_db(hum(16)[later], hz) - 27
+
+
+@WAYS
 def test_lines_grow_with_the_level(way):
     y = (voice_in_noise(SR, seconds=8)[1] * 0.01 + hum(8)).astype(np.float32)
     loud, quiet = (way(np.float32(gain) * y)[1] / gain for gain in (1, 1e-4))
