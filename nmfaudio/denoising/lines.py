@@ -1,6 +1,7 @@
 """Take out hum: lines of the spectrum that do not change over seconds."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,12 @@ class LineFinder:
         self._hz = np.zeros(0)
         self._latest = Lines.none(self._n_channels, 0.0)
 
+    def steps(self, y: np.ndarray) -> Iterator[np.ndarray]:
+        """Cut the next samples where a step ends; each part is to be pushed before the next one is asked for."""
+        while y.shape[1]:
+            part, y = np.split(y, [self.step - self.n_taken % self.step], axis=1)
+            yield part
+
     def push(self, y: np.ndarray) -> None:
         """Take the next samples, shape (C, samples)."""
         x = np.concatenate([self._tail, y], axis=1)
@@ -205,17 +212,15 @@ class LineStream:
 
         The lines do not depend on how the stream is cut into blocks.
         """
-        finder, out, done = self._finder, np.zeros((2, *y.shape), np.float32), 0
-        while done < y.shape[1]:
-            part = y[:, done : done + finder.step - finder.n_taken % finder.step]
-            out[:, :, done : done + part.shape[1]] = _parted(part, finder.n_taken, finder, self._before, self._now)
+        finder, out = self._finder, [np.zeros((2, len(y), 0), np.float32)]
+        for part in finder.steps(y):
+            out.append(_parted(part, finder.n_taken, finder, self._before, self._now))
             finder.push(part)
-            done += part.shape[1]
             if finder.n_taken % finder.step == 0:
                 if finder.n_taken // finder.step % _STEPS_PER_SEARCH == 0:
                     finder.search()
                 self._before, self._now = self._now, finder.lines(finder.n_taken / finder.sr)
-        return out
+        return np.concatenate(out, axis=2, dtype=np.float32)
 
 
 def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
@@ -235,43 +240,33 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
     ndarray, shape (2, C, samples), float32
         The recording without its lines, and the lines; their sum is the recording.
     """
-    finder: LineFinder | None = None
-    waiting = np.zeros((0, 0), np.float32)
-    fits: list[Lines] = []  # at the beginning of each step from that of the first sample that waits
-    n_given = 0  # steps that have left
+    blocks = iter(blocks)
+    first = next(blocks, None)
+    if first is None:
+        return
+    finder, waiting = LineFinder(sr, len(first)), np.zeros((len(first), 0), np.float32)
+    fits: list[Lines] = []  # at the beginning of each step, from that of the first sample that waits
+    n_given = 0  # steps
 
-    def fit(n_steps: int) -> None:
-        assert finder is not None
-        fits.extend(finder.lines((n_given + i) * finder.step / sr) for i in range(len(fits), n_steps - n_given))
-
-    def give(until: int) -> Iterator[np.ndarray]:
+    def given(until: int) -> Iterator[np.ndarray]:
         nonlocal waiting, n_given
-        assert finder is not None
-        while waiting.shape[1] and n_given < until:
+        while n_given < until:
+            fits.extend(finder.lines((n_given + i) * finder.step / sr) for i in range(len(fits), 2))
             part, waiting = np.split(waiting, [finder.step], axis=1)
-            yield _parted(part, n_given * finder.step, finder, *fits[:2])
+            yield _parted(part, n_given * finder.step, finder, *fits)
             del fits[0]
             n_given += 1
 
-    for y in blocks:
-        if finder is None:
-            finder, waiting = LineFinder(sr, len(y)), np.zeros((len(y), 0), np.float32)
-        done = 0
-        while done < y.shape[1]:
-            part = y[:, done : done + finder.step - finder.n_taken % finder.step]
+    for y in chain([first], blocks):
+        for part in finder.steps(y):
             finder.push(part)
             waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
-            done += part.shape[1]
-            known, rest = divmod(finder.n_taken, finder.step)
-            if rest == 0 and known >= _KNOWN_STEPS:
-                if known % (2 * _STEPS_PER_SEARCH) == 0:
+            n_steps, rest = divmod(finder.n_taken, finder.step)
+            if rest == 0 and n_steps >= _KNOWN_STEPS:
+                if n_steps % (2 * _STEPS_PER_SEARCH) == 0:
                     finder.search()
-                fit(known - _KNOWN_STEPS // 2 + 1)
-                yield from give(known - _KNOWN_STEPS // 2)
-    if finder is not None:
-        n_steps = -(-finder.n_taken // finder.step)
-        fit(n_steps + 1)
-        yield from give(n_steps)
+                yield from given(n_steps - _KNOWN_STEPS // 2)
+    yield from given(-(-finder.n_taken // finder.step))
 
 
 def _parted(y: np.ndarray, start: int, finder: LineFinder, before: Lines, after: Lines) -> np.ndarray:
