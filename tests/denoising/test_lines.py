@@ -121,6 +121,7 @@ def test_blocks_do_not_matter(way):
     np.testing.assert_allclose(way(y, 7001), way(y, 64_000), atol=1e-6)
 
 
+@pytest.mark.needs_jit
 def test_a_stream_takes_out_hum_as_a_file_does():
     speech, _ = voice_in_noise(SR, seconds=16)
     y = (speech + hum(16)).astype(np.float32)
