@@ -95,6 +95,16 @@ def test_options_reach_the_denoiser(monkeypatch, dictionary):
     np.testing.assert_allclose(played[delay:], heard[:-delay], atol=1e-6)
 
 
+def test_tones_are_kept_if_that_is_said(monkeypatch, dictionary):
+    tone = np.sin(2 * np.pi * 60 * np.arange(6000) / 1000).astype(np.float32)[:, None]
+    devices = FakeDevices([tone])
+    assert run(monkeypatch, devices, "-d", dictionary, "--keep-tones") == 0
+    streams = (StreamingDenoiser(dictionary, sr=1000, keep_tones=keep) for keep in (True, False))
+    kept, lowered = (stream.process(tone.T).T for stream in streams)
+    np.testing.assert_array_equal(devices.played[0], kept)
+    assert not np.array_equal(kept, lowered)
+
+
 def test_ctrl_c_before_the_sound_begins(monkeypatch, dictionary, capsys):
     class Impatient(FakeDevices):
         def query_devices(self, *args):
