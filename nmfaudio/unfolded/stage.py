@@ -84,7 +84,8 @@ class Stage:
     def start(self) -> Start:
         """State of all frames before the first update."""
         h, a = (np.ascontiguousarray(x, np.float32) for x in (self.weights.start, self.weights.tracked_start))
-        return Start(h, a, self.layers.atoms[self.order[0]] @ h)
+        # not by OpenBLAS, which computes with what lies behind so thin a matrix, too: numpy warns of an invalid value
+        return Start(h, a, np.einsum("dk,k->d", self.layers.atoms[self.order[0]], h))
 
     @cached_property
     def sources(self) -> Sources:
