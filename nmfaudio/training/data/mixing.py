@@ -51,6 +51,21 @@ class Track(NamedTuple):
     top_hz: float
 
 
+class _KeptTrack(NamedTuple):
+    """Track in half of the memory: its level is near 1, so float16 holds it with errors at -70 dB."""
+
+    halves: np.ndarray
+    top_hz: float
+
+    @classmethod
+    def of(cls, track: Track) -> "_KeptTrack":
+        return cls(np.stack([track.spectrum.real, track.spectrum.imag]).astype(np.float16), track.top_hz)
+
+    def whole(self) -> Track:
+        real, imaginary = self.halves.astype(np.float32)
+        return Track(real + 1j * imaginary, self.top_hz)
+
+
 @dataclass(frozen=True)
 class Variation:
     """Changes to sounds before they are mixed; all but the last three are shares of tracks or mixtures.
@@ -184,9 +199,9 @@ class Mixer:
 
     def _latest(self, rng: np.random.Generator, index: int, kind: str, variation: Variation) -> Track:
         number = index // _MIXTURES_PER_TRACK + int(rng.integers(_LATEST))
-        return self._tracks(kind, variation, number)
+        return self._tracks(kind, variation, number).whole()
 
-    def _track(self, kind: str, variation: Variation, number: int) -> Track:
+    def _track(self, kind: str, variation: Variation, number: int) -> _KeptTrack:
         """Make a track of speech at an active level of 1, or of noise of root mean square 1."""
         rng = np.random.default_rng([self.random_state, number, kind == "noise"])
         y, top_hz = self._speech_track(rng, variation) if kind == "speech" else self._noise_track(rng, variation)
@@ -194,7 +209,7 @@ class Mixer:
         track = self.stft.analysis((y / np.float32(max(level, 1e-6))).astype(np.float32))
         if kind == "speech" and rng.random() < variation.voices:
             track = another_voice(rng, track)
-        return Track(track, top_hz)
+        return _KeptTrack.of(Track(track, top_hz))
 
     def _noise(self, rng: np.random.Generator, index: int, variation: Variation) -> Track:
         """Mix one to three noises, each with an equaliser of its own, to a root mean square of 1."""
