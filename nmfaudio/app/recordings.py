@@ -35,8 +35,8 @@ class Job:
 
     kind: str
     part: float = 0.0
+    done: bool = False  # set last, and read before the error: what is done without one has worked
     error: str | None = None
-    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,28 @@ class Settings:
     channels: str = "linked"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Sound to clean, and noise in it, as settings ask for them.
+
+    Parameters
+    ----------
+    settings : Settings
+        The settings.
+    path : path
+        The recording, repaired where that was asked for.
+    repairs : tuple of str
+        Repairs that were made.
+    noise : Dictionary, optional
+        Noise that was learnt.
+    """
+
+    settings: Settings
+    path: Path
+    repairs: tuple[str, ...] = ()
+    noise: Dictionary | None = None
+
+
 class Recording:
     """A sound file that was given to the app.
 
@@ -75,24 +97,22 @@ class Recording:
             raise AudioError(f"{path}: has no sound in it")
         self.path = path
         self.folder = path.parent
-        self.settings = Settings()
-        self.repairs: tuple[str, ...] = ()
+        self.prepared = Prepared(Settings(), path)
         self.preview: Preview | None = None
         self.version = 0  # of the preview
         self.stems: Stems | None = None
         self.jobs: dict[str, Job] = {}
         self.files: dict[str, Path] = {}
         self._dictionary = dictionary
-        self._given = path  # to the denoiser: repaired, if that was asked for
-        self._noise: Dictionary | None = None
+        self._repaired: dict[tuple[str, ...], tuple[Path, tuple[str, ...]]] = {(): (path, ())}
         self._preparing = threading.Lock()
 
     def clean(self, settings: Settings, progress: Callable[[float], None]) -> None:
         """Compute the masks with these settings, for `preview`."""
-        self._prepare(settings, progress)
+        prepared = self._prepare(settings, progress)
         folder = self.folder / f"masks-{secrets.token_hex(4)}"
         folder.mkdir()
-        preview = Preview(self._given, self._denoiser(), folder)
+        preview = Preview(prepared.path, self._denoiser(prepared), folder)
         former, self.preview = self.preview, preview
         self.version += 1
         if former:
@@ -100,54 +120,59 @@ class Recording:
             shutil.rmtree(former.folder, ignore_errors=True)
         preview.run(progress)
 
-    def _prepare(self, settings: Settings, progress: Callable[[float], None]) -> None:
+    def _prepare(self, settings: Settings, progress: Callable[[float], None]) -> Prepared:
         """Repair the recording and learn its noise, where these settings ask for another way than the last ones."""
         with self._preparing:
-            if settings.damage != self.settings.damage:
-                given, repairs = self.path, tuple[str, ...]()
-                if settings.damage:
-                    given = self._place("repaired", self.path.suffix if self.header.bit_rate is None else ".flac")
-                    repairs = repair_file(
-                        self.path, given, damage=settings.damage, overwrite=True, progress=lambda part: progress(0.0)
-                    ).repairs
-                self._given, self.repairs, self._noise = given, repairs, None
-                self.settings = replace(self.settings, damage=settings.damage, noise=None)  # should the noise fail
-            if settings.noise != self.settings.noise:
-                noise = settings.noise
-                self._noise = noise_of_part(self._given, noise, self._dictionary) if noise else None
-            self.settings = settings
+            last = self.prepared
+            if settings.damage != last.settings.damage:
+                last = Prepared(Settings(damage=settings.damage), *self._repair(settings.damage, progress))
+                self.prepared = last  # should the noise fail
+            noise = last.noise
+            if settings.noise != last.settings.noise:
+                noise = noise_of_part(last.path, settings.noise, self._dictionary) if settings.noise else None
+            self.prepared = replace(last, settings=settings, noise=noise)
+            return self.prepared
 
-    def _denoiser(self, **options: Any) -> Denoiser:
+    def _repair(self, damage: tuple[str, ...], progress: Callable[[float], None]) -> tuple[Path, tuple[str, ...]]:
+        """Repair damage, each kind of it once, into a file that stays: the other thread may be reading it."""
+        if damage not in self._repaired:
+            ending = self.path.suffix if self.header.bit_rate is None else ".flac"
+            target = self._place(f"repaired{len(self._repaired)}", ending)
+            report = repair_file(self.path, target, damage=damage, overwrite=True, progress=lambda part: progress(0.0))
+            self._repaired[damage] = target, report.repairs
+        return self._repaired[damage]
+
+    def _denoiser(self, prepared: Prepared, **options: Any) -> Denoiser:
         """Make the denoiser of the settings, with a strength and a limit."""
-        return Denoiser(self._dictionary, noise=self._noise, channels=self.settings.channels, **options)
+        return Denoiser(self._dictionary, noise=prepared.noise, channels=prepared.settings.channels, **options)
 
     def save(
         self, what: str, settings: Settings, options: Mapping[str, Any], progress: Callable[[float], None]
     ) -> Path:
         """Write "cleaned", "removed", "report", or with stems "mix" or the name of one, and return the file."""
         if what in ("report", "cleaned", "removed"):
-            self._prepare(settings, progress)
+            prepared = self._prepare(settings, progress)
             rule = {name: options[name] for name in ("strength", "attenuation_limit_db")}
-            denoiser = self._denoiser(**rule)
+            denoiser = self._denoiser(prepared, **rule)
         if what == "report":
             target = self._place("saved", ".html")
-            report_file(self._given, target, denoiser, command=self._command(rule), overwrite=True)
+            report_file(prepared.path, target, denoiser, command=self._command(settings, rule), overwrite=True)
         elif what in ("cleaned", "removed"):
             target, like = self._like(what)
             kept: dict[str, Any] = {}
-            if self._given != self.path:
+            if prepared.path != self.path:
                 kept = {"format": like.format, "subtype": like.subtype, "bit_rate": self.header.bit_rate}
             if options.get("loudness_lufs") is not None and what == "cleaned":
                 kept["loudness_lufs"] = options["loudness_lufs"]
             residual = target if what == "removed" else None
             cleaned = target.with_name(f".cleaned{target.suffix}") if residual else target
-            process_file(denoiser, self._given, cleaned, residual=residual, overwrite=True, progress=progress, **kept)
+            process_file(denoiser, prepared.path, cleaned, residual=residual, overwrite=True, progress=progress, **kept)
         else:
             assert self.stems is not None
             target, like = self._like(what)
             levels = options if what == "mix" else {what: 1.0}
             self.stems.write(target, like, levels)
-        self.files[what] = target
+        self.files = {**self.files, what: target}  # readers keep the former one
         return target
 
     def separate(self, progress: Callable[[float], None]) -> None:
@@ -167,11 +192,11 @@ class Recording:
         (self.folder / folder).mkdir(exist_ok=True)
         return self.folder / folder / f"{self.path.stem}{ending}"
 
-    def _command(self, options: Mapping[str, Any]) -> str:
+    def _command(self, settings: Settings, options: Mapping[str, Any]) -> str:
         words = ["nmfaudio", "report", self.path.name, "--strength", f"{options['strength']:g}"]
         words += ["--attenuation-limit", f"{options['attenuation_limit_db']:g}"]
-        if self.settings.noise:
-            words += ["--noise", "{:g}-{:g}".format(*self.settings.noise)]
+        if settings.noise:
+            words += ["--noise", "{:g}-{:g}".format(*settings.noise)]
         return shlex.join(words)
 
 
@@ -276,7 +301,8 @@ class Recordings:
     def _start(
         self, pool: ThreadPoolExecutor, recording: Recording, kind: str, work: Callable[[Callable[[float], None]], Any]
     ) -> None:
-        job = recording.jobs[kind] = Job(kind)
+        job = Job(kind)
+        recording.jobs = {**recording.jobs, kind: job}  # readers keep the former one
         pool.submit(self._run, job, work)
 
     def _run(self, job: Job, work: Callable[[Callable[[float], None]], Any]) -> None:
@@ -304,7 +330,7 @@ class Recordings:
             text = f"{error.strerror or error}: make room in the folder for temporary files"
         else:
             text = f"unexpected {type(error).__name__}: {error}"
-        folders = re.escape(str(self.folder)) + r"[\\/]\w+[\\/](?:(?:saved|repaired)[\\/])?"
+        folders = re.escape(str(self.folder)) + r"[\\/]\w+[\\/](?:(?:saved|repaired\d+)[\\/])?"
         return " ".join(re.sub(folders, "", text).split())
 
     def close(self) -> None:

@@ -149,7 +149,7 @@ def _page(request: Request) -> Response:
 
 def _state(name: str, recording: Recording) -> dict[str, Any]:
     """Describe a recording as JSON."""
-    header, preview, settings = recording.header, recording.preview, recording.settings
+    header, preview, prepared = recording.header, recording.preview, recording.prepared
     return {
         "id": name,
         "name": recording.path.name,
@@ -160,8 +160,8 @@ def _state(name: str, recording: Recording) -> dict[str, Any]:
         "format": header.format,
         "version": recording.version,
         "cleaned": preview.part_done if preview else 0,
-        "settings": asdict(settings),
-        "repairs": recording.repairs,
+        "settings": asdict(prepared.settings),
+        "repairs": prepared.repairs,
         "stems": recording.stems.names if recording.stems else None,
         "jobs": {kind: asdict(job) for kind, job in recording.jobs.items()},
         "files": {what: path.name for what, path in recording.files.items()},

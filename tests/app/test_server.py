@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from nmfaudio import NmfaudioError, denoise_file
 from nmfaudio.app import recordings as recordings_module
 from nmfaudio.app import serve, server
-from nmfaudio.app.recordings import Recordings
+from nmfaudio.app.recordings import Job, Recording, Recordings, Settings
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.repair import repair_file
@@ -321,6 +321,53 @@ def test_a_noise_that_cannot_be_learnt_leaves_no_repair_behind(app):
     assert app.client.post(f"recordings/{id}/clean", json=wrong).status_code == 202
     assert "is over before" in app.wait(id, "clean")["error"]
     assert app.clean(id)["repairs"] == []
+
+
+@pytest.mark.parametrize(
+    ("other", "damage"),
+    [(Settings(), ["clipped"]), (Settings(damage=("dropouts",)), ["clipped"]), (Settings(channels="linked"), [])],
+)
+def test_other_settings_of_what_is_saved_meanwhile_change_nothing_that_is_heard(app, monkeypatch, other, damage):
+    loud = np.clip(4 * sound(channels=2), -0.3, 0.3)
+    loud[:, 1] = loud[::-1, 1]  # linked and independent channels differ
+    settings = {"channels": "independent", "damage": damage}
+    alone, disturbed = (app.add("loud.wav", as_file(loud)) for _ in range(2))
+    app.clean(alone, **settings)
+    prepare = Recording._prepare
+
+    def meanwhile(recording, settings, progress):
+        prepared = prepare(recording, settings, progress)
+        prepare(recording, other, progress)  # as the thread that saves does it
+        return prepared
+
+    monkeypatch.setattr(Recording, "_prepare", meanwhile)
+    app.clean(disturbed, **settings)
+    assert np.array_equal(app.heard(alone, channels=2), app.heard(disturbed, channels=2))
+
+
+def test_a_repair_that_was_made_is_not_made_again(app, monkeypatch):
+    id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
+    repairs = app.clean(id, damage=["clipped"])["repairs"]
+    app.clean(id)
+    monkeypatch.delattr(recordings_module, "repair_file")
+    assert app.clean(id, damage=["clipped"])["repairs"] == repairs != []
+
+
+@pytest.mark.parametrize("field", ["kind", "part", "error"])
+def test_work_that_begins_and_fails_while_it_is_asked_for_is_told_as_it_was_or_is(app, field):
+    recording = app.recordings[app.add()]
+
+    class Meanwhile(Job):
+        def __getattribute__(self, name):
+            value = super().__getattribute__(name)
+            if name == field and not super().__getattribute__("done"):
+                self.error, self.done = "failed", True
+                app.recordings.save(recording.path.parent.name, "cleaned", Settings(), AS_IT_IS)
+            return value
+
+    recording.jobs = {"separate": Meanwhile("separate")}
+    job = app.client.get(f"recordings/{recording.path.parent.name}").json()["jobs"]["separate"]
+    assert (job["done"], job["error"]) in [(False, None), (False, "failed"), (True, "failed")]
 
 
 @pytest.mark.parametrize(
