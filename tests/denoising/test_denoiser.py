@@ -74,6 +74,28 @@ def test_pieces_explained_ahead_give_the_result_of_the_whole(n_cores, channels, 
     np.testing.assert_allclose(np.concatenate(got, axis=1), want, atol=1e-5)
 
 
+def test_of_many_channels_as_much_is_held_as_of_few_and_the_result_is_that_of_the_whole(monkeypatch):
+    denoiser, held = Denoiser(SMALL_CAUSAL), {}
+    whole = {n_channels: denoiser(noise(8000, n_channels), 500) for n_channels in (2, 16)}
+    monkeypatch.setattr("nmfaudio.denoising.denoiser._LEAST_PIECE", 16)
+    monkeypatch.setattr("nmfaudio.denoising.denoiser._PIECE_VALUES", 2**12)
+    for module in ("denoising.denoiser", "compute.threads"):
+        monkeypatch.setattr(f"nmfaudio.{module}.n_cores", lambda: 1)
+    for n_channels, want in whole.items():
+        y, n_read = noise(8000, n_channels), []
+
+        def blocks(y=y, n_read=n_read):
+            for start in range(0, y.shape[1], 50):
+                n_read.append(50 * len(y))
+                yield y[:, start : start + 50]
+
+        out = denoiser.process_blocks(blocks(), 500)
+        first = next(out)
+        held[n_channels] = sum(n_read)
+        np.testing.assert_allclose(np.concatenate([first, *out], axis=1), want, atol=1e-5)
+    assert held[16] < 2 * held[2] and held[2] < 2 * 8000  # values, of which no more are there
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.int16])
 def test_blocks_hold_samples_of_any_kind(dtype):
     y = (noise(900, 2) * (32767 if dtype == np.int16 else 1)).astype(dtype)
