@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arguments import check_number, check_rate, checked
-from .audio import as_signal, resample
+from .audio import resample, to_float
+from .audio.signal import check_sound
 from .errors import NmfaudioError
 
 __all__ = ["MEASURES", "bss_eval", "bss_eval_frames", "estoi", "pesq", "si_sdr", "snr", "stoi"]
 
 _PESQ_SR = 16000
 _STOI_S = 0.4  # 30 frames
+_MOST_CHANNELS = 16  # that an array is taken for which has its axes swapped
 
 
 @checked
@@ -327,7 +329,11 @@ def _pair(
         raise NmfaudioError(f"reference and estimate must be of one shape {wanted}, not {shape} and {other}")
     if 0 in shape:
         raise NmfaudioError(f"reference and estimate are empty: shape {shape}")
-    r, e = (as_signal(np.reshape(y, (-1, shape[-1]))).reshape(shape).astype(np.float64) for y in (reference, estimate))
+    if len(shape) == 2 and shape[-1] <= _MOST_CHANNELS < shape[0]:
+        raise NmfaudioError(f"shape {shape} looks like (samples, channels): give (channels, samples), as y.T")
+    r, e = (to_float(y).astype(np.float64) for y in (reference, estimate))
+    check_sound(r)
+    check_sound(e)
     if (np.ptp(r, axis=-1) == 0).any():
         raise NmfaudioError("the reference is silent: there is nothing to compare with")
     return r, e

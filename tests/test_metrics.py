@@ -52,6 +52,15 @@ def test_snr_and_si_sdr_take_signals_of_any_leading_shape():
         assert values[1, 2] == measure(reference[1, 2], estimate[1, 2])
 
 
+@pytest.mark.parametrize("shape", [(100, 50), (20, 10, 100), (70, 2, 30)])
+def test_there_may_be_more_signals_than_samples_of_each(shape):
+    reference, estimate = noisy_pair(0, 10, shape)
+    for measure in (metrics.snr, metrics.si_sdr):
+        values = measure(reference, estimate)
+        assert values.shape == shape[:-1]
+        assert values.flat[-1] == measure(reference.reshape(-1, shape[-1])[-1], estimate.reshape(-1, shape[-1])[-1])
+
+
 def test_integers_are_of_the_same_scale_as_floats():
     reference, estimate = (np.round(8000 * y).clip(-32768, 32767) for y in noisy_pair(0, 20))
     score = metrics.snr(reference.astype(np.int16), (estimate / 32768).tolist())
