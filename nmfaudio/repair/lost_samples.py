@@ -75,7 +75,7 @@ def restore_samples(
     if missing.shape not in (y.shape, y.shape[-1:]):
         raise NmfaudioError(f"missing has shape {missing.shape}, but the signal {y.shape}")
     missing = np.broadcast_to(missing, y.shape)
-    if missing.all(axis=-1).any():
+    if y.shape[-1] and missing.all(axis=-1).any():
         raise NmfaudioError("every sample of the signal, or of a channel, is missing: there is nothing to go by")
     chunks = [(np.atleast_2d(y), np.atleast_2d(missing))]
     restored = [piece for piece, *_ in restored_blocks(chunks, sr, clipped=clipped, n_iter=n_iter)]

@@ -81,6 +81,13 @@ def test_long_recordings_are_mended_piece_by_piece():
     assert (snr(y[missing], restore_samples(y * ~missing, 4000, missing)[missing])) > 15
 
 
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+def test_of_no_samples_none_are_missing(shape):
+    y = np.zeros(shape, np.float32)
+    restored = restore_samples(y, SR, np.zeros(shape, bool))
+    assert restored.shape == shape and restored.dtype == np.float32
+
+
 def test_missing_samples_that_make_no_sense_are_refused():
     with pytest.raises(NmfaudioError, match="shape \\(3,\\), but the signal \\(16000,\\)"):
         restore_samples(VOICE, SR, np.zeros(3, bool))
