@@ -15,9 +15,7 @@ from ..errors import NmfaudioError
 from .data.augment import active_rms, loop
 from .data.corpus import Corpus
 
-"""Name of each measure, and what it makes of a clean signal, an estimate and their rate; SI-SDR is in dB."""
-
-_SECONDS = 5.0
+_SECONDS, _LEAST_S = 5.0, 0.1  # of a mixture, and of a recording for it: the rest of a file may be a few samples
 _SNR_DB = (0.0, 5.0, 10.0)
 _SURE = 2.0  # standard errors that a difference must exceed
 
@@ -43,7 +41,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     Raises
     ------
     NmfaudioError
-        If one of the two is silent.
+        If one of the two is silent, or too short.
 
     Examples
     --------
@@ -76,12 +74,14 @@ def _sounding(corpus: Corpus, rng: np.random.Generator, n: int) -> list[np.ndarr
         before = len(found)
         for piece in corpus.pieces(rng, _SECONDS):
             y = piece.read(corpus.sr)
-            if len(y) and np.square(y).mean() > 1e-10:
+            if len(y) >= _LEAST_S * corpus.sr and y.var() > 1e-10:
                 found.append(y)
             if len(found) == n:
                 break
         if len(found) == before:
-            raise NmfaudioError(f"{corpus.source}: nothing but silence in what is held out")
+            raise NmfaudioError(
+                f"{corpus.source}: nothing but silence, or less than {_LEAST_S:g} s, is held out: give more sound"
+            )
     return found
 
 

@@ -6,7 +6,9 @@ from signals import voice_in_noise
 from nmfaudio import FrontEnd, NmfaudioError
 from nmfaudio.audio import list_files
 from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.metrics import si_sdr
 from nmfaudio.spectra.stft import STFT
+from nmfaudio.training.comparison import mixtures
 from nmfaudio.training.data.augment import (
     active_rms,
     another_voice,
@@ -109,6 +111,19 @@ def test_empty_files_of_a_corpus_are_silent_noise(sounds, tmp_path):
     mixer = Mixer(Corpus(sounds / "speech", 16000), Corpus(tmp_path, 16000), STFT.for_rate(16000), seconds=0.5)
     for number in range(12):
         assert np.isfinite(mixer(number).mixture).all()
+
+
+def test_mixtures_to_compare_on_hold_no_recording_of_next_to_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("speech", "noise"):  # in pieces of 5 s, a single sample is left, which repeated is a constant
+        (tmp_path / name).mkdir()
+        sf.write(tmp_path / name / "a.wav", rng.uniform(-0.1, 0.1, 5 * 16000 + 1), 16000, subtype="FLOAT")
+    speech, noise = (Corpus(tmp_path / name, 16000) for name in ("speech", "noise"))
+    for i, (clean, noisy) in enumerate(mixtures(speech, noise, n=6)):
+        assert si_sdr(clean, noisy) == pytest.approx([0, 5, 10][i % 3], abs=0.5)
+    short = speech.split(0.01, 0.05)[1]
+    with pytest.raises(NmfaudioError, match="speech: nothing but silence, or less than 0.1 s, is held out: give more"):
+        mixtures(short, noise)
 
 
 def test_another_voice_keeps_the_partials_and_moves_the_formant():
