@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tables
+from sounds import mono
 from speechmos import dnsmos
 
 from nmfaudio import Denoiser, audio
@@ -17,11 +18,6 @@ from nmfaudio.metrics import si_sdr
 
 SR, SAMPLES = 16000, 144160  # 9.01 s, what the model takes
 SCORES = ("ovrl_mos", "sig_mos", "bak_mos")
-
-
-def mono(path):
-    y, sr = audio.read(path)
-    return y[0], sr
 
 
 def opinion(y, sr):

@@ -13,15 +13,11 @@ from pathlib import Path
 import numpy as np
 import tables
 from scipy.signal import butter, sosfiltfilt, stft
+from sounds import mono
 
 from nmfaudio import STFT, Denoiser, audio
 
 SR, LINES_HZ = 44100, (50, 100, 150)
-
-
-def mono(path):
-    y, sr = audio.read(path)
-    return y[0], sr
 
 
 def band(y, sr, low, high):

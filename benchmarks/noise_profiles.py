@@ -11,8 +11,9 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+from sounds import mono
 
-from nmfaudio import Denoiser, audio, metrics, noise_profile
+from nmfaudio import Denoiser, metrics, noise_profile
 from nmfaudio.audio import list_files
 
 SR = 16000
@@ -20,16 +21,10 @@ LONGEST_S = 6
 SNR_DB = (0.0, 5.0)
 
 
-def read(path: Path) -> np.ndarray:
-    """One channel at 16 kHz."""
-    y, sr = audio.read(path)
-    return audio.resample(y.mean(axis=0), sr, SR)
-
-
 def mixtures(speech: list[Path], noise: list[Path]) -> Iterator[tuple[Path, np.ndarray, np.ndarray, np.ndarray]]:
     """Noise's path, clean and noisy signal, and the half of the noise that is not in it."""
     for path, voice, snr_db in zip(noise, cycle(speech), cycle(SNR_DB), strict=False):
-        half, clean = np.array_split(read(path), 2), read(voice)[: LONGEST_S * SR]
+        half, clean = np.array_split(mono(path, SR)[0], 2), mono(voice, SR)[0][: LONGEST_S * SR]
         clean, other = clean[: len(half[1])], half[1][: len(clean)]
         factor = np.sqrt(np.square(clean).mean() / np.square(other).mean()) * 10 ** (-snr_db / 20)
         yield path, clean, clean + factor * other, half[0]

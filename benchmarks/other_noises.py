@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from sounds import mono
 
 from nmfaudio import audio
 from nmfaudio.training.data.augment import active_rms
@@ -38,19 +39,14 @@ def main():
     for i in range(args.mixtures):
         level_db, path = LEVELS_DB[i % len(LEVELS_DB)], noises[i % len(noises)]
         start = rng.uniform(0, audio.info(path).duration_s - SECONDS)
-        noise = np.resize(mono(path, sr, start_s=start, stop_s=start + SECONDS), n)
-        voice = np.concatenate([mono(path, sr) for path in audio.list_files(voices[i % len(voices)])])
+        noise = np.resize(mono(path, sr, start_s=start, stop_s=start + SECONDS)[0], n)
+        voice = np.concatenate([mono(path, sr)[0] for path in audio.list_files(voices[i % len(voices)])])
         voice = np.resize(voice, n) * (10 ** (level_db / 20) * np.sqrt(np.mean(noise**2)) / active_rms(voice, sr))
         level = 0.5 / np.abs(voice + noise).max()
         for folder, y in (("clean", voice), ("noisy", voice + noise)):
             soundfile.write(
                 args.out / folder / f"{i:03}_{level_db}dB_{path.stem}.flac", level * y, sr, subtype="PCM_24"
             )
-
-
-def mono(path, sr, **part):
-    y, own = audio.read(path, **part)
-    return audio.resample(y.mean(axis=0), own, sr)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,10 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from sounds import mono
 
 import nmfaudio.denoising.noise_profile
-from nmfaudio import Denoiser, Dictionary, FrontEnd, audio, noise_profile
+from nmfaudio import Denoiser, Dictionary, FrontEnd, noise_profile
 from nmfaudio.audio import list_files
 from nmfaudio.compute.processes import workers
 from nmfaudio.metrics import MEASURES
@@ -182,7 +183,7 @@ def profiles(speech: str, noise: str, name: str = "speech") -> None:
 
     table = []
     for folder, files in groupby(sorted(list_files(noise)), lambda path: path.parent.name):
-        recordings = [read(path) for path in files]
+        recordings = [mono(path, SR)[0] for path in files]
         if sum(map(len, recordings)) < 55 * SR:
             continue
         halves = [np.array_split(y / np.sqrt(np.mean(y**2)), 2) for y in recordings]
@@ -232,11 +233,6 @@ def adapt_to(speech: str, noise: str, name: str = "speech-sparse") -> None:
         fitted = adapt(dictionary, voice, None if dictionary.kind == "sparse" else known)
         print(folder.name, f"{voice.hours * 3600:.0f} s learnt in {time.process_time() - began:.0f} s of a processor")
         print(compare(dictionary, fitted, mixtures(test, other), SR, names=(name, "adapted")).text(), flush=True)
-
-
-def read(path: Path) -> np.ndarray:
-    y, sr = audio.read(path)
-    return audio.resample(y.mean(axis=0), sr, SR)
 
 
 def write(path: Path, y: np.ndarray) -> None:

@@ -17,18 +17,13 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from sounds import mono
 
 from nmfaudio import Denoiser, audio
 from nmfaudio.audio import list_files
 from nmfaudio.denoising.presets import PRESETS
 
 SR = 16000
-
-
-def read(path: str | Path) -> np.ndarray:
-    """One channel at 16 kHz."""
-    y, sr = audio.read(path)
-    return audio.resample(y.mean(axis=0), sr, SR)
 
 
 def words_of(text: str) -> list[str]:
@@ -93,8 +88,8 @@ def mixtures(
     """Words, clean and noisy signal."""
     places = cycle(noise)
     for i, (path, words) in enumerate(islice(cycle(sentences), n)):
-        clean = read(path)
-        other = np.resize(read(next(places)), len(clean))
+        clean = mono(path, SR)[0]
+        other = np.resize(mono(next(places), SR)[0], len(clean))
         snr_db = ratios_db[(i + i // len(sentences)) % len(ratios_db)]
         factor = np.sqrt(np.square(clean).mean() / np.square(other).mean()) * 10 ** (-snr_db / 20)
         yield words, clean, clean + factor * other
