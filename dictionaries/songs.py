@@ -7,9 +7,11 @@ guitars are recordings. Speech is made to sing with the WORLD vocoder. The mixtu
     apt-get install mma fluidsynth fluid-soundfont-gm timgm6mb-soundfont opl3-soundfont csound-soundfont \
         musescore-general-soundfont-lossless denemo-data avldrums.lv2-soundfont hydrogen-drumkits \
         freedoom openttd-openmsx planetblupi-music-midi fretsonfire-songs-sectoid fretsonfire-songs-muldjord
-    pip install mido pyworld scipy "setuptools<81"
+    pip install mido pyworld "setuptools<81"
     python songs.py songs/ --speech speech/ --songs 400
     python songs.py held_out/ --speech other_speech/ --songs 12 --held-out
+
+pyworld imports `pkg_resources`, which later versions of setuptools do not have.
 
 With `--drums` the stems are kick, snare and cymbals in place of drums, each played on a kit of its own; all other drums
 go to the snare. Without `--speech` they are alone::
@@ -34,14 +36,18 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
-import mido
 import numpy as np
-import pyworld
 import soundfile as sf
 from scipy.fft import next_fast_len
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from nmfaudio import audio
+
+try:
+    import mido
+    import pyworld
+except ImportError as error:
+    raise SystemExit(f'{error}: pip install mido pyworld "setuptools<81"') from None
 
 SR = 44100
 STEMS = ("vocals", "drums", "bass", "other")

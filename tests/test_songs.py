@@ -1,7 +1,9 @@
 """Songs are made of free packages, the same from the same seed, and the measure of their separation is museval's."""
 
 import importlib
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def benchmark(monkeypatch):
     monkeypatch.delitem(sys.modules, "songs", raising=False)
     yield importlib.import_module("songs")
     del sys.modules["songs"]
+
+
+def test_packages_that_are_missing_are_told_with_the_command_that_installs_them(tmp_path):
+    (tmp_path / "mido.py").touch()
+    (tmp_path / "pyworld.py").write_text("import pkg_resources_of_old")  # as it fails with a new setuptools
+    command = [sys.executable, ROOT / "dictionaries/songs.py", "--help"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    wanted = """No module named 'pkg_resources_of_old': pip install mido pyworld "setuptools<81"\n"""
+    assert (done.returncode, done.stderr) == (1, wanted)
 
 
 def voice(seconds=3.0, sr=16000):
