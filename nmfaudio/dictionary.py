@@ -360,7 +360,7 @@ def _read(path: Path) -> Dictionary:
     except DictionaryError:
         raise
     except Exception:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
-        raise DictionaryError("not a readable .npz file; get it anew") from None
+        raise DictionaryError("not a readable dictionary: give an .npz file, or get it anew") from None
 
     text = arrays.pop("record", None)
     if text is None or text.ndim or text.dtype.kind != "U":

@@ -262,6 +262,11 @@ def test_stages_that_cannot_be_meant_are_refused(changes):
         stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
 
 
+def test_a_dictionary_of_another_kind_has_no_such_stages():
+    with pytest.raises(DictionaryError, match="'speech-sparse': of kind 'sparse', not unfolded: give one like speech"):
+        stages_of(Dictionary.load("speech-sparse"))
+
+
 @pytest.mark.parametrize(("stage", "passes"), [(1, 0), (1, 11), (1, 2.0), (1, "2"), (1, True), (0, 2)])
 def test_passes_that_cannot_be_meant_are_refused(stage, passes):
     whole = Dictionary.load("speech-causal")

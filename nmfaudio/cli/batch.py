@@ -79,7 +79,10 @@ def plan(args: argparse.Namespace) -> list[Job]:
         for folder in filter(None, (args.out_dir, args.residual)):
             if not os.path.isdir(folder) and (os.path.exists(folder) or Path(folder).suffix.lower() in SUFFIXES):
                 raise NmfaudioError(f"{folder}: names a file: give a folder for what comes out, or leave out -o")
-            os.makedirs(folder, exist_ok=True)
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
             if any(_is_below(folder, path) for path in args.paths):
                 with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed
                     mark.write("Written by denoise, and no input of it where it cleans a folder around.\n")

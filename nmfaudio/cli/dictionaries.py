@@ -84,6 +84,8 @@ def _export(name: str, output: Path, overwrite: bool) -> Path:
     source = available().get(name, Path(name))
     if output.is_dir():
         output = output / source.name
+    if not output.suffix:
+        raise DictionaryError(f"{output}: no such folder: make it first, or give {output}.npz")
     if output.suffix != ".npz":
         raise DictionaryError(f"{output}: a dictionary's file name must end in .npz")
     check_output(output, overwrite=overwrite, inputs=[source])

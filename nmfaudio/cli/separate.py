@@ -215,6 +215,8 @@ def _sources(args: argparse.Namespace) -> dict[str, Any]:
 def _json(path: Path) -> Any:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NmfaudioError(f"{path}: cannot be read ({error.strerror}): give a JSON file") from None
     except ValueError as error:
         raise NmfaudioError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, dict):

@@ -102,7 +102,9 @@ class Band:
             check_number("cutoff_hz", cutoff_hz)
         dictionary = Dictionary.load(dictionary)
         if source not in dictionary.arrays or dictionary.arrays[source].ndim != 2:
-            raise NmfaudioError(f"dictionary {dictionary.name!r} has no atoms of one frame named {source!r}")
+            raise NmfaudioError(
+                f"dictionary {dictionary.name!r} has no atoms of one frame named {source!r}: give another"
+            )
         front_end = dictionary.front_end
         if sr < front_end.sr:
             passed_hz = 0.95 * sr / 2  # filters of recorders and of resampling bend what is above

@@ -136,7 +136,7 @@ def repair_file(
     for start_s, stop_s in gaps:
         if stop_s * sr > length:
             raise NmfaudioError(
-                f"the gap {start_s:g}-{stop_s:g} s is beyond the end of the recording at {length / sr:g} s"
+                f"{source}: the gap {start_s:g}-{stop_s:g} s is beyond the end of the recording at {length / sr:g} s"
             )
     check_regions(holes, length, sr)
     if damage is None:

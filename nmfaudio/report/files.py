@@ -58,7 +58,7 @@ def report_file(
     start_s = start_s or 0.0
     stop_s = min(stop_s or math.inf, header.duration_s, start_s + seconds_shown(header.sr, header.channels))
     if stop_s <= start_s:
-        raise AudioError(f"{source}: has no sound after {start_s:g} s")
+        raise AudioError(f"{source}: has no sound {f'after {start_s:g} s' if start_s else 'in it'}")
     y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)
     html = page(y, sr, denoiser, title=Path(source).name, command=command, start_s=start_s, whole_s=header.duration_s)
     with replacing(target, overwrite=overwrite) as temporary:

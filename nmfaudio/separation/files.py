@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -245,11 +246,12 @@ def separate_file(
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
-    there = next(folder for folder in (out_dir.absolute(), *out_dir.absolute().parents) if folder.exists())
     prefix = f"{Path(source).stem}_" if beside else ""
-    for name in names or ["stem"]:
-        new = there != out_dir.absolute()
-        check_output(there / f"{prefix}{name}{suffix}", overwrite=overwrite or new, inputs=[] if new else [source])
+    if not out_dir.is_dir():
+        _check_new(out_dir)
+    else:
+        for name in names or ["stem"]:
+            check_output(out_dir / f"{prefix}{name}{suffix}", overwrite=overwrite, inputs=[source])
     phase = phase or _phase((header.channels, header.frames))
     found = None
     blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
@@ -451,6 +453,16 @@ def _blind(
     )
     found = components.group(n_sources) if groups is None else groups
     return components.stems(found, phase), found
+
+
+def _check_new(folder: Path) -> None:
+    """Refuse a folder that could not be made."""
+    there = next(parent for parent in folder.absolute().parents if parent.exists())
+    try:
+        with TemporaryDirectory(dir=there):
+            pass
+    except OSError as error:
+        raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
 
 
 def _remove_empty(folder: Path) -> None:

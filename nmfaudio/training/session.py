@@ -393,7 +393,7 @@ class _Session:
         if self.output.suffix != ".npz":
             raise NmfaudioError(f"{self.output}: a dictionary's file name must end in .npz")
         if not self.output.parent.is_dir():
-            raise NmfaudioError(f"{self.output.parent}: no such folder to write the dictionary to")
+            raise NmfaudioError(f"{self.output.parent}: no such folder to write the dictionary to: make it first")
         files = [path for path in inputs if isinstance(path, (str, os.PathLike)) and os.path.isfile(path)]
         for suffix in (".npz", *others, ".md"):
             path = self.output.with_suffix(suffix)

@@ -324,7 +324,7 @@ def test_places_are_checked_before_the_work(sounds, tmp_path, capsys, monkeypatc
     (tmp_path / "list.txt").write_text(str(next((sounds / "speech").rglob("*.wav"))))
     os.mkfifo("pipe.npz")
     for output, options, words in [
-        ("no/mine.npz", [], "no: no such folder"),
+        ("no/mine.npz", [], "no: no such folder to write the dictionary to: make it first"),
         ("old.npz", [], "old.npz: exists already"),
         ("mine.npz", ["--checkpoint", "no/state.npz"], "no/state.npz: cannot be written (No such file or directory)"),
         ("mine.npz", ["--checkpoint", "./mine.npz"], "./mine.npz: the dictionary and its checkpoint need different"),

@@ -401,17 +401,19 @@ def test_report_command_learns_the_noise_of_a_part(folder):
         ("missing.wav", "missing.wav"),
         (".", ".: is a folder"),
         ("in.wav out.html --start 5", "in.wav: has no sound after 5 s"),
+        ("nothing.wav", "nothing.wav: has no sound in it"),
         ("in.wav no/such/folder.html", "no/such/folder.html: cannot be written"),
         ("in.wav out.html -d unknown", "no dictionary named 'unknown'"),
     ],
 )
 def test_report_command_names_what_is_wrong(folder, capsys, args, words):
     Path("there.html").write_text("mine")
+    sf.write("nothing.wav", np.zeros(0), 16000)
     args = args.split() + ([] if "-d" in args else ["-d", "bins.npz"])
     assert nmfaudio_command.main(["report", *args]) == 2
     line = one_line(capsys)
     assert line.startswith("nmfaudio report: error: ") and words in line
-    assert sorted(path.name for path in folder.iterdir()) == ["bins.npz", "in.wav", "there.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["bins.npz", "in.wav", "nothing.wav", "there.html"]
     assert Path("there.html").read_text() == "mine"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...compute.threads import in_parallel, n_cores
 from ...dictionary import Dictionary
+from ...errors import DictionaryError
 from ...unfolded.stage import Stage, reach, read_stages, run_stages
 from ..profile_fit import profile_fit
 from .context import Context
@@ -80,6 +81,10 @@ def speech_of(masks: np.ndarray) -> np.ndarray:
 
 def stages_of(dictionary: Dictionary) -> list[Stage]:
     """Read the stages of a dictionary of speech and noise; see :func:`.stage.read_stages`."""
+    if dictionary.kind != "unfolded":
+        raise DictionaryError(
+            f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not unfolded: give one like speech"
+        )
     return read_stages(dictionary, Context.from_json, n_sources=2)
 
 

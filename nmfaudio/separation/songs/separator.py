@@ -64,7 +64,10 @@ class SongSeparator:
     def __init__(self, dictionary: DictionaryLike = "songs", *, spatial: bool = True) -> None:
         self.dictionary, self.spatial = Dictionary.load(dictionary), spatial
         if self.dictionary.kind != "songs":
-            raise DictionaryError(f"dictionary {self.dictionary.name!r}: of kind {self.dictionary.kind!r}, not songs")
+            kind = self.dictionary.kind
+            raise DictionaryError(
+                f"dictionary {self.dictionary.name!r}: of kind {kind!r}, not songs: give songs, drums"
+            )
         names = self.dictionary.settings.get("sources")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
