@@ -17,6 +17,7 @@ from .data.corpus import Corpus
 
 _SECONDS, _LEAST_S = 5.0, 0.1  # of a mixture, and of a recording for it: the rest of a file may be a few samples
 _SNR_DB = (0.0, 5.0, 10.0)
+_SAME = 0.999  # correlation of noise with speech that it is a copy of
 _SURE = 2.0  # standard errors that a difference must exceed
 
 
@@ -41,16 +42,17 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     Raises
     ------
     NmfaudioError
-        If one of the two is silent, or too short.
+        If one of the two is silent, or too short, or the noise is the speech.
 
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
     >>> import soundfile as sf
     >>> with TemporaryDirectory() as folder:
-    ...     sf.write(f"{folder}/a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 32000), 16000)
-    ...     corpus = Corpus(folder, 16000)
-    ...     [noisy.shape for clean, noisy in mixtures(corpus, corpus, n=2)]
+    ...     for name in ("speech.wav", "noise.wav"):
+    ...         sf.write(f"{folder}/{name}", np.random.default_rng(len(name)).uniform(-0.1, 0.1, 32000), 16000)
+    ...     speech, noise = Corpus(f"{folder}/speech.wav", 16000), Corpus(f"{folder}/noise.wav", 16000)
+    ...     [noisy.shape for clean, noisy in mixtures(speech, noise, n=2)]
     [(80000,), (80000,)]
     """
     check_count("n", n)
@@ -61,6 +63,8 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     voices, noises = (_sounding(corpus, rng, n) for corpus in (speech, noise))
     for i, (voice, other) in enumerate(zip(voices, noises, strict=True)):
         clean, disturbance = loop(voice, n_samples), loop(other, n_samples)
+        if abs(np.corrcoef(clean, disturbance)[0, 1]) > _SAME:
+            raise NmfaudioError(f"{noise.source}: is the sound of {speech.source}: give noise without speech")
         level = active_rms(clean, speech.sr) / np.sqrt(np.mean(disturbance**2))
         factor = np.float32(level * 10 ** (-_SNR_DB[i % len(_SNR_DB)] / 20))
         made.append((clean, clean + factor * disturbance))
