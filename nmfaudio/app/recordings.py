@@ -110,6 +110,7 @@ class Recording:
     def clean(self, settings: Settings, progress: Callable[[float], None]) -> None:
         """Compute the masks with these settings, for `preview`."""
         prepared = self._prepare(settings, progress)
+        progress(0.0)  # another recording may be wanted by now
         folder = self.folder / f"masks-{secrets.token_hex(4)}"
         folder.mkdir()
         preview = Preview(prepared.path, self._denoiser(prepared), folder)
@@ -217,6 +218,7 @@ class Recordings:
         self._all: dict[str, Recording] = {}
         self._lock = threading.Lock()
         self._hearing, self._saving = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._wanted: Job | None = None  # of what is heard: all others end
         self._dictionary = Dictionary.load(dictionary)
         self.limit_db = Denoiser(self._dictionary).gain_rule.attenuation_limit_db
         self._hearing.submit(self._warm_up)
@@ -263,21 +265,23 @@ class Recordings:
 
     def clean(self, name: str, settings: Settings) -> None:
         """Compute the masks of a recording, in place of those of others that are not done."""
+        recording = self[name]
+        job = self._wanted = _new_job(recording, "clean")
         for _, other in self.items():
             if other.preview and other.preview.n_samples is None:
                 other.preview.stop()
-        recording = self[name]
-        self._start(self._hearing, recording, "clean", lambda progress: recording.clean(settings, progress))
+        self._hearing.submit(self._run, job, lambda progress: recording.clean(settings, progress))
 
     def save(self, name: str, what: str, settings: Settings, options: Mapping[str, Any]) -> None:
         """Write a file of a recording."""
         recording = self[name]
-        self._start(self._saving, recording, f"save {what}", lambda p: recording.save(what, settings, options, p))
+        job = _new_job(recording, f"save {what}")
+        self._saving.submit(self._run, job, lambda progress: recording.save(what, settings, options, progress))
 
     def separate(self, name: str) -> None:
         """Separate a recording into stems."""
         recording = self[name]
-        self._start(self._saving, recording, "separate", recording.separate)
+        self._saving.submit(self._run, _new_job(recording, "separate"), recording.separate)
 
     def save_all(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]]) -> None:
         """Clean several recordings, each with its own settings and options, into one zip file."""
@@ -298,20 +302,14 @@ class Recordings:
                 taken.add(entry)
                 archive.write(path, entry)
 
-    def _start(
-        self, pool: ThreadPoolExecutor, recording: Recording, kind: str, work: Callable[[Callable[[float], None]], Any]
-    ) -> None:
-        job = Job(kind)
-        recording.jobs = {**recording.jobs, kind: job}  # readers keep the former one
-        pool.submit(self._run, job, work)
-
     def _run(self, job: Job, work: Callable[[Callable[[float], None]], Any]) -> None:
         def progress(part: float) -> None:
-            if self._closed:
+            if self._closed or (job.kind == "clean" and job is not self._wanted):
                 raise Stopped
             job.part = part
 
         try:
+            progress(0.0)
             work(progress)
             job.part = 1.0
         except Stopped:
@@ -341,6 +339,12 @@ class Recordings:
                 recording.preview.stop()
         for pool in (self._hearing, self._saving):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _new_job(recording: Recording, kind: str) -> Job:
+    job = Job(kind)
+    recording.jobs = {**recording.jobs, kind: job}  # readers keep the former one
+    return job
 
 
 def gain_rule(options: Mapping[str, str]) -> GainRule:

@@ -254,6 +254,25 @@ def test_each_of_several_that_are_no_recordings_is_told(page, tmp_path):
     assert [line.partition(":")[0] for line in said] == ["notes.txt", "list.txt"]
 
 
+def test_a_recording_that_lost_its_turn_is_asked_for_again_while_it_is_open(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/clean") else None)
+
+    def lost(route):
+        answer = route.fetch()
+        found = answer.json()
+        if len(asked) == 1:  # as if another recording had been wanted meanwhile
+            for state in found["recordings"]:
+                job = {"kind": "clean", "part": 0, "done": True, "error": "stopped"}
+                state.update(cleaned=0, jobs={"clean": job})
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/recordings", lost)
+    drop(page, "kept.wav", talk(2))
+    page.unroute("**/recordings")
+    assert len(asked) == 2
+
+
 def test_a_reload_finds_the_recordings_again(page):
     drop(page, "kept.wav", talk(2))
     page.reload()

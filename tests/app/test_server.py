@@ -487,6 +487,21 @@ def test_a_long_repair_delays_no_mix_and_ends_with_the_app(app, monkeypatch):
     assert app.wait(id, "clean")["error"] == "stopped"
 
 
+def test_only_the_last_recording_that_was_asked_for_is_cleaned(app, monkeypatch):
+    def repair_file(*files, progress, **options):
+        for _ in range(600):
+            progress(0.0)
+            time.sleep(0.05)
+        raise AssertionError("was not stopped")
+
+    monkeypatch.setattr(recordings_module, "repair_file", repair_file)
+    repaired, waiting, last = (app.add(content=as_file(sound(0.5))) for _ in range(3))
+    app.client.post(f"recordings/{repaired}/clean", json={**PLAIN, "damage": ["clicks"]})
+    app.client.post(f"recordings/{waiting}/clean", json=PLAIN)
+    app.clean(last)
+    assert app.wait(repaired, "clean")["error"] == app.wait(waiting, "clean")["error"] == "stopped"
+
+
 @pytest.mark.needs_jit
 def test_stems_add_up_and_are_mixed(app):
     y = sound(1.0, channels=2)

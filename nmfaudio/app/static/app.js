@@ -357,7 +357,7 @@ async function follow() {
   if (job?.done && job.error && job.error !== STOPPED) say(job.error);
   if (tab === "stems") {
     if (state.stems && byId("unseparated").hidden === false) await show();
-  } else if (!remote && state.cleaned) {
+  } else if (!remote && (state.cleaned || job?.error === STOPPED)) {
     await show();
   } else if (remote && (state.version !== drawn.version || state.cleaned > drawn.cleaned + 0.2 || state.cleaned === 1 && drawn.cleaned < 1)) {
     if (state.version !== drawn.version) hear();
