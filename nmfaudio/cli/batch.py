@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
@@ -21,16 +20,15 @@ from ..audio import SUFFIXES
 from ..compute.processes import workers
 from ..denoising.music import MOSTLY
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, identity, is_device, is_same, replacing
+from ..files import check_output, identity, is_device, replacing
 from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
-from .targets import renamed, target_of
+from .targets import has_outputs, mark_below, renamed, target_of
 
 _MUCH_DB = 3.0  # to take off music
-_MARK = ".denoised"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
 
 
 def run_batch(args: argparse.Namespace) -> int:
@@ -83,9 +81,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
                 os.makedirs(folder, exist_ok=True)
             except OSError as error:
                 raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
-            if any(_is_below(folder, path) for path in args.paths):
-                with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed
-                    mark.write("Written by denoise, and no input of it where it cleans a folder around.\n")
+            mark_below(folder, args.paths)
     if args.report:
         check_output(args.report, overwrite=args.overwrite)
     return jobs
@@ -115,10 +111,6 @@ def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
             raise NmfaudioError(f"{path}: the {former} and the {kind} need different places")
         if other is not job:
             raise NmfaudioError(f"{other.source} and {job.source} would both become {path}: rename one")
-
-
-def _is_below(folder: str, other: str) -> bool:
-    return Path(os.path.realpath(other)) in Path(os.path.realpath(folder)).parents
 
 
 def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
@@ -160,15 +152,12 @@ def _jobs_below(top: str, args: argparse.Namespace) -> Iterator[Job]:
     """Make jobs of the sound files in a folder, and failed ones of what cannot be read."""
     empty = True
     troubles: list[Job] = []
-
-    def skip(folder: Path) -> bool:
-        ours = any(is_same(folder, other) for other in (args.out_dir, args.residual) if other)
-        earlier = not ours and Path(folder, _MARK).is_file()
-        if earlier and not args.quiet:
-            say(f"{folder}: passed over, as denoise wrote it: to clean it too, remove {folder / _MARK}")
-        return ours or earlier
-
-    for path in walk(top, skip=skip, trouble=lambda path, reason: troubles.append(Job(str(path), "", error=reason))):
+    outputs = [folder for folder in (args.out_dir, args.residual) if folder]
+    for path in walk(
+        top,
+        skip=lambda folder: has_outputs(folder, outputs, args.quiet),
+        trouble=lambda path, reason: troubles.append(Job(str(path), "", error=reason)),
+    ):
         if path.suffix.lower() not in SUFFIXES:
             continue
         empty = False

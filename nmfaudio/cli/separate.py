@@ -8,13 +8,14 @@ from typing import Any
 
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..files import identity
+from ..files import identity, is_same
+from ..folders import walk
 from ..spectra.phase import METHODS
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, naming, progress_bar, say
 from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
-The stems add up to the song. Folders are searched for sound files.
+The stems add up to the song. A folder is searched for songs, and needs -o.
 
 --voice separates speech from what is behind it. For other sources, --source
 gives a dictionary for each stem (see `nmfaudio train source`), and --learn adds
@@ -88,18 +89,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Separate files; return the exit code."""
-    from ..audio import list_files
     from ..separation.files import memory_for, separate_file
-    from .targets import clipping
+    from .targets import clipping, mark_below
 
     sources = _way(args)
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
-    for top in args.inputs:
-        if not top.suffix and not top.exists():
-            raise NmfaudioError(f"{top}: no such file or folder: give -o {top} to have the stems there")
-    files = [(path, path.relative_to(top).with_suffix("") if top.is_dir() else None) for top in args.inputs
-             for path in (list_files(top) if top.is_dir() else [top])]  # fmt: skip
+    files = [song for top in args.inputs for song in _songs(top, args)]
     folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
                for source, name in files]  # fmt: skip
     _check_places([source for source, _ in files], folders, args.format)
@@ -140,9 +136,39 @@ def run(args: argparse.Namespace) -> int:
             continue
         if clipped := report.clipped_samples:
             say(clipping(str(out_dir or source), clipped, next(iter(report.stems.values()))))
+        if args.out_dir is not None:
+            mark_below(args.out_dir, args.inputs)
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
     return OK if not failed else BAD_INPUT if failed == len(files) else SOME_FAILED
+
+
+def _songs(top: Path, args: argparse.Namespace) -> list[tuple[Path, Path | None]]:
+    """List the songs that an argument names, those of a folder with their places in it."""
+    from ..audio import SUFFIXES
+    from .targets import has_outputs
+
+    if top.is_dir():
+        if args.out_dir is None or is_same(top, args.out_dir):
+            raise NmfaudioError(f"{top}: is a folder: give another for the stems, as -o {top / 'stems'}")
+        found = walk(top, skip=lambda folder: has_outputs(folder, [args.out_dir], args.quiet), trouble=_refuse)
+        songs = sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not songs:
+            raise NmfaudioError(f"{top}: no sound files in this folder")
+        return [(path, path.relative_to(top).with_suffix("")) for path in songs]
+    if not top.exists():
+        whole = Path(" ".join(map(str, args.inputs)))
+        if str(top) == "-":
+            raise NmfaudioError("standard input cannot be separated: give a file")
+        if len(args.inputs) > 1 and whole.is_file():
+            raise NmfaudioError(f"{top}: no such file: put the name in quotes, '{whole}'")
+        if len(args.inputs) > 1 or not top.suffix:
+            raise NmfaudioError(f"{top}: no such file or folder: the folder for the stems is named by -o")
+    return [(top, None)]
+
+
+def _refuse(path: Path, reason: str) -> None:
+    raise NmfaudioError(f"{path}: {reason}")
 
 
 def _check_places(sources: list[Path], folders: list[Path | None], format: str | None) -> None:
@@ -209,6 +235,9 @@ def _sources(args: argparse.Namespace) -> dict[str, Any]:
         if name in sources:
             raise NmfaudioError(f"--learn {name}={n_atoms}: there is a dictionary of that name")
         sources[name] = n_atoms
+    if len(sources) == 1 and args.source:
+        only = next(iter(sources))
+        raise NmfaudioError(f"{only!r}: as the only source, it would get the whole mixture: add --learn rest=8")
     return sources
 
 

@@ -1,12 +1,18 @@
-"""Names of outputs, and words on them."""
+"""Names of outputs, words on them, and folders that hold them."""
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import soundfile as sf
 
 from ..audio import FORMATS_OF_SUFFIX
 from ..errors import NmfaudioError
+from ..files import PathLike, is_same
+from .console import say
+
+_MARK = ".nmfaudio"  # in folders of outputs that lie below one of inputs, which are no inputs at the next run
 
 
 def target_of(
@@ -67,3 +73,21 @@ def clipping(where: str, n_samples: int, file: str) -> str:
     container = "" if "FLOAT" in sf.available_subtypes(formats[0]) else "--format WAV "
     samples = f"{n_samples} sample{'s' * (n_samples > 1)}"
     return f"{where}: {samples} beyond full scale clipped: {container}--subtype FLOAT keeps what is there"
+
+
+def mark_below(folder: PathLike, inputs: Iterable[PathLike]) -> None:
+    """Mark a folder of outputs if it lies below one of inputs, so that no later run takes it for input."""
+    above = Path(os.path.realpath(folder)).parents
+    if any(Path(os.path.realpath(path)) in above for path in inputs):
+        with suppress(FileExistsError), Path(folder, _MARK).open("x") as mark:  # a link is not followed
+            mark.write("Written by nmfaudio, and no input of it where it reads a folder around.\n")
+
+
+def has_outputs(folder: Path, outputs: Iterable[PathLike], quiet: bool) -> bool:
+    """Tell whether a folder is one of these outputs, or was written by an earlier run: the latter is said."""
+    if any(is_same(folder, other) for other in outputs):
+        return True
+    marked = Path(folder, _MARK).is_file()
+    if marked and not quiet:
+        say(f"{folder}: passed over, as nmfaudio wrote it: to take it too, remove {folder / _MARK}")
+    return marked

@@ -151,7 +151,7 @@ def test_a_link_planted_as_the_mark_of_a_folder_is_not_followed(folder):
     (folder / "in" / "out").mkdir(parents=True)
     os.rename("in.wav", "in/a.wav")
     (folder / "mine.txt").write_text("mine")
-    os.symlink(folder / "mine.txt", "in/out/.denoised")
+    os.symlink(folder / "mine.txt", "in/out/.nmfaudio")
     assert main(["in", "-o", "in/out", *FAST]) == 0
     assert (folder / "mine.txt").read_text() == "mine" and (folder / "in" / "out" / "a.wav").exists()
 

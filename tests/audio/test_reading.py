@@ -24,6 +24,19 @@ def test_read_gives_channels_by_samples(tmp_path, channels, subtype, error):
     np.testing.assert_allclose(back, y, rtol=0, atol=error)
 
 
+@pytest.mark.parametrize("content", [b"hello\n", b"RIFF", bytes(5000), np.random.default_rng(0).bytes(5000)])
+def test_a_file_named_mp3_without_mp3_in_it_is_one_error(tmp_path, capfd, content):
+    (tmp_path / "a.mp3").write_bytes(content)
+    with pytest.raises(AudioError, match=r"a\.mp3: not a sound file that can be read"):
+        audio.info(tmp_path / "a.mp3")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_format_may_be_named_mp3(tmp_path):
+    path = write(tmp_path / "a.wav", noise(2, 1000), 22050)
+    assert audio.info(path.rename(tmp_path / "a.mp3")).frames == 1000
+
+
 def test_info_is_what_the_header_says(tmp_path):
     with sf.SoundFile(tmp_path / "a.flac", "w", 44100, 2, "PCM_24") as f:
         f.title = "Träume"

@@ -554,12 +554,12 @@ def test_folders_are_mirrored(folder, capsys):
         write(f"in/{name}", **format)
     Path("in/notes.txt").write_text("not sound")
     assert main(["in", "--out-dir", "in/clean"]) == 0
-    assert files("in/clean") == [".denoised", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg"]
+    assert files("in/clean") == [".nmfaudio", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg"]
     assert facts("in/clean/deep/er/c.ogg") == facts("in/deep/er/c.ogg")
     assert capsys.readouterr().err == "4 files: 4 done\n"
     write("in/new.wav")
     assert main(["in", "--out-dir", "in/clean", "--skip-existing"]) == 0
-    assert files("in/clean") == [".denoised", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg", "new.wav"]
+    assert files("in/clean") == [".nmfaudio", "a.wav", "deep/b.flac", "deep/er/UPPER.WAV", "deep/er/c.ogg", "new.wav"]
     assert capsys.readouterr().err == "5 files: 1 done, 4 skipped\n"
 
 
@@ -581,7 +581,7 @@ def test_outputs_of_earlier_runs_are_no_input(folder, capsys):
     assert main("in --out-dir in/other".split()) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.split(":")[0] for line in said] == ["in/clean", "in/deep/removed", "2 files"]
-    assert files("in/other") == [".denoised", "b.wav", "deep/a.wav"]
+    assert files("in/other") == [".nmfaudio", "b.wav", "deep/a.wav"]
     assert main("in/clean --out-dir out".split()) == 0  # named, so meant
     assert files("out") == ["b.wav", "deep/a.wav"]
 

@@ -183,11 +183,47 @@ def test_songs_of_a_folder_are_separated_and_one_that_fails_does_not_stop_the_re
     assert main(["separate", "album", "-o", "stems", "--only", "bass"]) == 1
     assert "b.wav" in capsys.readouterr().err
     assert (folder / "stems" / "one" / "a" / "bass.flac").exists() and (folder / "stems" / "c" / "bass.wav").exists()
-    assert main(["separate", "album/c.wav", "new"]) == 2
-    assert capsys.readouterr().err.endswith("new: no such file or folder: give -o new to have the stems there\n")
-    assert not list((folder / "album").glob("c_*"))
-    assert main(["separate", "album/b.wav", "none.wav"]) == 2
+    (folder / "d.wav").write_text("no sound either")
+    assert main(["separate", "album/b.wav", "d.wav", "--split"]) == 2
     assert capsys.readouterr().err.count("nmfaudio separate: error: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["mix.wav", "new"], "new: no such file or folder: the folder for the stems is named by -o"),
+        (["mix.wav", "vocals.wav"], "vocals.wav: no such file or folder: the folder for the stems is named by -o"),
+        (["my", "song.wav"], "my: no such file: put the name in quotes, 'my song.wav'"),
+        (["-"], "standard input cannot be separated: give a file"),
+        (["piano"], "piano: is a folder: give another for the stems, as -o piano/stems"),
+        (["piano", "-o", "./piano"], "piano: is a folder: give another for the stems, as -o piano/stems"),
+        (["empty", "-o", "out"], "empty: no sound files in this folder"),
+    ],
+)
+def test_what_is_no_song_is_said_before_the_first_one_is_separated(folder, capsys, argv, message):
+    sf.write("my song.wav", SOURCES[0], SR)
+    (folder / "empty").mkdir()
+    before = sorted(folder.rglob("*"))
+    assert main(["separate", *argv, "--split"]) == 2
+    assert capsys.readouterr().err == f"nmfaudio separate: error: {message}\n"
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.needs_jit
+def test_stems_in_a_folder_of_songs_are_no_songs_at_the_next_run(folder, capsys):
+    assert main(["separate", "piano", "-o", "piano/stems", "--split", "-q"]) == 0
+    assert main(["separate", "piano", "-o", "piano/stems", "--split", "-q", "--overwrite"]) == 0
+    assert sorted(path.name for path in (folder / "piano").rglob("*.wav")) == [
+        "harmonic.wav",
+        "percussive.wav",
+        "solo.wav",
+    ]
+    capsys.readouterr()
+    assert main(["separate", "piano", "-o", "piano/others", "--split"]) == 0
+    said = capsys.readouterr().err
+    assert "piano/stems: passed over, as nmfaudio wrote it: to take it too, remove piano/stems/.nmfaudio" in said
+    assert main(["denoise", "piano", "-o", "clean", "-q"]) == 0
+    assert [path.name for path in (folder / "clean").rglob("*.wav")] == ["solo.wav"]
 
 
 def test_an_own_way_to_separate_has_files_too(folder):
@@ -233,6 +269,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "out", "--learn", "a"], "'a' is not NAME=N"),
         (["-o", "out", "--source", "speech"], "is trained for denoising; give one of sources, as speech-sparse"),
         (["-o", "out", "--source", "nobody.npz"], "nobody.npz"),
+        (["-o", "out", "--source", "one.npz"], "'one': as the only source, it would get the whole mixture"),
         (["-o", "out", "--learn", "a=1000000000"], "'1000000000' is not a number from 1 to 100000"),
         (["-o", "out", "--learn", "a=20000"], "20000 atoms of 'a' to learn: there must be 1 to 10000"),
         (["-o", "out", "--stems", "0"], "'0' is not a number from 1 to 100000"),
@@ -250,6 +287,7 @@ def test_bad_input_is_one_line_and_writes_nothing(folder, capsys, options, messa
     (folder / "broken.json").write_text("{")
     (folder / "list.json").write_text("[1]")
     (folder / "slash.json").write_text('{"a/b": [0]}')
+    Dictionary("sources", {"one": np.eye(257, 3)}).save("one.npz")
     try:
         code = main(["separate", "mix.wav", *options])
     except SystemExit as exit:
