@@ -235,8 +235,9 @@ class Recordings:
         """Make a folder for a new recording, and a path in it that has the recording's name as far as is safe."""
         folder = self.folder / secrets.token_hex(8)
         folder.mkdir()
-        safe = re.sub(r"[^\w.,()+ -]", "_", os.path.basename(name.replace("\\", "/"))).lstrip(". -")[-120:]
-        return folder / (safe or "recording")
+        safe = re.sub(r"[^\w.,()+ -]", "_", os.path.basename(name.replace("\\", "/")))
+        short = safe.encode()[-120:].decode(errors="ignore")  # bytes, as file systems count
+        return folder / (short.lstrip(". -") or "recording")
 
     def add(self, path: Path) -> str:
         """Take in the file at a path from `place`; return its name in the app."""

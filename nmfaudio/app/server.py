@@ -97,7 +97,7 @@ def make_app(recordings: Recordings, token: str, port: int) -> App:
         Mount("/static", StaticFiles(packages=[("nmfaudio.report", "static"), ("nmfaudio.app", "static")])),
     ]
     faults: dict[Any, Any] = {HTTPException: _refused, Exception: _failed}
-    for kind in (NmfaudioError, OSError, MemoryError, Stopped, KeyError, ValueError):
+    for kind in (NmfaudioError, OSError, MemoryError, Stopped, KeyError, ValueError, ClientDisconnect):
         faults[kind] = _failed
     app = Starlette(routes=routes, exception_handlers=faults)
     app.state.recordings = recordings

@@ -59,6 +59,6 @@ class Stems:
 
 
 def _outline(path: Path) -> NDArray[np.float32]:
-    hop = max(1, round(_HOP_S * audio.info(path).sr))
-    y, _ = audio.read(path)
-    return hop_peaks(y, hop)
+    sr = audio.info(path).sr
+    hop = max(1, round(_HOP_S * sr))
+    return np.concatenate([hop_peaks(y, hop) for y in audio.blocks(path, (1000 * hop + 0.5) / sr)])

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import socket
 import time
@@ -159,6 +160,7 @@ def test_no_other_files_are_served(app, path):
         (".hidden.wav", "hidden.wav"),
         ("-rf.wav", "rf.wav"),
         ("x" * 400 + ".wav", "x" * 116 + ".wav"),
+        ("歌" * 100 + ".wav", "歌" * 38 + ".wav"),
     ],
 )
 def test_names_of_recordings_lead_nowhere(app, name, safe):
@@ -175,6 +177,21 @@ def test_too_large_a_recording_is_refused(app, monkeypatch):
         assert answer.status_code == 413
         assert "too large" in error_of(answer)
     assert not list(app.folder.iterdir())
+
+
+def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_fault(app):
+    messages = [{"type": "http.request", "body": b"RIFF", "more_body": True}, {"type": "http.disconnect"}]
+    headers = [(b"host", f"127.0.0.1:{PORT}".encode())]
+    scope = {"type": "http", "method": "POST", "path": f"/{TOKEN}/recordings", "query_string": b"", "headers": headers}
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        pass
+
+    asyncio.run(app.asgi(scope, receive, send))
+    assert not messages and not list(app.folder.iterdir())
 
 
 def test_a_recording_for_which_there_is_no_room_is_refused(app, monkeypatch):
