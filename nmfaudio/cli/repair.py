@@ -83,11 +83,12 @@ def run(args: argparse.Namespace) -> int:
     for start_s, stop_s in args.gap:
         if stop_s - start_s > _LONGEST_GAP_S:
             say(
-                f"warning: the gap {start_s:g}-{stop_s:g} s is longer than the {_LONGEST_GAP_S:g} s that the rest can "
-                "tell: what fills it has the right level, but is not the sound that was there"
+                f"warning: the gap {start_s:g}-{stop_s:g} s is longer than {_LONGEST_GAP_S:g} s: what fills it has the "
+                "right level, but is not the sound that was there"
             )
     if not args.quiet:
-        say(f"{args.input} -> {output}: {'; '.join(report.repairs) or 'found no damage'}")
+        kinds = "" if args.damage else ": neither clipped peaks nor dropouts; --clicks looks for clicks"
+        say(f"{args.input} -> {output}: {'; '.join(report.repairs) or f'found no damage{kinds}'}")
         if args.output is None:
             print(output)
     return OK

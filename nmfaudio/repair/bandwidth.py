@@ -110,7 +110,10 @@ class Band:
             passed_hz = 0.95 * sr / 2  # filters of recorders and of resampling bend what is above
             cutoff_hz = passed_hz if cutoff_hz is None else min(cutoff_hz, passed_hz)
         elif cutoff_hz is None:
-            raise NmfaudioError(f"the band of a recording at {sr} Hz cannot be read from its rate: give the cutoff")
+            raise NmfaudioError(
+                f"a recording at {sr} Hz does not show where its band ends: give the cutoff, as --band 3400 (in Python "
+                "cutoff_hz=3400)"
+            )
         self._sr_in, self.sr = sr, max(sr, front_end.sr)
         self._stft = replace(front_end, hop_s=front_end.window_s / 4).stft(self.sr)
         self._W, self._exponent, self._cutoff_hz = dictionary.arrays[source], front_end.exponent, cutoff_hz

@@ -26,8 +26,11 @@ def repair(*argv):
 def test_a_sound_recording_comes_out_as_it_went_in(folder, capsys):
     sf.write("in.wav", VOICE, SR)
     assert repair("in.wav", "out.wav") == 0
-    assert "found no damage" in capsys.readouterr().err
+    said = "found no damage: neither clipped peaks nor dropouts; --clicks looks for clicks\n"
+    assert capsys.readouterr().err.endswith(said)
     np.testing.assert_array_equal(sf.read("out.wav")[0], sf.read("in.wav")[0])
+    assert repair("in.wav", "again.wav", "--dropouts") == 0
+    assert capsys.readouterr().err.endswith("again.wav: found no damage\n")
 
 
 def test_without_an_output_the_result_lies_beside_the_input(folder, capsys):
