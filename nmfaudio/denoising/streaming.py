@@ -119,7 +119,8 @@ class StreamingDenoiser(Options):
         block = to_float(block)
         y = np.atleast_2d(block)
         if y.ndim != 2 or len(y) != len(self._input):
-            raise AudioError(f"block of shape {block.shape}: this stream has {len(self._input)} channel(s)")
+            n = len(self._input)
+            raise AudioError(f"block of shape {block.shape}: this stream has {n} channel(s): give ({n}, samples)")
         check_sound(y)
         return self._pass(y, sound=True).reshape(block.shape)
 

@@ -282,7 +282,7 @@ def values(part):
     [
         ([[0.1], [0.2, 0.3]], "sound is an array of samples"),
         (np.zeros((2, 5)), r"block of shape \(2, 5\): this stream has 1 channel"),
-        (np.zeros((5, 1)), r"block of shape \(5, 1\): this stream has 1 channel"),
+        (np.zeros((5, 1)), r"block of shape \(5, 1\): this stream has 1 channel\(s\): give \(1, samples\)"),
         (np.zeros((1, 1, 5)), "this stream has 1 channel"),
         (np.zeros(5, complex), "sound is real numbers, not complex128"),
         (np.zeros(5, bool), "sound is real numbers, not bool"),
