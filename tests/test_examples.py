@@ -104,9 +104,7 @@ def test_raw_samples_may_be_cut_and_their_reader_may_end():
     assert done.returncode == 2 and "error: sampling rate 4000 Hz: too little of a voice" in done.stderr
     integers = np.full(8000, 32000, "<i2").tobytes()
     done = subprocess.run([*script, "16000", "1"], input=integers, capture_output=True)
-    assert (
-        done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"samples of 32-bit float" in done.stderr
-    )
+    assert done.returncode == 1 and done.stderr.count(b"\n") == 1 and b"samples of 32-bit float" in done.stderr
     with subprocess.Popen([*script, "16000", "1"], stdin=-1, stdout=-1, stderr=-1) as process:
         process.stdout.close()
         process.stdin.write(bytes(8000))

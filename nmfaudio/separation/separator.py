@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 
 import numpy as np
@@ -223,8 +223,13 @@ def _common_front_end(dictionaries: Mapping[str, Dictionary]) -> FrontEnd:
         return FRONT_END
     shared = replace(front_ends[0], n_bins=min(front_end.n_bins for front_end in front_ends))
     for name, front_end in zip(names, front_ends, strict=True):
-        if replace(front_end, sr=shared.sr, n_bins=shared.n_bins) != shared:
-            raise NmfaudioError(f"the front ends of {names[0]!r} and {name!r} differ: train both dictionaries alike")
+        other = asdict(replace(front_end, sr=shared.sr, n_bins=shared.n_bins))
+        differing = [f"{key} {value} and {other[key]}" for key, value in asdict(shared).items() if value != other[key]]
+        if differing:
+            raise NmfaudioError(
+                f"the front ends of {names[0]!r} and {name!r} differ ({', '.join(differing)}): train both dictionaries "
+                "alike, as with one --window"
+            )
     return shared
 
 

@@ -133,7 +133,9 @@ def test_dictionaries_that_do_not_fit_are_named(tmp_path):
     two = Dictionary("sources", {"a": np.eye(9, 2), "b": np.eye(9, 2)}, FrontEnd(n_bins=9))
     with pytest.raises(NmfaudioError, match="no source 'c': choose a or b"):
         Separator({"c": two})
-    with pytest.raises(NmfaudioError, match="front ends of 'tones' and 'x' differ"):
+    with pytest.raises(
+        NmfaudioError, match=r"of 'tones' and 'x' differ \(window_s 0.064 and 0.032, hop_s .*one --window"
+    ):
         Separator({"tones": known()["tones"], "x": dictionary(tones(LOW), window_s=0.032)})
     with pytest.raises(NmfaudioError, match="'speech-fast' is trained for denoising"):
         Separator({"speech": "speech-fast"})
