@@ -139,7 +139,8 @@ class AudioInfo:
                 raise AudioError(f"{path}: no sound format is known by the suffix {suffix}: take another, or --format")
             if self.format not in (*sf.available_formats(), *(name.upper() for name in ffmpeg.MUXERS)):
                 if suffix not in SUFFIXES:
-                    raise AudioError(f"{path}: {self.format} cannot be written: give a name that ends in .flac or .wav")
+                    ways = "a name that ends in .flac or .wav, or --format FLAC"
+                    raise AudioError(f"{path}: {self.format} cannot be written: give {ways}")
             usual = (suffix[1:],) if suffix[1:] in ffmpeg.MUXERS else FORMATS_OF_SUFFIX.get(suffix, (self.format,))
             format = self.format if self.format in usual else usual[0]
         format = format.upper()
