@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..denoising.gain import GainRule
+from ..denoising.music import MOSTLY, MusicMeter
 from ..display import brightest_db
 from ..errors import AudioError, NmfaudioError
 from ..report.numbers import Summary, loudness_lufs, summary
@@ -55,6 +56,7 @@ class Preview:
         self.frames = 0
         self.n_samples: int | None = None  # once they are all there
         self.elapsed_s = 0.0
+        self.is_music = False  # as far as is known
         self._source, self._denoiser = source, denoiser
         self._stft = denoiser.stft(self.header.sr)
         self.folder = folder
@@ -104,6 +106,7 @@ class Preview:
         began = time.perf_counter()
         self._check_room()
         hop, overlap, n_read = self._stft.hop_length, self._stft.overlap, 0
+        music = MusicMeter(self.sr)
         with ExitStack() as files:
             sound, rest, masks = (files.enter_context(path.open("wb", buffering=0)) for path in self._paths)
             files.callback(self._fail)
@@ -113,6 +116,7 @@ class Preview:
                 for y in audio.blocks(self._source):
                     sound.write(np.ascontiguousarray(y.T).tobytes())
                     n_read += y.shape[1]
+                    music.push(y)
                     yield y
 
             def spectra() -> Iterator[NDArray[np.complexfloating]]:
@@ -136,6 +140,7 @@ class Preview:
             for file in (sound, rest):
                 file.write(silence(2 * self._stft.n_fft))
             self._more_frames(self._stft.n_frames(n_read))
+            self.is_music = music.share >= MOSTLY
             self.elapsed_s = time.perf_counter() - began
             with self._more:
                 self.n_samples = n_read

@@ -33,6 +33,8 @@ from .recordings import Recording, Recordings, gain_rule, settings_of
 LARGEST_UPLOAD = 8 * 2**30
 """Bytes of a recording that is let in."""
 
+_MUCH_LU = 3.0  # to take off music
+
 
 def serve(port: int = 0, opened: Callable[[str], object] = lambda address: None) -> None:
     """Run the app until it is interrupted; all its files are in a temporary folder, which is deleted at the end.
@@ -282,7 +284,11 @@ def _numbers(request: Request) -> Response:
     if not preview.frames:
         return JSONResponse({"sentence": "", "numbers": {}, "loudness": {}})
     facts, loudness = preview.measure(rule)
-    return JSONResponse({"sentence": sentence(facts, rule), "numbers": numbers(facts), "loudness": loudness})
+    before, after = loudness["before"], loudness["after"]
+    text = sentence(facts, rule)
+    if preview.is_music and before is not None and after is not None and before - after >= _MUCH_LU:
+        text = "This is mostly music, which is taken for noise here: see Stems, or take the preset Gentle."
+    return JSONResponse({"sentence": text, "numbers": numbers(facts), "loudness": loudness})
 
 
 def _picture(request: Request) -> Response:

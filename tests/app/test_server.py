@@ -431,6 +431,21 @@ def test_pictures_outlines_and_numbers_tell_what_changes(app):
     assert nothing["sentence"] == "With these settings nothing is removed."
 
 
+def test_music_is_told_where_much_of_it_is_taken(app):
+    t = np.arange(6 * SR) / SR
+    chords = sum(np.sin(2 * np.pi * hz * (1 + np.floor(2 * t) % 4 / 8) * t) for hz in (300, 380, 450, 610))
+    hiss = np.diff(np.random.default_rng(0).standard_normal(len(t) + 4), 4)  # above 4 kHz, where all is noise
+    id = app.add("song.wav", as_file(0.02 * chords + 0.02 * hiss))
+    app.clean(id)
+
+    def sentence(limit_db):
+        options = {"strength": 1.0, "attenuation_limit_db": limit_db}
+        return app.client.get(f"recordings/{id}/numbers", params=options).json()["sentence"]
+
+    assert sentence(40.0).startswith("This is mostly music") and "Stems" in sentence(40.0)
+    assert "music" not in sentence(1.0)
+
+
 @pytest.mark.parametrize("y", [np.zeros((SR, 1)), 0.1 * np.ones((10, 1)), sound(0.02)], ids=["silence", "ten", "short"])
 def test_recordings_of_next_to_nothing_work(app, y):
     id = app.add(content=as_file(y))
