@@ -23,6 +23,7 @@ from ..denoising.files import noise_of_part, process_file
 from ..denoising.gain import GainRule
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, NmfaudioError
+from ..files import replacing
 from ..repair import repair_file
 from ..report import report_file
 from .preview import Preview, Stopped
@@ -194,11 +195,17 @@ class Recording:
         return self.folder / folder / f"{self.path.stem}{ending}"
 
     def _command(self, settings: Settings, options: Mapping[str, Any]) -> str:
-        words = ["nmfaudio", "report", self.path.name, "--strength", f"{options['strength']:g}"]
+        name, before = self.path.name, ""
+        if settings.damage:
+            before = shlex.join(["nmfaudio", "repair", name, *(f"--{kind}" for kind in settings.damage)]) + " && "
+            name = f"{self.path.stem}_repaired{self.path.suffix}"
+        words = ["nmfaudio", "report", name, "--strength", f"{options['strength']:g}"]
         words += ["--attenuation-limit", f"{options['attenuation_limit_db']:g}"]
         if settings.noise:
             words += ["--noise", "{:g}-{:g}".format(*settings.noise)]
-        return shlex.join(words)
+        if settings.channels != Settings.channels:
+            words += ["--channels", settings.channels]
+        return before + shlex.join(words)
 
 
 class Recordings:
@@ -296,8 +303,10 @@ class Recordings:
 
     def _zip(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]], progress: Callable[[float], None]) -> None:
         taken: set[str] = set()
-        with ZipFile(self.zip_path, "w", ZIP_STORED) as archive:
+        with replacing(self.zip_path) as temporary, ZipFile(temporary, "w", ZIP_STORED) as archive:
             for i, (name, wish) in enumerate(wishes.items()):
+                if name not in dict(self.items()):
+                    raise NmfaudioError("one of the recordings was removed meanwhile: save the others again")
                 path = self[name].save("cleaned", *wish, lambda part, i=i: progress((i + part) / len(wishes)))  # type: ignore[misc]
                 entry = path.name if path.name not in taken else f"{i + 1} {path.name}"
                 taken.add(entry)

@@ -488,6 +488,27 @@ def test_all_are_saved_at_once_each_with_its_own_strength(app):
     assert np.allclose(first, sound(), atol=1e-6) and not np.allclose(second, sound(), atol=1e-3)
 
 
+def test_a_recording_that_was_removed_is_missed_when_all_are_saved(app):
+    id = app.add("talk.wav")
+    wish = {"settings": PLAIN, "options": AS_IT_IS}
+    assert app.client.post("save", json={id: wish, "gone": wish}).status_code == 202
+    for _ in range(1200):
+        job = app.client.get("recordings").json()["saving"]
+        if job["done"]:
+            break
+        time.sleep(0.05)
+    assert job["error"] == "one of the recordings was removed meanwhile: save the others again"
+
+
+def test_a_report_names_the_commands_that_do_the_same(app):
+    id = app.add("my talk.wav")
+    settings = {"noise": [0, 0.5], "damage": ["clipped", "dropouts"], "channels": "independent"}
+    text = app.save(id, "report", settings=settings).text
+    repair = "nmfaudio repair &#x27;my talk.wav&#x27; --clipped --dropouts &amp;&amp; "
+    assert repair + "nmfaudio report &#x27;my talk_repaired.wav&#x27; --strength 1" in text
+    assert "--noise 0-0.5 --channels independent" in text
+
+
 def test_a_report_can_be_saved(app):
     id = app.add("my talk.wav")
     answer = app.save(id, "report")
