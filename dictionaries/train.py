@@ -57,7 +57,7 @@ class Recipe:
     mask_power: float = 1.0
 
 
-FIRST = Schedule(steps=24_000, rate=0.005, pool_items=400)
+FIRST = Schedule(steps=30_000, rate=0.005, pool_items=400)
 SECOND = Schedule(steps=24_800, rate=0.004, decay=0.4, pool_items=400)
 THIRD = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4, check_every=100, averaged=150)
 RECIPES = {
