@@ -376,9 +376,7 @@ def _sound_of(path: Path, file: BinaryIO, piece: Piece) -> sf.SoundFile:
             return sf.SoundFile(samples, "r", f.samplerate, f.channels, f.subtype, order, "RAW")
     by_name = isinstance(path, Path) and replace(piece, lead=b"", duration_s=None, n_bytes=None) == _whole(file)
     if piece == _whole(file) and path.suffix.lower() == ".mp3":
-        by_name = (
-            False  # for this name alone libsndfile asks mpg123, which prints what it thinks of a file without frames
-        )
+        by_name = False  # by this name libsndfile asks mpg123, which prints what it thinks of a file without frames
     f = sf.SoundFile(_name(path) if by_name else Window(file, piece))
     if f.format == "MP3" or f.subtype.startswith("DWVW"):
         f.seekable = lambda: False  # soundfile seeks after every read, which clicks in MP3 and fails in DWVW
