@@ -109,10 +109,11 @@ class Stage:
 
         Parameters
         ----------
-        V : ndarray, shape (at least F, T), float32
-            Compressed magnitude; rows that only later stages have are left out.
-        mask : ndarray, shape (F or fewer, T), optional
-            Share of speech by the stage before; only a first stage goes without. See :func:`.context.of_height`.
+        V : ndarray, shape (..., at least F, T), float32
+            Compressed magnitude, and cues beside it if the context takes some; rows that only later stages have are
+            left out.
+        mask : ndarray, shape (..., F or fewer, T), optional
+            Mask or masks by the stage before, as the context takes them; only a first stage goes without.
         frames : slice
             Frames that the masks are wanted for; all by default.
 

@@ -27,7 +27,8 @@ The power p of each bin makes up for the fact that sums of non-negative parts ca
 non-negative; :class:`nmfaudio.unfolded.weights.Weights` names them. For denoising the sources are speech and
 noise.
 
-Frames are rows here. :mod:`.stage` runs the same equations on blocks of frames, :mod:`.stream` on single frames.
+Frames are rows here. :mod:`.stage` runs the same equations on blocks of frames,
+:mod:`nmfaudio.denoising.unfolded.stream` on single frames.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Unfolded NMF frame by frame, for streams: the numbers of the whole recording from its past alone."""
+"""Unfolded NMF frame by frame, for streams: from the past alone, with the numbers of a whole recording."""
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class ContextStream:
 
 
 class StageStream:
-    """Share of each source one frame at a time, as one pass of a :class:`.stage.Stage` computes it.
+    """Share of each source one frame at a time, as one pass of a :class:`nmfaudio.unfolded.stage.Stage` computes it.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class StageStream:
         self.stage, self.context = stage, ContextStream(stage.context)
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the masks, shape (S, F), of the next frame; see :meth:`.stage.Stage.__call__`."""
+        """Return the masks, shape (S, F), of the next frame; see :meth:`nmfaudio.unfolded.stage.Stage.__call__`."""
         stage, height = self.stage, self.stage.context.height
         stack, tracked = self.context.push(v[:height], None if mask is None else of_height(mask, height))
         masks = np.empty(stage.weights.sources.shape[:2], v.dtype)

@@ -33,8 +33,7 @@ class Layout(NamedTuple):
     """Spans and place of each part that a causal context can have.
 
     Arrays of shape (S, 3), int64: first and last frame of each span, relative to the current one, and the first row of
-    the part in the stack, or its first number among the tracked atoms. See
-    :class:`nmfaudio.denoising.unfolded.context.Part`.
+    the part in the stack, or its first number among the tracked atoms. See :class:`nmfaudio.unfolded.context.Part`.
     """
 
     speech_frames: np.ndarray
