@@ -64,9 +64,9 @@ class Checkpoint:
                         self._groups.setdefault(group, {})[key] = file[name]
         except Exception:  # numpy and zipfile raise a dozen kinds on another file
             raise NmfaudioError(f"{path}: not a checkpoint of this training; remove it or name another") from None
-        for name, value in self._settings.items():
-            if found.get(name) != value:
+        for name in (*self._settings, *found):
+            value, wanted = found.get(name), self._settings.get(name)
+            if value != wanted:
                 raise NmfaudioError(
-                    f"{path}: checkpoint of another training ({name} {found.get(name)}, not {value}); "
-                    "remove it or name another"
+                    f"{path}: checkpoint of another training ({name} {value}, not {wanted}); remove it or name another"
                 )
