@@ -227,6 +227,11 @@ def build_sparse(
     Dictionary
         Of kind "sparse", with an empty record.
 
+    Raises
+    ------
+    NmfaudioError
+        If a corpus is shorter than a second or silent, or the checkpoint is of another training.
+
     Examples
     --------
     >>> from nmfaudio import FrontEnd
@@ -418,6 +423,7 @@ def _sounding(name: str, block: Block) -> np.ndarray:
 def _first_frames(name: str, batch: Sequence[Block]) -> np.ndarray | None:
     """Return the frames of the first blocks of a batch that are not silent; None if all are."""
     sounding = list(islice((V for V in (_sounding(name, block) for block in batch) if V.size), _START_BLOCKS))
-    if len({len(V) for V in sounding}) > 1:
-        raise NmfaudioError(f"{name}: a block of {len(sounding[1])} bins after blocks of {len(sounding[0])}")
+    for V in sounding:
+        if len(V) != len(sounding[0]):
+            raise NmfaudioError(f"{name}: a block of {len(V)} bins after blocks of {len(sounding[0])}")
     return np.concatenate(sounding, axis=1) if sounding else None

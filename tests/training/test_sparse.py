@@ -5,6 +5,7 @@ from sparse_blocks import NOISE, SPEECH, F, batches, blocks
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.spectra.front_end import FrontEnd
+from nmfaudio.training.checkpoint import Checkpoint
 from nmfaudio.training.sparse import train_on_blocks, train_sparse
 
 
@@ -95,6 +96,14 @@ def test_memory_does_not_grow_with_the_corpus():
     assert all(drawn <= n for n, drawn in seen)
 
 
+def test_a_checkpoint_of_other_options_is_refused(tmp_path):
+    Checkpoint(tmp_path / "state", {"seed": 0, "n_speech": 64}).save({"speech": {"atoms": np.eye(3)}})
+    with pytest.raises(NmfaudioError, match="another training .n_speech 64, not None"):
+        Checkpoint(tmp_path / "state", {"seed": 0})
+    with pytest.raises(NmfaudioError, match="another training .penalty None, not 0.3"):
+        Checkpoint(tmp_path / "state", {"seed": 0, "n_speech": 64, "penalty": 0.3})
+
+
 @pytest.mark.parametrize(
     ("speech", "noise", "message"),
     [
@@ -102,6 +111,7 @@ def test_memory_does_not_grow_with_the_corpus():
         ([np.ones((F, 9))], [np.zeros((F, 9))], "noise: nothing to train on"),
         ([np.ones((F, 9))], [np.ones((F + 1, 9))], "noise: .*13 bins.*12"),
         ([np.ones((F, 9)), np.ones((F + 1, 9))], [np.ones((F, 9))], "speech: .*13 bins.*12"),
+        ([np.ones((F, 9)), np.ones((F, 9)), np.ones((F + 1, 9))], [np.ones((F, 9))], "speech: .*13 bins.*12"),
         ([np.full((F, 9), np.nan)], [np.ones((F, 9))], "speech: .*NaN"),
         ([-np.ones((F, 9))], [np.ones((F, 9))], "speech: .*negative"),
     ],
