@@ -1,6 +1,10 @@
+from itertools import count
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import reference_unfolded as reference
+import soundfile as sf
 from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, random_weights
 
 from nmfaudio import NmfaudioError
@@ -11,7 +15,7 @@ from nmfaudio.training.checkpoint import Checkpoint
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.frame_pool import Example, Pool
 from nmfaudio.training.data.mixing import Mixer
-from nmfaudio.training.unfolded import build, presets
+from nmfaudio.training.unfolded import build, presets, start
 from nmfaudio.training.unfolded.adam import Adam
 from nmfaudio.training.unfolded.gradient import loss_and_gradient
 from nmfaudio.training.unfolded.loss import Objective
@@ -52,7 +56,7 @@ def test_adam_is_the_published_one_and_keeps_weights_positive():
     start, optimiser = arrays["w"].astype(float), Adam(arrays)
     gradients = rng.standard_normal((4, 5))
     for gradient in gradients:
-        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1, 0.9, 0.99)
+        optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1)
     np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
     assert (arrays["w"] > 0).all()
 
@@ -101,7 +105,8 @@ def test_training_lowers_the_loss_on_what_it_does_not_see():
     assert all((array >= 0).all() for array in best.arrays().values())
 
 
-def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
+def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    monkeypatch.setattr("nmfaudio.training.unfolded.stage.time", SimpleNamespace(monotonic=count().__next__))
     _, (want, _) = train()
 
     def kill(entry):
@@ -114,6 +119,7 @@ def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path):
     assert checkpoint.exists()
     _, (got, curve) = train(checkpoint=checkpoint)
     assert [entry["step"] for entry in curve] == [4, 8, 12]
+    assert [entry["seconds"] for entry in curve] == [1, 2, 3]  # of all runs together
     for name, array in want.arrays().items():
         np.testing.assert_allclose(got.arrays()[name], array, rtol=1e-5)
 
@@ -139,6 +145,22 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
 def test_rate_rises_stays_and_falls():
     rates = [Schedule(steps=1000, rate=1.0, warm_up=10, decay=0.5).rate_at(step) for step in (0, 9, 400, 750, 999)]
     assert rates[0] < rates[1] == rates[2] == 1 > rates[3] > rates[4] > 0
+
+
+def test_a_schedule_may_begin_at_its_rate_and_refuses_what_ends_nowhere():
+    assert Schedule(rate=0.5, warm_up=0).rate_at(0) == 0.5
+    for name in ("steps", "n_frames", "pool_items", "item_frames", "check_every", "averaged"):
+        with pytest.raises(NmfaudioError, match=f"{name} must be a positive integer, not 0"):
+            Schedule(**{name: 0})
+
+
+def test_silence_teaches_no_atoms(sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "MOST_SILENT", 5)
+    sf.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    mixer = Mixer(Corpus(tmp_path, 16000), Corpus(sounds / "noise", 16000), STFT.for_rate(16000), seconds=0.5)
+    context = Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),))
+    with pytest.raises(NmfaudioError, match="speech: nothing to train on but silence"):
+        initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size((3, 2), (0,)), random_state=0)
 
 
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import check_count
 from ...dictionary import Dictionary
 from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
@@ -40,7 +41,7 @@ class Schedule:
     rate : float
         Step of Adam in the square root of a weight, relative to their root mean square.
     warm_up : int
-        Steps until the rate is reached.
+        Steps until the rate is reached; 0 for none.
     decay : float
         Share of the steps over which the rate falls to zero.
     n_frames : int
@@ -56,6 +57,11 @@ class Schedule:
     averaged : int
         Steps that the weights are averaged over (Polyak and Juditsky 1992, with forgetting), which cancels the
         opposite moves of single batches.
+
+    Raises
+    ------
+    NmfaudioError
+        If a number of steps, frames or mixtures is not positive.
     """
 
     steps: int = 30_000
@@ -69,10 +75,15 @@ class Schedule:
     check_every: int = 500
     averaged: int = 500
 
+    def __post_init__(self) -> None:
+        """Refuse a training that would never end, or hold nothing."""
+        for name in ("steps", "n_frames", "pool_items", "item_frames", "check_every", "averaged"):
+            check_count(name, getattr(self, name))
+
     def rate_at(self, step: int) -> float:
         """Rate of one step, counted from 0."""
         falling = max(1.0, self.decay * self.steps)
-        return self.rate * min(1.0, (step + 1) / self.warm_up, (self.steps - step) / falling)
+        return self.rate * min(1.0, (step + 1) / max(1, self.warm_up), (self.steps - step) / falling)
 
 
 def mean_loss(
@@ -141,7 +152,7 @@ def train_stage(
     weights : Weights
         Averaged over the last steps.
     curve : list of dict
-        Step, rate, training loss, loss on `dev`, seconds.
+        Step, rate, training loss, loss on `dev`, and seconds so far, also those before a kill.
 
     Raises
     ------
@@ -210,7 +221,7 @@ def descend(
     if checkpoint is not None:
         optimiser.step_count, curve = _restore(checkpoint, state)
     step = optimiser.step_count
-    began, losses = time.monotonic(), []
+    began, losses = time.monotonic() - (curve[-1]["seconds"] if curve else 0), []
     with closing(gradients(step)) as steps:
         while step < schedule.steps:
             loss, gradient = next(steps)

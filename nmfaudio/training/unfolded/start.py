@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...denoising.unfolded.context import Context
+from ...errors import NmfaudioError
 from ...nmf.sparse_nmf import sparse_nmf
 from ...spectra.front_end import FrontEnd
 from ...unfolded.weights import Layer, Weights
@@ -15,6 +16,7 @@ ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a 
 _LATER = np.float32(0.05)  # share of the atoms in the first estimates of a stage that knows those of the one before
 _AGAINST = 0.02  # frame-dependent penalty by each row, relative to atoms of unit mean
 N_FRAMES = 12_000  # of each source, that the first atoms are made of
+MOST_SILENT = 200  # mixtures in a row without the source: there is none
 
 
 def _stacks(
@@ -23,7 +25,7 @@ def _stacks(
     """Stack frames of clean speech and of noise alone, each of shape (about N_FRAMES, D)."""
     speech: list[np.ndarray] = []
     noise: list[np.ndarray] = []
-    number = 2**40  # mixtures that training itself does not reach
+    number, n_silent = 2**40, 0  # mixtures that training itself does not reach
     while sum(map(len, speech)) < N_FRAMES:
         mix = mixer(number)
         number += 1
@@ -33,6 +35,9 @@ def _stacks(
             level = V.mean(axis=0)
             loud = np.flatnonzero(level > 0.1 * np.percentile(level, 95))
             stacks.append(stack[rng.permutation(loud)[:80]])
+        n_silent = 0 if len(speech[-1]) else n_silent + 1
+        if n_silent == MOST_SILENT:
+            raise NmfaudioError("speech: nothing to train on but silence, or files of less than 20 ms")
     return np.concatenate(speech), np.concatenate(noise)
 
 
@@ -79,6 +84,11 @@ def initial_weights(context: Context, mixer: AnyMixer, front_end: FrontEnd, size
     Returns
     -------
     Weights
+
+    Raises
+    ------
+    NmfaudioError
+        If there is no speech in the mixtures.
     """
     rng = np.random.default_rng([random_state, 1])
     speech, noise = _stacks(context, mixer, front_end, rng)
