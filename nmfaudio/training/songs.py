@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import audio
 from ..dictionary import Dictionary
+from ..errors import NmfaudioError
 from ..separation.songs.context import SongContext
 from ..separation.songs.cues import PARTS, cues
 from ..spectra.front_end import FrontEnd
@@ -22,7 +23,7 @@ from .data.frame_pool import Example
 from .unfolded.loss import Objective
 from .unfolded.presets import Size
 from .unfolded.stage import Curve, Schedule, train_stage, trained_dictionary
-from .unfolded.start import ELSEWHERE, N_FRAMES, atoms_of, first_weights
+from .unfolded.start import ELSEWHERE, MOST_SILENT, N_FRAMES, atoms_of, first_weights
 
 FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent=0.6, n_high=36)
 OBJECTIVE = Objective(compression=1.0)
@@ -105,7 +106,7 @@ class SongMixer:
     ----------
     sources : mapping of str to Source
     folders : sequence of Path
-        Folders with one sound file for each of the sources; one that is missing is silent.
+        Folders with one sound file for each of the sources, at any rate; one that is missing is silent.
     random_state : int
     """
 
@@ -120,17 +121,20 @@ class SongMixer:
         """Spectra of all stems of an excerpt, shape (S, 2, B, T)."""
         rng = np.random.default_rng([self.random_state, number, 1])
         folder = self.folders[int(rng.integers(len(self.folders)))]
-        paths = {path.stem: path for path in folder.iterdir()}
+        paths = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in audio.SUFFIXES}
         lengths = [audio.info(paths[name]).duration_s for name in self.sources if name in paths]
+        if not lengths:
+            raise NmfaudioError(f"{folder}: has no stem of {', '.join(self.sources)}")
         speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
         seconds = _SECONDS * speed + 0.1
         start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
         out = np.zeros((len(self.sources), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
         for spectra, name in zip(out, self.sources, strict=True):
             if name in paths:
-                y, _ = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
+                y, sr = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
                 if y.any():
-                    y = np.stack([vary_speed(channel, speed) for channel in np.atleast_2d(y)[:2]])[:, : self.n]
+                    y = audio.resample(y[:2], sr, FRONT_END.sr)
+                    y = np.stack([vary_speed(channel, speed) for channel in y])[:, : self.n]
                     spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))
         return out
 
@@ -237,11 +241,14 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
     rng = np.random.default_rng([random_state, 1])
     sources = mixer.sources.values()
     stacks: list[list[np.ndarray]] = [[] for _ in sources]
-    number = 2**40
+    number, n_silent = 2**40, [0] * len(sources)
     while any(sum(map(len, stack)) < N_FRAMES for stack in stacks):
         stems = mixer(number)
         number += 1
         for i, (stem, stack) in enumerate(zip(stems, stacks, strict=True)):
+            n_silent[i] = 0 if stem.any() else n_silent[i] + 1
+            if n_silent[i] == MOST_SILENT:
+                raise NmfaudioError(f"{list(mixer.sources)[i]}: nothing to train on but silence")
             if stem.any() and sum(map(len, stack)) < N_FRAMES:
                 X = cues(stem, FRONT_END)
                 masks = None
@@ -315,7 +322,7 @@ def train_songs(
     Raises
     ------
     NmfaudioError
-        If a checkpoint is of another training, or if the training breaks down.
+        If no folder has one of the sources, a checkpoint is of another training, or the training breaks down.
     """
     mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
     contexts = FIRST, replace(SECOND, n_sources=len(sources))

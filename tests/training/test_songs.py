@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from nmfaudio import NmfaudioError
 from nmfaudio.separation.songs.separator import SongSeparator
 from nmfaudio.training import songs
 from nmfaudio.training.songs import (
@@ -49,6 +50,27 @@ def test_mixes_depend_on_their_number_alone_and_differ(folders):
 def test_a_missing_stem_is_silent(folders):
     stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
+
+
+def test_stems_of_another_rate_sound_as_they_did(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(songs, "vary_speed", lambda y, speed: y)
+    tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(2 * 48000) / 48000)
+    (tmp_path / "tone").mkdir()
+    sf.write(tmp_path / "tone" / "bass.wav", tone, 48000)
+    (tmp_path / "tone" / "vocals.txt").write_text("la la")
+    mixer = SongMixer(SONGS, [tmp_path / "tone"], 0)
+    level = np.abs(mixer._read(0)).sum(axis=(1, 3))
+    assert level[2].argmax() == round(1000 * FRONT_END.window_s) and not level[[0, 1, 3]].any()
+
+
+def test_a_source_that_no_song_has_is_named(folders, monkeypatch):
+    monkeypatch.setattr(songs, "MOST_SILENT", 5)
+    sources = {**FEW, "choir": FEW["other"]}
+    with pytest.raises(NmfaudioError, match="choir: nothing to train on but silence"):
+        songs.initial_weights(FIRST, SongMixer(sources, folders, 0), Size((2,) * 5, (0,)), 0)
+    (folders[0].parent / "none").mkdir()
+    with pytest.raises(NmfaudioError, match="none: has no stem of vocals, drums, bass, other"):
+        SongMixer(SONGS, [folders[0].parent / "none"], 0)(0)
 
 
 @pytest.mark.needs_jit
