@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..arguments import check_count, check_number, check_seed, checked, shown
+from ..audio import as_signal
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..nmf.atom_order import atom_order
@@ -32,7 +33,8 @@ def train_dictionary(
     name : str
         Name of the source.
     recordings : iterable of ndarray, shape (samples,)
-        Recordings of the source alone; each is brought to one level. Their spectrograms are kept in memory.
+        Recordings of the source alone; float, or integers that are scaled to full scale 1. Each is brought to one
+        level. Their spectrograms are kept in memory.
     sr : int
         Sampling rate in Hz.
     n_components, n_taps, penalty, random_state
@@ -48,7 +50,7 @@ def train_dictionary(
     Raises
     ------
     NmfaudioError
-        If all recordings are silent.
+        If all recordings are silent, or one is no such signal.
 
     Examples
     --------
@@ -60,7 +62,7 @@ def train_dictionary(
     check_number("window_s", window_s, 1e-4, 10, unit=" s")
     n_bins = STFT.for_rate(sr, window_s, window_s / 4).n_bins
     front_end = FrontEnd(sr, window_s, window_s / 4, n_bins=n_bins, exponent=1.0)
-    spectrograms = (front_end.spectrogram(y, sr) for y in recordings)
+    spectrograms = (front_end.spectrogram(as_signal(y), sr) for y in recordings)
     atoms = source_atoms(
         spectrograms, n_components=n_components, n_taps=n_taps, penalty=penalty, random_state=random_state
     )
@@ -102,7 +104,7 @@ def source_atoms(
     Raises
     ------
     NmfaudioError
-        If all recordings are silent.
+        If all blocks are silent, one holds NaN, infinity or negative values, or they differ in their number of bins.
 
     Examples
     --------
@@ -120,6 +122,10 @@ def source_atoms(
     for block in blocks:
         if not isinstance(block, np.ndarray) or block.ndim != 2 or block.dtype.kind != "f":
             raise NmfaudioError(f"a block must be an array (F, n) of floats, not {shown(block)}")
+        if not np.isfinite(block).all() or block.min(initial=0) < 0:
+            raise NmfaudioError("a block holds NaN, infinity or negative values")
+        if len(block) != len(blocks[0]):
+            raise NmfaudioError(f"a block of {len(block)} bins after blocks of {len(blocks[0])}")
     levelled = [block / block.mean() for block in blocks if block.any()]
     if not levelled:
         raise NmfaudioError("nothing to train on but silence")
