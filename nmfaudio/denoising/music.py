@@ -53,22 +53,22 @@ class MusicMeter:
             self._held.append(y.mean(axis=0))
         self._place += y.shape[1]
         if sum(map(len, self._held)) >= self._piece:
-            self._look()
+            self._musical, self._active = self._counts()
+            self._held = []
         if self._place >= self._period:
             self._place, self._first = 0, False
 
     @property
     def share(self) -> float:
         """Share of music so far, from 0 to 1; 0 for less than 5 s."""
-        if self._held:
-            self._look()
-        return self._musical / self._active if self._active else 0.0
+        musical, active = self._counts()
+        return musical / active if active else 0.0
 
-    def _look(self) -> None:
+    def _counts(self) -> tuple[int, int]:
+        """Count the frames with music and those with sound so far, those of the present piece among them."""
+        if sum(map(len, self._held)) < self._least:
+            return self._musical, self._active
         y = np.concatenate(self._held)
-        self._held = []
-        if len(y) < self._least:
-            return
         frames = sliding_window_view(y, self._window)[:: self._hop] * np.hanning(self._window)
         power = np.square(np.abs(np.fft.rfft(frames, axis=1)))[:, self._bins].T
         level = 10 * np.log10(power + 1e-20)
@@ -79,8 +79,8 @@ class MusicMeter:
         held = _lasting(lines, _HELD) & ~_lasting(lines, _HUM)
         loudness = power.sum(axis=0)
         active = loudness > _QUIET * np.percentile(loudness, 95)
-        self._active += int(active.sum())
-        self._musical += int((((held & peaks).sum(axis=0) >= _PARTIALS) & active).sum())
+        musical = ((held & peaks).sum(axis=0) >= _PARTIALS) & active
+        return self._musical + int(musical.sum()), self._active + int(active.sum())
 
 
 def _largest(values: NDArray, size: int, axis: int) -> NDArray:

@@ -59,6 +59,15 @@ def test_blocks_of_any_length_give_nearly_the_same(size):
     assert share(y, size=size) == pytest.approx(0.5, abs=0.1)
 
 
+def test_a_look_at_the_share_on_the_way_changes_nothing():
+    meter = MusicMeter(SR)
+    shares = []
+    for start in range(0, 20 * SR, 2 * SR):
+        meter.push(chords()[np.newaxis, start : start + 2 * SR])
+        shares.append(meter.share)
+    assert shares[0] == 0 < shares[2] and shares[-1] == share(chords())
+
+
 def test_of_a_long_recording_a_part_of_each_minute_is_looked_at():
     rng = np.random.default_rng(0)
     meter = MusicMeter(SR)
