@@ -1,6 +1,7 @@
 import ast
 import doctest
 import importlib.util
+import inspect
 import json
 import pkgutil
 import re
@@ -128,6 +129,28 @@ def test_every_public_name_exists_is_listed_and_has_a_type(name):
 
 def test_packages_come_with_the_package_that_holds_them():
     assert python("import nmfaudio; print(nmfaudio.separation.Separator.__name__)") == "Separator\n"
+    modules = [name.split(".")[2] for name in MODULES if name.startswith("nmfaudio.training.") and name.count(".") == 2]
+    assert modules and set(modules) <= set(nmfaudio.training.__all__)
+
+
+def test_references_in_docstrings_lead_somewhere():
+    """By a whole name, by one beside the module (``.stage``), or by one in the module or in one of its classes."""
+    lost = []
+    for name in MODULES:
+        module = importlib.import_module(name)
+        classes = [kind.__name__ for kind in vars(module).values() if isinstance(kind, type)]
+        for whole in re.findall(r":(?:mod|class|func|meth|attr|data|exc):`~?([^`<]+)`", inspect.getsource(module)):
+            beside = importlib.util.resolve_name(whole, module.__spec__.parent) if whole[0] == "." else whole
+            if not any(map(exists, [beside, f"{name}.{whole}", *(f"{name}.{kind}.{whole}" for kind in classes)])):
+                lost.append(f"{name}: {whole}")
+    assert not lost
+
+
+def exists(name):
+    try:
+        return bool(pkgutil.resolve_name(name)) or True
+    except (AttributeError, ImportError, ValueError):
+        return False
 
 
 def test_the_overview_names_everything_public():

@@ -1,4 +1,4 @@
-from . import adapt, checkpoint, comparison, data, session, source, sparse, tune, unfolded
+from . import adapt, checkpoint, comparison, data, session, songs, source, sparse, tune, unfolded
 from .session import Trained, adapt_denoiser, train_denoiser, train_source
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "comparison",
     "data",
     "session",
+    "songs",
     "source",
     "sparse",
     "train_denoiser",
