@@ -471,7 +471,8 @@ class _Session:
         comparisons: dict[str, Comparison] = {}
         pairs: list[Any] = []
         for rival in dict.fromkeys([*rivals, default]):
-            names = Path(rival).stem, dictionary.name
+            path = Path(rival)
+            names = path.name if path.stem == default else path.stem, dictionary.name
             try:
                 base = rivals[rival] if rival in rivals else Dictionary.load(rival)
                 pairs = pairs or mixtures(held_out["speech"], held_out["noise"], random_state=self.random_state)

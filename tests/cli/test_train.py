@@ -17,7 +17,7 @@ from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
-from nmfaudio.training.session import adapt_denoiser
+from nmfaudio.training.session import adapt_denoiser, train_denoiser
 from nmfaudio.training.sparse import build_sparse
 
 FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
@@ -230,6 +230,29 @@ def test_a_dictionary_adapted_in_place_is_compared_with_what_it_was(sounds, tmp_
     command = ["train", "adapt", str(mine), *paths(sounds, "noise"), "--dev-speech", str(sounds / "speech")]
     assert main([*command, "-o", str(mine), "--overwrite", "-q"]) == 0
     assert rivals[0].sha256 == SHIPPED.sha256 != Dictionary.load(mine).sha256
+
+
+@pytest.mark.needs_jit
+def test_a_dictionary_with_the_name_of_the_shipped_one_is_compared_with_both(sounds, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "compare", lambda *args, names, **options: replace(compared(0, 0), names=names))
+    mine = tmp_path / "speech.npz"
+    SHIPPED.save(mine)
+    trained = adapt_denoiser(mine, noise=sounds / "noise", dev_speech=sounds / "speech")
+    assert [found.names[0] for found in trained.comparisons.values()] == ["speech.npz", "speech"]
+    assert {"against speech.npz", "against speech"} <= set(trained.dictionary.record)
+
+
+def test_too_little_sound_is_refused_before_it_is_repeated(sounds, tmp_path):
+    sf.write(tmp_path / "click.wav", np.ones(100), 16000)
+    for speech, noise in ((sounds / "speech", tmp_path), (tmp_path, sounds / "noise")):
+        with pytest.raises(NmfaudioError, match=f"{tmp_path}: 0.006 s of sound .* give a second or more"):
+            build_sparse(Corpus(speech, 2000), Corpus(noise, 2000), front_end=FRONT_END, **SMALL)
+
+
+def test_a_dictionary_of_another_kind_is_nothing_to_go_on_from(sounds):
+    for option in ("first", "start"):
+        with pytest.raises(NmfaudioError, match="'shipped': of kind 'sparse', not unfolded"):
+            train_denoiser(sounds / "speech", sounds / "noise", kind="causal", steps=[1], **{option: SHIPPED})
 
 
 def test_a_page_beside_the_dictionary_is_not_overwritten_unasked(sounds, tmp_path, capsys):

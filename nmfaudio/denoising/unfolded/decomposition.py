@@ -80,7 +80,13 @@ def speech_of(masks: np.ndarray) -> np.ndarray:
 
 
 def stages_of(dictionary: Dictionary) -> list[Stage]:
-    """Read the stages of a dictionary of speech and noise; see :func:`nmfaudio.unfolded.stage.read_stages`."""
+    """Read the stages of a dictionary of speech and noise; see :func:`nmfaudio.unfolded.stage.read_stages`.
+
+    Raises
+    ------
+    DictionaryError
+        If the dictionary is of another kind, or its stages are broken.
+    """
     if dictionary.kind != "unfolded":
         raise DictionaryError(
             f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not unfolded: give one like speech"
