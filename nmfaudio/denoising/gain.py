@@ -9,34 +9,33 @@ from ..arguments import check_number
 _TINY = np.float32(1e-20)
 
 
-def power_mask(S: np.ndarray, N: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """Return the share of speech in each bin, ``S^p / (S^p + N^p)``; 0 where both are 0.
-
-    With magnitudes and p = 2 this is the Wiener filter (Fevotte, Bertin and Durrieu 2009, eq. 30).
+def ratio_mask(S: np.ndarray, N: np.ndarray) -> np.ndarray:
+    """Return the share of speech in each bin, ``S / (S + N)``; 0 where both are 0.
 
     Parameters
     ----------
-    S, N : ndarray, shape (F, N)
+    S, N : ndarray, shape (F, T)
         Non-negative spectra of speech and noise, on one scale.
-    power : float
-        Above 1 the mask decides more sharply.
 
     Returns
     -------
-    ndarray, shape (F, N)
+    ndarray, shape (F, T)
         Between 0 and 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> power_mask(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]), power=2)
-    array([[0.9, 0. ]])
+    >>> ratio_mask(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]))
+    array([[0.75, 0.  ]])
     """
-    return sharpened(S / np.maximum(S + N, _TINY), power)
+    mask: np.ndarray = S / np.maximum(S + N, _TINY)
+    return mask
 
 
 def sharpened(mask: np.ndarray, power: float) -> np.ndarray:
     """Return the mask with the odds of speech raised to a power, ``m^p / (m^p + (1 - m)^p)``.
+
+    Of a ratio mask of magnitudes, p = 2 makes the Wiener filter (Fevotte, Bertin and Durrieu 2009, eq. 30).
 
     Parameters
     ----------
@@ -48,6 +47,12 @@ def sharpened(mask: np.ndarray, power: float) -> np.ndarray:
     Returns
     -------
     ndarray, shape of mask
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sharpened(np.array([0.75, 0.5]), 2)
+    array([0.9, 0.5])
     """
     if power == 1.0:
         return mask

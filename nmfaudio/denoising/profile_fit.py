@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .gain import power_mask
+from .gain import ratio_mask
 
 _ITERATIONS = 10
 _SHARE = np.float32(0.5)  # of the estimated noise that the profile accounts for to begin with
@@ -45,10 +45,10 @@ def profile_fit(V: np.ndarray, mask: np.ndarray, W: np.ndarray) -> np.ndarray:
         s = s * (S * Q).sum(axis=0) / S_sum
         n = n * (N * Q).sum(axis=0) / N_sum
         a = a * (W.T @ Q) / W_sum
-    speech = power_mask(s * S, n * N + W @ a)
+    speech = ratio_mask(s * S, n * N + W @ a)
     N = V * (1 - speech)
     for _ in range(_ITERATIONS):
         a = a * (W.T @ (N / (W @ a + _TINY))) / W_sum
     factor = np.sqrt(np.clip((V / (W @ a + _TINY) - 1) / 2, _LEAST_FACTOR, _LARGEST_FACTOR))
     factor[~W.any(axis=1)] = 1
-    return power_mask(speech * factor, 1 - speech)
+    return ratio_mask(speech * factor, 1 - speech)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..dictionary import Dictionary
 from ..kernels.nmf.multiplicative import multiply, ratio_kullback_leibler, update_atoms
-from .gain import power_mask
+from .gain import ratio_mask
 from .profile_fit import profile_fit
 
 
@@ -119,7 +119,7 @@ class SparseDecomposition:
             here = slice(segment.start - first, segment.stop - first)
             S = W[:, : self.n_speech] @ H[: self.n_speech]
             N = W[:, self.n_speech :] @ H[self.n_speech :]
-            mask[: len(W), here] = power_mask(S, N)
+            mask[: len(W), here] = ratio_mask(S, N)
         return mask if self._profile is None else profile_fit(V[:, frames], mask, self._profile[: len(V)])
 
     def factors(self, V: np.ndarray, frames: slice = slice(None)) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:

@@ -14,7 +14,7 @@ from unfolded_helpers import CAUSAL, LOOKING_AHEAD, random_dictionary
 import nmfaudio
 from nmfaudio import Denoiser, NmfaudioError, StreamingDenoiser
 from nmfaudio.denoising.decomposition import decomposition_for
-from nmfaudio.denoising.gain import GainRule, power_mask
+from nmfaudio.denoising.gain import GainRule, ratio_mask, sharpened
 from nmfaudio.dictionary import Dictionary, available
 from nmfaudio.kernels.unfolded.frame import decompose_frame
 from nmfaudio.metrics import si_sdr
@@ -426,10 +426,10 @@ def test_speech_free_noise_becomes_quiet():
     assert 10 * np.log10(np.sum(n**2) / np.sum(nmfaudio.denoise(n, 16000) ** 2)) > 10
 
 
-def test_power_mask_is_a_share_and_sharpens_with_its_power():
+def test_ratio_mask_is_a_share_and_is_sharpened_by_a_power():
     S, N = np.array([[3.0, 1.0, 0.0]]), np.array([[1.0, 3.0, 0.0]])
-    np.testing.assert_allclose(power_mask(S, N), [[0.75, 0.25, 0]])
-    np.testing.assert_allclose(power_mask(S, N, 2), [[0.9, 0.1, 0]])
+    np.testing.assert_allclose(ratio_mask(S, N), [[0.75, 0.25, 0]])
+    np.testing.assert_allclose(sharpened(ratio_mask(S, N), 2), [[0.9, 0.1, 0]])
 
 
 def test_no_bin_is_lowered_beyond_the_limit():

@@ -10,6 +10,7 @@ import numpy as np
 
 T = TypeVar("T")
 _AHEAD = 8  # items computed before they are asked for
+_THREADS = 2  # that compute them
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,12 @@ class Example:
     Attributes
     ----------
     stack, tracked : ndarray, shape (T, D), (T, J, F + B)
-        Input, see :meth:`nmfaudio.denoising.unfolded.context.Context.stack_rows`.
-    n_high : ndarray, shape (T,)
-        Number of bands above the bins that the mixture of each frame has.
+        Input, see :meth:`nmfaudio.unfolded.context.StackContext.stack_rows`.
     mixture, target : ndarray, shape (T, S, F)
         Compressed magnitudes of the mixture, and those of each source that the masked mixture should have; see
         :meth:`nmfaudio.training.unfolded.loss.Objective.spectra`.
+    n_high : ndarray, shape (T,)
+        Number of bands above the bins that the mixture of each frame has.
     """
 
     stack: np.ndarray
@@ -68,16 +69,12 @@ class Pool:
         Mixtures renewed after each batch, on average.
     step : int
         Number of the first batch.
-    n_threads : int
-        Threads that compute the next mixtures.
     """
 
-    def __init__(
-        self, example: Callable[[int], Example], n_items: int, n_new: float, step: int = 0, n_threads: int = 2
-    ) -> None:
+    def __init__(self, example: Callable[[int], Example], n_items: int, n_new: float, step: int = 0) -> None:
         self._n_items, self._n_new, self._step = n_items, n_new, step
         first = int(step * n_new)
-        self._executor = ThreadPoolExecutor(n_threads)
+        self._executor = ThreadPoolExecutor(_THREADS)
         self._examples = stream(example, first, self._executor)
         self._slot = first % n_items
         self._frames: dict[str, np.ndarray] = {}

@@ -23,6 +23,8 @@ from .adam import Adam
 from .gradient import loss_and_gradient
 from .loss import Objective
 
+_AT_ONCE = 1024  # frames of the development mixtures
+
 Curve = list[dict[str, float]]
 Gradients = Generator[tuple[float, Arrays], None, None]
 
@@ -87,17 +89,12 @@ class Schedule:
 
 
 def mean_loss(
-    weights: Weights,
-    order: Sequence[int],
-    examples: Example,
-    context: StackContext,
-    objective: Objective,
-    n_frames: int = 1024,
+    weights: Weights, order: Sequence[int], examples: Example, context: StackContext, objective: Objective
 ) -> float:
-    """Compute the loss over examples, a batch of `n_frames` at a time."""
+    """Compute the loss over examples, some frames at a time."""
     total = 0.0
-    for start in range(0, len(examples.stack), n_frames):
-        part = Example(**{name: rows[start : start + n_frames] for name, rows in vars(examples).items()})
+    for start in range(0, len(examples.stack), _AT_ONCE):
+        part = Example(**{name: rows[start : start + _AT_ONCE] for name, rows in vars(examples).items()})
         h, a, _ = activations(weights, order, part.stack, part.tracked, Rows.of(context, part.n_high))
         masks = masks_of(contributions(weights, h, a, part.tracked), weights.power)
         total += objective(masks, part.mixture, part.target)[0] * len(part.stack)

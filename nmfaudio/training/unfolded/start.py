@@ -16,6 +16,7 @@ ELSEWHERE = np.float32(0.01)  # weight of an atom in the other source, and of a 
 _LATER = np.float32(0.05)  # share of the atoms in the first estimates of a stage that knows those of the one before
 _AGAINST = 0.02  # frame-dependent penalty by each row, relative to atoms of unit mean
 N_FRAMES = 12_000  # of each source, that the first atoms are made of
+_ITERATIONS = 25
 MOST_SILENT = 200  # mixtures in a row without the source: there is none
 
 
@@ -41,10 +42,10 @@ def _stacks(
     return np.concatenate(speech), np.concatenate(noise)
 
 
-def atoms_of(V: np.ndarray, n_components: int, rng: np.random.Generator, n_iter: int = 25) -> np.ndarray:
+def atoms_of(V: np.ndarray, n_components: int, rng: np.random.Generator) -> np.ndarray:
     """Compute the atoms of a KL-NMF of frames in rows that starts from some of them, shape (D, K), of mean one."""
     first = V[rng.permutation(len(V))[:n_components]].T + np.float32(1e-2)
-    W = sparse_nmf(V.T, n_components, W=first, max_iter=n_iter, tol=0).W
+    W = sparse_nmf(V.T, n_components, W=first, max_iter=_ITERATIONS, tol=0).W
     return np.maximum(W / W.mean(axis=0), np.float32(1e-5))
 
 
