@@ -24,6 +24,7 @@ from nmfaudio.spectra.stft import STFT
 from nmfaudio.unfolded.context import band_matrix
 from nmfaudio.unfolded.stage import Stage
 from nmfaudio.unfolded.updates import Rows, activations, contributions, masks_of
+from nmfaudio.unfolded.weights import Weights
 
 ORDER = [0, 0, 1]
 
@@ -220,6 +221,26 @@ def test_silent_frames_give_a_finite_mask():
     V = np.zeros((N_BINS + N_HIGH, 20), np.float32)
     V[:, 10] = 1
     assert np.isfinite(UnfoldedDecomposition(random_dictionary(LOOKING_AHEAD))(V)).all()
+    context = LOOKING_AHEAD[0]  # without penalties, nothing else keeps the denominators from zero
+    weights = Weights.from_arrays(
+        {name: 0 * x if "penalty" in name else x for name, x in random_weights(context).arrays().items()}
+    )
+    stack, tracked = context.stack_rows(0 * V[:N_BINS])
+    h, a, _ = activations(weights, ORDER, stack, tracked, Rows.of(context, np.zeros(20)))
+    assert np.isfinite(h).all() and np.isfinite(a).all()
+    assert np.isfinite(Stage(weights, ORDER, context)(0 * V[:N_BINS])).all()
+
+
+@pytest.mark.parametrize("passes", [(2, 1), (1, 0), (1, 11), (1, 1.0), (1, True)])
+def test_passes_that_no_stage_can_have_are_refused(passes):
+    with pytest.raises(NmfaudioError, match=f"{passes[1] if passes[0] == 1 else 2} passes of stage"):
+        stages_of(random_dictionary(CAUSAL[:2], passes=passes))
+
+
+@pytest.mark.parametrize("contexts", [CAUSAL[1:2], CAUSAL[:1] * 2, LOOKING_AHEAD[1:2], LOOKING_AHEAD[:1] * 2])
+def test_the_first_stage_and_no_other_goes_without_a_mask(contexts):
+    with pytest.raises(NmfaudioError, match="stage . takes (a|no) mask"):
+        stages_of(random_dictionary(contexts, passes=(1, 1)))
 
 
 def test_stream_of_frames_gives_the_numbers_of_the_whole():

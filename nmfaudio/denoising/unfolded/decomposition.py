@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from typing import cast
 
 import numpy as np
 
@@ -91,7 +92,13 @@ def stages_of(dictionary: Dictionary) -> list[Stage]:
         raise DictionaryError(
             f"dictionary {dictionary.name!r}: of kind {dictionary.kind!r}, not unfolded: give one like speech"
         )
-    return read_stages(dictionary, Context.from_json, n_sources=2)
+    stages = read_stages(dictionary, Context.from_json, n_sources=2)
+    for i, stage in enumerate(stages):
+        needs_mask = cast(Context, stage.context).needs_mask
+        if needs_mask == (i == 0):
+            what = "a mask, which only later ones can" if needs_mask else "no mask, which only the first one can"
+            raise DictionaryError(f"dictionary {dictionary.name!r}: its stage {i} takes {what}")
+    return stages
 
 
 def stages_in_use(stages: Sequence[Stage], height: int) -> list[Stage]:
