@@ -19,7 +19,7 @@ from ..spectra.stft import STFT
 from .decomposition import decomposition_for
 from .full_band import FullBandMask
 from .gain import GainRule, sharpened
-from .lines import LineStream, lines_apart
+from .lines import LineStream, split_lines
 from .low_end import LowEnd
 from .noise_profile import noise_profile, profile_for
 
@@ -178,11 +178,11 @@ class Denoiser(Options):
         if self.gain_rule.changes_nothing:
             yield from as_blocks(blocks)
             return
-        apart = Kept(self._apart(blocks, sr))
-        spectra = self._spectra((rest for rest, _ in apart), sr)
+        split = Kept(self._split_lines(blocks, sr))
+        spectra = self._spectra((rest for rest, _ in split), sr)
         cleaned = (Y * np.stack([*map(self.gain_rule, masks)]) for Y, masks in self._masks(spectra))
         for y in overlap_add(spectra.stft, cleaned, lambda: spectra.n_samples):
-            _, lines = apart.take(y.shape[1])
+            _, lines = split.take(y.shape[1])
             yield y + self._gain_of_lines * lines
 
     @checked
@@ -207,18 +207,17 @@ class Denoiser(Options):
         NmfaudioError
             As for :meth:`process_blocks`.
         """
-        check_rate(sr)
-        yield from self._masks(self._spectra((rest for rest, _ in self._apart(blocks, sr)), sr))
+        yield from self._masks(self._spectra((rest for rest, _ in self._split_lines(blocks, sr)), sr))
 
     @property
     def _waits(self) -> bool:
         """True if later samples are waited for."""
         return self._decomposition.future_frames > 0
 
-    def _apart(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[np.ndarray]:
-        """Part the sound from its steady lines, shape (2, channels, samples); as a stream does it, if nothing waits."""
+    def _split_lines(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[np.ndarray]:
+        """Split sound into rest and steady lines, shape (2, channels, samples); as a stream does if nothing waits."""
         sound = as_blocks(blocks)
-        return lines_apart(sound, sr) if self._waits else _as_stream(sound, sr)
+        return split_lines(sound, sr) if self._waits else _as_stream(sound, sr)
 
     def _spectra(self, blocks: Iterable[np.ndarray], sr: float) -> BlockSpectra:
         """Spectra of twice as many channels: those to be cleaned, and the same as the analysis takes them."""

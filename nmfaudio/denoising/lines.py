@@ -188,7 +188,7 @@ class LineFinder:
 
 
 class LineStream:
-    """Part a stream from its steady lines at once: those of its past go on.
+    """Split a stream into its steady lines and the rest, without a delay: the lines of its past go on.
 
     Parameters
     ----------
@@ -208,13 +208,20 @@ class LineStream:
         self._before = self._now = self._finder.lines(0)
 
     def push(self, y: np.ndarray) -> np.ndarray:
-        """Take the next samples, shape (C, samples); return, shape (2, C, samples), them without lines, and the lines.
+        """Split the next samples, which does not depend on how the stream is cut into blocks.
 
-        The lines do not depend on how the stream is cut into blocks.
+        Parameters
+        ----------
+        y : ndarray, shape (C, samples)
+
+        Returns
+        -------
+        ndarray, shape (2, C, samples), float32
+            The samples without their lines, and the lines.
         """
         finder, out = self._finder, [np.zeros((2, len(y), 0), np.float32)]
         for part in finder.steps(y):
-            out.append(_parted(part, finder.n_taken, finder, self._before, self._now))
+            out.append(_split(part, finder.n_taken, finder, self._before, self._now))
             finder.push(part)
             if finder.n_taken % finder.step == 0:
                 if finder.n_taken // finder.step % _STEPS_PER_SEARCH == 0:
@@ -223,10 +230,10 @@ class LineStream:
         return np.concatenate(out, axis=2, dtype=np.float32)
 
 
-def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
-    """Part a recording from its steady lines below 1.6 kHz.
+def split_lines(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]:
+    """Split a recording into its steady lines below 1.6 kHz and the rest.
 
-    What comes later tells of the lines, too; see :class:`LineFinder`.
+    The lines of a time are found in the seconds before and after it; see :class:`LineFinder`.
 
     Parameters
     ----------
@@ -253,7 +260,7 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
         while n_given < until:
             fits.extend(finder.lines((n_given + i) * finder.step / sr) for i in range(len(fits), 2))
             part, waiting = np.split(waiting, [finder.step], axis=1)
-            yield _parted(part, n_given * finder.step, finder, *fits)
+            yield _split(part, n_given * finder.step, finder, *fits)
             del fits[0]
             n_given += 1
 
@@ -269,8 +276,14 @@ def lines_apart(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
     yield from given(-(-finder.n_taken // finder.step))
 
 
-def _parted(y: np.ndarray, start: int, finder: LineFinder, before: Lines, after: Lines) -> np.ndarray:
-    """Part samples, the first of them at `start`, from lines that turn from some into others during a step."""
+def _split(y: np.ndarray, start: int, finder: LineFinder, before: Lines, after: Lines) -> np.ndarray:
+    """Split samples, the first of them at `start`, into lines, which fade from some to others in a step, and the rest.
+
+    Returns
+    -------
+    ndarray, shape (2, C, samples)
+        The rest, and the lines.
+    """
     if not len(before.hz) and not len(after.hz):
         return np.stack([y, np.zeros_like(y)])
     at = start + np.arange(y.shape[1])

@@ -7,7 +7,7 @@ import pytest
 from signals import voice_in_noise
 
 from nmfaudio import Denoiser, StreamingDenoiser
-from nmfaudio.denoising.lines import LineStream, lines_apart
+from nmfaudio.denoising.lines import LineStream, split_lines
 
 SR = 16_000
 
@@ -26,7 +26,7 @@ def hum(seconds, base_hz=50.0, sway_hz=0.0):
 
 def apart(y, block=5000):
     blocks = [np.atleast_2d(y)[:, i : i + block] for i in range(0, y.shape[-1], block)]
-    return np.concatenate(list(lines_apart(blocks, SR)), axis=2).reshape(2, *y.shape)
+    return np.concatenate(list(split_lines(blocks, SR)), axis=2).reshape(2, *y.shape)
 
 
 def streamed(y, block=5000):
@@ -62,6 +62,14 @@ def test_a_hum_that_sways_is_followed(way):
 
 
 @WAYS
+def test_a_hum_that_swells_is_followed(way):
+    noise = 0.0005 * np.random.default_rng(0).standard_normal(16 * SR)
+    swelling = hum(16) * np.exp(np.arange(16 * SR) / (8 * SR))
+    left = way((noise + swelling).astype(np.float32))[0] - noise
+    assert lowered_db(left[8 * SR : -SR], swelling[8 * SR : -SR]) > 27
+
+
+@WAYS
 def test_a_hum_that_a_voice_covers_goes_on(way):
     t = np.arange(16 * SR) / SR
     voice = np.where((t > 8) & (t < 11), 0.3, 0) * np.sin(2 * np.pi * (104 * t + 3 * np.sin(2 * np.pi * 0.7 * t)))
@@ -73,12 +81,33 @@ def test_a_hum_that_a_voice_covers_goes_on(way):
 @WAYS
 def test_a_part_of_a_hum_that_a_voice_hides_is_known_from_the_others(way):
     t = np.arange(16 * SR) / SR
-    voice = np.where(t % 0.7 < 0.55, 0.3, 0) * np.sin(2 * np.pi * (101 * t + 2 * np.sin(2 * np.pi * 1.3 * t)))
+    voice = np.where(t % 0.7 < 0.4, 0.3, 0) * np.sin(2 * np.pi * (101 * t + 2 * np.sin(2 * np.pi * 1.3 * t)))
     without = voice + 0.002 * np.random.default_rng(0).standard_normal(len(t))
     rest, _ = way((without + hum(16)).astype(np.float32))
     later = slice(8 * SR, None)
-    for hz in (50, 150):
+    for hz in (50, 100, 150):
         assert level_db((rest - without)[later], hz) < level_db(hum(16)[later], hz) - 27
+
+
+@WAYS
+def test_of_a_hum_without_its_lowest_line_the_odd_ones_are_known_too(way):
+    t = np.arange(16 * SR) / SR
+    voice = np.where(t % 0.7 < 0.4, 0.3, 0) * np.sin(2 * np.pi * (151 * t + 2 * np.sin(2 * np.pi * 1.3 * t)))
+    without = voice + 0.002 * np.random.default_rng(0).standard_normal(len(t))
+    lines = sum(0.02 * np.sin(2 * np.pi * hz * t + hz) for hz in (100, 150))
+    rest, _ = way((without + lines).astype(np.float32))
+    later = slice(8 * SR, None)
+    assert level_db((rest - without)[later], 150) < level_db(lines[later], 150) - 20
+
+
+@WAYS
+def test_a_line_that_ends_while_others_go_on_is_not_made_up(way):
+    t = np.arange(24 * SR) / SR
+    noise = 0.002 * np.random.default_rng(0).standard_normal(len(t))
+    lines = [0.02 * np.sin(2 * np.pi * 50 * t), 0.02 * np.sin(2 * np.pi * 150 * t) * (t < 10)]
+    rest, _ = way((noise + sum(lines)).astype(np.float32))
+    later = slice(18 * SR, None)
+    assert level_db(rest[later], 150) < level_db(lines[1][: 10 * SR], 150) - 30
 
 
 @WAYS
@@ -144,7 +173,7 @@ def test_memory_does_not_grow_with_the_length_of_a_block():
         y = np.random.default_rng(0).standard_normal((2, seconds * 44_100), np.float32)
         tracemalloc.start()
         try:
-            for _ in lines_apart([y], 44_100):
+            for _ in split_lines([y], 44_100):
                 pass
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
