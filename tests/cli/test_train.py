@@ -141,6 +141,14 @@ def test_a_dictionary_with_a_noise_denoises_as_if_told_of_it(sounds):
     assert np.abs(Denoiser(fitted)(y, 2000) - Denoiser(SHIPPED)(y, 2000)).max() > 1e-3
 
 
+def test_each_recording_of_a_noise_counts_whatever_its_level(tmp_path):
+    t = np.arange(4000) / 2000
+    for name, hz, level in (("loud", 300, 0.5), ("quiet", 700, 1e-6)):
+        sf.write(tmp_path / f"{name}.wav", level * np.sin(2 * np.pi * hz * t), 2000, subtype="FLOAT")
+    profile = adapt.with_noise(SHIPPED, Corpus(tmp_path, 2000)).arrays["profile"]
+    assert profile[round(300 * 0.032)].max() > 0.3 and profile[round(700 * 0.032)].max() > 0.3
+
+
 def test_a_voice_takes_the_place_of_the_voices(sounds, monkeypatch):
     monkeypatch.setattr(adapt, "_VOICE_S", 10.0)
     fitted = adapt.adapt(SHIPPED, corpora(sounds)[0], None)

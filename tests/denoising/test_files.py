@@ -38,6 +38,13 @@ def test_a_file_is_denoised_as_its_samples_are(folder):
     assert report.level_out_db == pytest.approx(10 * np.log10(np.mean(expected**2)), abs=0.01)
 
 
+def test_what_denoising_lowered_does_not_depend_on_the_loudness_asked_for(folder):
+    plain = denoise_file("in.wav", "plain.wav", dictionary="d.npz")
+    quiet = denoise_file("in.wav", "quiet.wav", dictionary="d.npz", loudness_lufs=-40.0)
+    assert quiet.lowered_db == plain.lowered_db == pytest.approx(plain.level_in_db - plain.level_out_db, abs=0.02)
+    assert quiet.level_out_db < plain.level_out_db - 3
+
+
 def test_the_command_does_the_same_with_a_part_and_its_noise(folder):
     parts = []
     options = {"noise": (0.0, 1.0), "start_s": 2.0, "stop_s": 5.0, "attenuation_limit_db": 12, "subtype": "PCM_24"}

@@ -33,6 +33,11 @@ def test_chords_are_music():
     assert share(np.repeat(y, 3), 3 * SR, 6 * SR) > 0.7
 
 
+def test_pauses_between_music_do_not_count():
+    y = np.concatenate([chords()[: 6 * SR], 1e-6 * np.random.default_rng(0).standard_normal(4 * SR)])
+    assert share(y) == pytest.approx(share(chords()[: 6 * SR]), abs=0.1)
+
+
 def test_a_voice_is_not():
     for y in real_recording():
         assert share(np.tile(y, 3)) < MOSTLY / 2

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -13,8 +15,10 @@ from nmfaudio.training.data.augment import (
     active_rms,
     another_voice,
     equaliser,
+    loop,
     low_pass,
     reverberate,
+    shuffle_grains,
     synthetic_noise,
     vary_speed,
     warp,
@@ -103,6 +107,35 @@ def test_augmentation_does_what_it_says():
     for _ in range(20):
         n = synthetic_noise(rng, 8000, 16000)
         assert n.shape == (8000,) and n.dtype == np.float32 and np.isfinite(n).all() and n.std() > 0
+
+
+def test_a_sound_is_looped_without_a_jump():
+    rising = np.linspace(0, 1, 4000, dtype=np.float32)
+    looped = loop(rising, 9000)
+    assert looped.shape == (9000,) and np.abs(np.diff(looped)).max() < 2e-3
+    np.testing.assert_array_equal(looped[:3000], rising[:3000])
+    assert loop(rising[:1], 5).tolist() == [0] * 5 and not loop(rising[:0], 5).any()
+
+
+def test_grains_are_of_all_of_a_sound():
+    rising = np.linspace(1, 2, 16000, dtype=np.float32)
+    made = [shuffle_grains(np.random.default_rng(seed), rising, 16000, 16000) for seed in range(8)]
+    assert all(y.shape == (16000,) and 0.99 < y.min() <= y.max() < 2.01 for y in made)  # the grains add up to one
+    assert 1.4 < np.mean(made) < 1.6
+
+
+def test_some_examples_are_of_the_beginning_of_a_mixture_alone(monkeypatch):
+    monkeypatch.setattr(Examples, "of", lambda self, mix, frames: frames)
+
+    class Silence:
+        random_state = 0
+
+        def __call__(self, number):
+            return SimpleNamespace(speech=np.zeros((1, 400)))
+
+    drawn = [Examples(Silence(), (), None, None, None, 120)(number) for number in range(80)]
+    assert all(len(frames) == 120 and (np.diff(frames) >= 0).all() for frames in drawn)
+    assert 0.15 < np.mean([frames.max() < 96 for frames in drawn]) < 0.45
 
 
 def test_empty_files_of_a_corpus_are_silent_noise(sounds, tmp_path):

@@ -6,7 +6,7 @@ from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training.checkpoint import Checkpoint
-from nmfaudio.training.sparse import train_on_blocks, train_sparse
+from nmfaudio.training.sparse import _State, train_on_blocks, train_sparse
 
 
 def train(speech, noise, n=4, **options):
@@ -59,6 +59,30 @@ def test_the_seed_decides_and_the_level_does_not():
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
     np.testing.assert_allclose(one, loud, rtol=1e-4)
+
+
+def test_an_update_minimises_the_majoriser_over_all_batches():
+    """Where ``h w - A log w + penalty h w^2 / 2`` is least, ``h + penalty h w = A / w``."""
+    rng = np.random.default_rng(0)
+    state = _State.begin((rng.random((6, 2)) + 0.1).astype(np.float32))
+    A, h, penalty, memory = 0.0, 0.0, 0.4, 0.7
+    for _ in range(3):
+        Q, of_batch = rng.random((6, 2)) + 0.1, rng.random(2) + 0.1
+        A, h = memory * A + state.atoms * Q, memory * h + of_batch
+        state.update(Q, of_batch, penalty, memory)
+        W = (np.sqrt(1 + 4 * penalty * A / h) - 1) / (2 * penalty)
+        norm = np.linalg.norm(W, axis=0)
+        np.testing.assert_allclose(state.atoms, W / norm, rtol=1e-5)
+        h = h * norm
+        np.testing.assert_allclose(state.h, h, rtol=1e-5)
+
+
+@pytest.mark.needs_jit
+def test_frames_that_are_nearly_silent_are_left_out():
+    block = next(blocks(SPEECH, 1, 0))
+    faint, frames = np.float32(0.01) * block[:, :20], []
+    train([np.hstack([block, faint])], [block], progress=lambda name, n, _: frames.append(n))
+    assert frames == [50, 50]
 
 
 @pytest.mark.needs_jit

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import reference_unfolded as reference
 import soundfile as sf
-from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_frames, random_weights
+from unfolded_helpers import LOOKING_AHEAD, N_BINS, as_double, random_dictionary, random_frames, random_weights
 
 from nmfaudio import NmfaudioError
 from nmfaudio.denoising.unfolded.context import Context
@@ -14,7 +14,7 @@ from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.checkpoint import Checkpoint
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.frame_pool import Example, Pool
-from nmfaudio.training.data.mixing import Mixer
+from nmfaudio.training.data.mixing import Mixer, mixer_of
 from nmfaudio.training.unfolded import build, presets, start
 from nmfaudio.training.unfolded.adam import Adam
 from nmfaudio.training.unfolded.gradient import loss_and_gradient
@@ -59,6 +59,17 @@ def test_adam_is_the_published_one_and_keeps_weights_positive():
         optimiser.step(arrays, {"w": gradient.astype(np.float32)}, 0.1)
     np.testing.assert_allclose(arrays["w"], reference.adam(start, gradients, 0.1, 0.9, 0.99), rtol=1e-4)
     assert (arrays["w"] > 0).all()
+
+
+def test_one_odd_batch_does_not_steer_the_steps_after_it():
+    rng = np.random.default_rng(0)
+    arrays = {"w": np.ones(50, np.float32)}
+    optimiser, moved = Adam(arrays), []
+    for factor in (*[1] * 150, 1000, *[1] * 10):
+        before = arrays["w"].copy()
+        optimiser.step(arrays, {"w": np.float32(factor) * rng.standard_normal(50).astype(np.float32)}, 1e-3)
+        moved.append(np.abs(arrays["w"] - before).mean())
+    assert max(moved[150:]) < 3 * np.mean(moved[100:150]) and min(moved[151:]) > 0.5 * np.mean(moved[100:150])
 
 
 def random_example(number, n=6):
@@ -152,6 +163,33 @@ def test_a_schedule_may_begin_at_its_rate_and_refuses_what_ends_nowhere():
     for name in ("steps", "n_frames", "pool_items", "item_frames", "check_every", "averaged"):
         with pytest.raises(NmfaudioError, match=f"{name} must be a positive integer, not 0"):
             Schedule(**{name: 0})
+
+
+def test_a_later_stage_begins_with_the_mask_of_the_one_before(sounds, monkeypatch):
+    monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 200)
+    corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
+    options = {"noise_spectra": ((-4, 0),), "periodic": True, "estimates": True}
+    context = Context(257, 4, 8000.0, speech_means=((-1, 0),), noise_means=((-1, 0),), **options)
+    weights = initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size((3, 2), (0, 0)), random_state=0)
+    V = np.random.default_rng(0).random((257, 30), np.float32) + 0.1
+    mask = np.random.default_rng(1).random(V.shape, np.float32)
+    assert np.abs(Stage(weights, [0, 0], context)(V, mask)[0] - mask).mean() < 0.1
+    rows = {part.name: part.rows for part in context.layout}
+    gains, speech = weights.layers[0].gains, rows["speech_estimate"]
+    assert (gains[speech, rows["speech_means"]] == 1).all() and (gains[speech, rows["noise_means"]] < 0.1).all()
+    assert (gains[rows["noise_estimate"], rows["noise_means"]] == 1).all()
+    assert (gains[rows["noise_estimate"], rows["speech_means"]] < 0.1).all()
+
+
+def test_the_stage_for_a_full_band_is_trained_on_where_there_is_one(sounds):
+    dictionary = random_dictionary(LOOKING_AHEAD)
+    corpora = (Corpus(sounds / kind, 1200) for kind in ("speech", "noise"))
+    mixer = mixer_of(*corpora, dictionary.front_end, 0)
+    schedule = Schedule(steps=1, rate=0.01, warm_up=1, n_frames=16, pool_items=2, new_items=1, item_frames=20)
+    for mixes, trained in ((mixer.low, "1"), (mixer, "12")):
+        made = build.retrain_unfolded(dictionary, mixes, mixes, schedule=schedule, n_dev=2).arrays
+        assert {name[0] for name, array in made.items() if (array != dictionary.arrays[name]).any()} == {*trained}
 
 
 def test_silence_teaches_no_atoms(sounds, tmp_path, monkeypatch):
