@@ -51,7 +51,7 @@ def atom_usage(decomposition: Decomposition, V: np.ndarray) -> dict[str, AtomUsa
     Parameters
     ----------
     decomposition : Decomposition
-        Of a sparse or an unfolded dictionary; of an unfolded one the last stage counts.
+        Of a sparse or an unfolded dictionary; of an unfolded one the first pass of the last stage counts.
     V : ndarray, shape (F, N), float32
         Compressed magnitude.
 

@@ -50,9 +50,9 @@ class FullBandMask:
     n_bins: int
 
     @classmethod
-    def around(cls, future: bool, n_bins: int) -> "FullBandMask":
-        """Return the mask of the 2.6 s around a frame, or before it where the future is not known."""
-        return cls(80, 80, n_bins) if future else cls(160, 0, n_bins)
+    def around(cls, looks_ahead: bool, n_bins: int) -> "FullBandMask":
+        """Return the mask of the 2.6 s around a frame, or of those before it where the future is not known."""
+        return cls(80, 80, n_bins) if looks_ahead else cls(160, 0, n_bins)
 
     def __call__(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return the mask of all bins.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import audio
-from ..arguments import check_rate, checked
+from ..arguments import checked
 from ..audio import as_signal
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, DictionaryError
@@ -66,7 +66,6 @@ def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech"
     """
     front_end = Dictionary.load(dictionary).front_end.bins_alone()
     stft = front_end.stft(sr)
-    check_rate(sr)
     y = np.atleast_2d(as_signal(y))[:, : int(LONGEST_S * sr)].astype(np.float32, copy=False)
     _, analysed = LowEnd(sr, len(y), stft.hop_length).push(y)
     parts = [front_end.compressed(powers(Y, "linked")[0]) for Y in BlockSpectra(stft, [analysed])]

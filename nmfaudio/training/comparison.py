@@ -112,9 +112,7 @@ class Comparison:
     @property
     def signs(self) -> list[int]:
         """For each measure 1 if the new one is better, -1 if it is worse, 0 if chance can explain the difference."""
-        change = self.new - self.base
-        mean, error = change.mean(axis=0), change.std(axis=0, ddof=1) / np.sqrt(len(change))
-        return [int(np.sign(m)) if abs(m) > _SURE * e else 0 for m, e in zip(mean, error, strict=True)]
+        return [int(np.sign(m)) if abs(m) > _SURE * e else 0 for m, e in zip(*self._change(), strict=True)]
 
     @property
     def is_worse(self) -> bool:
@@ -137,13 +135,11 @@ class Comparison:
 
     def table(self) -> list[dict[str, str]]:
         """Return rows of means, and one of the change with twice its standard error."""
-        change = self.new - self.base
-        error = 2 * change.std(axis=0, ddof=1) / np.sqrt(len(change))
         rows = [
             {"": name, **{measure: f"{value:.3f}" for measure, value in zip(self.measures, mean, strict=True)}}
             for name, mean in zip(("noisy", *self.names), self._means(), strict=True)
         ]
-        cells = (f"{m:+.3f} ± {e:.3f}" for m, e in zip(change.mean(axis=0), error, strict=True))
+        cells = (f"{m:+.3f} ± {_SURE * e:.3f}" for m, e in zip(*self._change(), strict=True))
         return [*rows, {"": "change", **dict(zip(self.measures, cells, strict=True))}]
 
     def text(self) -> str:
@@ -154,6 +150,11 @@ class Comparison:
         return "\n".join(
             [head, *(f"{row['']:{width}}" + "".join(f"{row[m]:>18}" for m in self.measures) for row in rows)]
         )
+
+    def _change(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard error of the change in each measure."""
+        change = self.new - self.base
+        return change.mean(axis=0), change.std(axis=0, ddof=1) / np.sqrt(len(change))
 
     def _means(self) -> list[np.ndarray]:
         return [scores.mean(axis=0) for scores in (self.noisy, self.base, self.new)]

@@ -302,7 +302,7 @@ def train_songs(
     folders, dev_folders : sequence of Path
         Songs to learn from, and to watch the learning on: folders with one file for each of the sources.
     schedules : sequence of Schedule
-        One for each stage.
+        One for each stage; two at most.
     n_dev : int
         Number of mixes to watch the learning on.
     random_state : int

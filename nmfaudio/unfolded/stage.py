@@ -162,7 +162,7 @@ def run_stages(
     taken: Callable[[np.ndarray], np.ndarray] = lambda masks: masks,
     corrected: Callable[[np.ndarray, slice], np.ndarray] = lambda mask, frames: mask,
 ) -> np.ndarray:
-    """Compute the masks of some frames, stage after stage; each also treats the context that later stages need.
+    """Compute the masks of some frames, stage after stage; each also computes the frames that later stages look at.
 
     A stage of several passes takes its own mask from the second one on. What it gives is the geometric mean of the
     masks of all passes, equation (8).
@@ -257,7 +257,7 @@ def read_stages(
 def _check_stage(
     weights: Weights, order: list[int], context: StackContext, front_end: FrontEnd, n_sources: int
 ) -> None:
-    """Refuse a stage whose settings nobody can mean, or whose arrays do not fit them."""
+    """Refuse a stage with settings out of range, or with arrays that do not fit them."""
     spans = [span for part in context.layout for span in part.spans]
     n_bins, n_high, height = front_end.n_bins, context.n_high, context.height
     if context.n_bins != n_bins or not 1 <= context.n_bands <= n_bins:

@@ -72,7 +72,7 @@ class Context(StackContext):
     smooth: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse what nobody can mean."""
+        """Refuse smoothing over too few or too many frames."""
         if not 1 <= self.smooth <= 1000:
             raise ValueError(f"smoothed over {self.smooth} frames")
 

@@ -1,8 +1,7 @@
 """Gradient of the input of a later stage by the mask that it is made of.
 
-What :class:`nmfaudio.denoising.unfolded.context.Context` computes is undone part by part, in the other direction. The
-pitch is taken as it is: how its choice depends on the mask is left out. So is the mask of silent frames, which comes
-from rounding.
+It goes back through the parts that :class:`nmfaudio.denoising.unfolded.context.Context` computes. Two dependences are
+left out: that of the pitch on the mask, and that on the mask of silent frames, which comes from rounding.
 """
 
 import numpy as np
@@ -48,7 +47,7 @@ def mask_gradient(context: Context, V: np.ndarray, mask: np.ndarray, inputs: Inp
     parts = {part.name: part for part in context.layout}
 
     def back(name: str) -> np.ndarray:
-        """Gradient by what a part of the stack is the means of."""
+        """Gradient by the rows that a part of the stack averages."""
         part = parts[name]
         n_rows = height if part.kind == "rows" else context.n_averages
         return _means_backward(dstack[part.rows].reshape(len(part.spans), n_rows, V.shape[1]), part.spans)

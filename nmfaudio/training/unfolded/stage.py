@@ -15,12 +15,12 @@ from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
 from ...unfolded.context import StackContext
 from ...unfolded.stage import Stage
-from ...unfolded.updates import Matmul, Rows, activations, contributions, masks_of
+from ...unfolded.updates import Matmul, Rows
 from ...unfolded.weights import Weights, named_arrays
 from ..checkpoint import Arrays, Checkpoint
 from ..data.frame_pool import Example, Pool
 from .adam import Adam
-from .gradient import loss_and_gradient
+from .gradient import Inputs, forward, loss_and_gradient
 from .loss import Objective
 
 _AT_ONCE = 1024  # frames of the development mixtures
@@ -51,7 +51,7 @@ class Schedule:
     pool_items : int
         Mixtures held at once.
     new_items : float
-        Mixtures renewed at each step, on average; all that a step has where stages are trained together.
+        Mixtures renewed at each step, on average. Where all stages are trained together, the mixtures of a step.
     item_frames : int
         Frames kept of a mixture.
     check_every : int
@@ -95,9 +95,8 @@ def mean_loss(
     total = 0.0
     for start in range(0, len(examples.stack), _AT_ONCE):
         part = Example(**{name: rows[start : start + _AT_ONCE] for name, rows in vars(examples).items()})
-        h, a, _ = activations(weights, order, part.stack, part.tracked, Rows.of(context, part.n_high))
-        masks = masks_of(contributions(weights, h, a, part.tracked), weights.power)
-        total += objective(masks, part.mixture, part.target)[0] * len(part.stack)
+        passed = forward(weights, order, Inputs(part.stack, part.tracked), Rows.of(context, part.n_high))
+        total += objective(passed.masks, part.mixture, part.target)[0] * len(part.stack)
     return total / len(examples.stack)
 
 

@@ -1,4 +1,4 @@
-"""Training of all stages at once on whole mixtures: what the last mask lacks teaches the first stage too."""
+"""Training of all stages at once on whole mixtures: the error of the last mask trains the first stage too."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
