@@ -15,6 +15,7 @@ from nmfaudio.audio import resample
 from nmfaudio.cli.main import main
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.training import adapt, comparison, tune
+from nmfaudio.training.data.augment import active_rms
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
 from nmfaudio.training.session import adapt_denoiser, train_denoiser
@@ -192,6 +193,34 @@ def test_verdict(changes, said):
     found = compared(*changes)
     assert found.verdict == said
     assert found.table()[-1]["A"].startswith(f"{(found.new - found.base)[:, 0].mean():+.3f}")
+
+
+def test_mixtures_have_the_ratios_that_they_should(sounds):
+    for (clean, noisy), snr_db in zip(comparison.mixtures(*corpora(sounds, 16000), n=4), (0, 5, 10, 0), strict=True):
+        ratio = active_rms(clean, 16000) / np.std(noisy - clean)
+        assert 20 * np.log10(ratio) == pytest.approx(snr_db, abs=0.1)
+
+
+@pytest.mark.usefixtures("without_pesq")
+def test_what_training_is_watched_on_is_not_what_it_is_compared_on(sounds, monkeypatch):
+    seen = {}
+
+    def trained(kind, in_use, *options):
+        seen["watched"] = in_use[2:]
+        return replace(SHIPPED)
+
+    def mixed(speech, noise, **options):
+        seen["compared"] = speech, noise
+        raise NmfaudioError("enough")
+
+    monkeypatch.setattr("nmfaudio.training.session._unfolded", trained)
+    monkeypatch.setattr("nmfaudio.training.session.mixtures", mixed)
+    train_denoiser(sounds / "speech", sounds / "noise", kind="causal-fast")
+    for watched, compared_on, seconds in zip(seen["watched"], seen["compared"], (2, 1), strict=True):
+        parts = [(watched.starts_s, watched.durations_s), (compared_on.starts_s, compared_on.durations_s)]
+        (first, _), (second, long) = sorted(parts, key=lambda part: part[0][0], reverse=True)
+        assert second + long == pytest.approx(first)
+        assert 3600 * (watched.hours + compared_on.hours) == pytest.approx(seconds, abs=0.01)
 
 
 @pytest.mark.needs_jit

@@ -26,6 +26,13 @@ def test_above_the_modelled_band_noise_between_words_goes_and_consonants_stay(sc
     assert cleaned[:, speaking].mean() > 0.8 * power[F:, speaking].mean()
 
 
+def test_above_the_modelled_band_some_of_a_voice_is_left_always(scene):
+    power, mask, speaking = scene
+    power[F:] = 1  # no more than in the pauses
+    above = FullBandMask.around(False, F)(power, mask)[F:, speaking]
+    np.testing.assert_allclose(above, 0.15, rtol=1e-3)
+
+
 def test_a_voice_that_does_not_reach_a_band_does_not_open_it_to_the_noise(scene):
     power, mask, speaking = scene
     power[F + 32 :] = np.random.default_rng(1).exponential(1.0, power[F + 32 :].shape)

@@ -40,6 +40,24 @@ def test_a_profile_brings_the_mask_nearer_to_the_truth():
     assert np.abs(corrected - truth).mean() < 0.6 * np.abs(mask - truth).mean()
 
 
+def test_the_correction_is_that_of_the_formulas():
+    V, mask, _ = scene()
+    W = unit(np.random.default_rng(0).random((9, 2)))
+    corrected = profile_fit(V, mask, W)
+    for t in range(0, 30, 7):
+        v, W64 = V[:, t].astype(float) / V[:, t].mean(), W.astype(float)
+        S, N = v * mask[:, t], v * (1 - mask[:, t])
+        s, n, a = 1.0, 0.5, np.full(2, 0.5 * N.sum() / W64.sum())
+        for _ in range(10):
+            Q = v / (s * S + n * N + W64 @ a)
+            s, n, a = s * (S @ Q) / S.sum(), n * (N @ Q) / N.sum(), a * (W64.T @ Q) / W64.sum(axis=0)
+        share = s * S / (s * S + n * N + W64 @ a)
+        for _ in range(10):
+            a = a * (W64.T @ (v * (1 - share) / (W64 @ a))) / W64.sum(axis=0)
+        odds = share / (1 - share) * np.sqrt(np.clip((v / (W64 @ a) - 1) / 2, 0.3, 10))
+        np.testing.assert_allclose(corrected[:, t], odds / (1 + odds), rtol=1e-3, atol=1e-5)
+
+
 @given(st.floats(-200, 60))
 def test_the_level_does_not_matter(level_db):
     V, mask, _ = scene()

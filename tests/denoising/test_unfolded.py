@@ -22,7 +22,7 @@ from nmfaudio.kernels.unfolded.limits import EPS
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.unfolded.context import band_matrix
-from nmfaudio.unfolded.stage import Stage
+from nmfaudio.unfolded.stage import Stage, geometric_mean
 from nmfaudio.unfolded.updates import Rows, activations, contributions, masks_of
 from nmfaudio.unfolded.weights import Weights
 
@@ -215,6 +215,11 @@ def test_mask_of_a_stage_of_two_passes_is_the_geometric_mean_of_its_mask_and_tha
     twice = second(V, once)[0]
     assert np.abs(once - twice).max() > 1e-3
     np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V), np.sqrt(once * twice), rtol=1e-4)
+
+
+def test_one_pass_alone_does_not_close_a_bin():
+    masks = np.float32([[0, 0.25]]), np.float32([[1, 1]])
+    np.testing.assert_allclose(geometric_mean(masks), [[1e-4, 0.5]], rtol=1e-5)
 
 
 def test_silent_frames_give_a_finite_mask():

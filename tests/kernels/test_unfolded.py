@@ -243,6 +243,16 @@ def test_masks_are_shares_of_the_powers_of_the_sources(n_sources):
     np.testing.assert_allclose(parts, want, rtol=2e-5)
 
 
+def test_bins_in_which_nothing_is_are_shared_equally():
+    parts, tracked, a = np.zeros((2, 3, 2), np.float32), np.zeros((1, 4, 2), np.float32), np.ones((1, 2), np.float32)
+    sources = Sources(np.empty((6, 0), np.float32), np.ones((2, 1, 3), np.float32), np.full(3, 2, np.float32))
+    of_one = parts[:, :, 0].copy()
+    masks_frame(of_one, tracked[:, :, 0].copy(), a[:, 0].copy(), sources)
+    masks_block(parts, tracked, a, sources)
+    np.testing.assert_allclose(parts, 0.5)
+    np.testing.assert_allclose(of_one, 0.5)
+
+
 @DTYPES
 @pytest.mark.parametrize("strength", [0, 0.5, 1])
 def test_extrapolation_goes_on_as_before_and_stays_positive(strength, dtype):

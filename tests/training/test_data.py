@@ -98,6 +98,9 @@ def test_augmentation_does_what_it_says():
     assert len(vary_speed(y, 1.25)) == pytest.approx(12800, abs=2)
     assert active_rms(np.concatenate([y, np.zeros(16000, np.float32)]), 16000) == pytest.approx(0.5**0.5, rel=0.01)
     assert active_rms(np.zeros(100, np.float32), 16000) == 0
+    knock = np.full(16000, 1e-7, np.float32)
+    knock[3200:3520] = 1  # less than a twentieth of the time
+    assert active_rms(knock, 16000) == pytest.approx(1)
     click = np.zeros(16000, np.float32)
     click[0] = 1
     assert np.abs(reverberate(rng, click, 16000)[200:3000]).max() > 0.001

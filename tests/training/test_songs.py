@@ -52,6 +52,17 @@ def test_a_missing_stem_is_silent(folders):
     assert not stems[0].any() and stems[1:].any()
 
 
+def test_levels_absences_and_places_vary_as_the_sources_say(folders):
+    sources = {name: replace(source, absent=0.5 * (name == "vocals")) for name, source in SONGS.items()}
+    mixer = SongMixer(sources, folders[:1], 0)
+    power = np.array([np.mean(np.abs(mixer(number)) ** 2, axis=(2, 3)) for number in range(40)])  # (mixes, S, 2)
+    vocals, drums, bass, other = power.transpose(1, 0, 2)
+    assert 0.25 < np.mean(vocals.sum(axis=1) == 0) < 0.75 and drums.all()
+    assert np.std(10 * np.log10(drums.sum(axis=1) / bass.sum(axis=1))) > 3
+    sides_db = [np.abs(10 * np.log10(stem[:, 0] / stem[:, 1])) for stem in (drums, other)]
+    assert sides_db[0].max() < 1 < 3 < np.sort(sides_db[1])[-3]
+
+
 def test_stems_of_another_rate_sound_as_they_did(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(songs, "vary_speed", lambda y, speed: y)
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(2 * 48000) / 48000)

@@ -17,7 +17,15 @@ from nmfaudio.training.unfolded.context_gradient import mask_gradient
 from nmfaudio.training.unfolded.gradient import Inputs
 from nmfaudio.training.unfolded.loss import Objective
 from nmfaudio.training.unfolded.stage import Schedule
-from nmfaudio.training.unfolded.together import EARLIER, TOGETHER, Whole, loss_and_gradients, run, train_together
+from nmfaudio.training.unfolded.together import (
+    EARLIER,
+    TOGETHER,
+    Whole,
+    _mean,
+    loss_and_gradients,
+    run,
+    train_together,
+)
 from nmfaudio.unfolded.stage import Stage
 from nmfaudio.unfolded.weights import Weights
 
@@ -78,6 +86,17 @@ def test_the_mask_of_digital_silence_has_no_gradient():
     gradient = mask_gradient(contexts[1], whole.V, first.masks[0].T, second.inputs, by_inputs)
     assert np.isfinite(gradient).all()
     assert not gradient[:, 3:9].any() and gradient[:, [2, 9]].all()
+
+
+def test_each_frame_of_a_step_counts_the_same():
+    stages = stages_for(LOOKING_AHEAD, np.float32)
+    long, short = (random_whole(number, N_BINS + N_HIGH, LOOKING_AHEAD[-1]) for number in (0, 1))
+    short = Whole(short.V[:, :7], short.mixture[:7], short.target[:7])
+    loss, gradient = _mean(stages, [long, short], Objective(), np.matmul)
+    (loss_long, of_long), (loss_short, of_short) = (loss_and_gradients(stages, x, Objective()) for x in (long, short))
+    assert loss == pytest.approx((2 * loss_long + loss_short) / 3, rel=1e-5)
+    want = (2 * of_long[2].sources + of_short[2].sources) / 3
+    np.testing.assert_allclose(gradient["2/sources"], want, rtol=1e-4, atol=1e-9)
 
 
 SCHEDULE = replace(TOGETHER, steps=24, rate=0.05, warm_up=1, new_items=2, check_every=8, averaged=4)

@@ -19,7 +19,7 @@ from nmfaudio.training.unfolded import build, presets, start
 from nmfaudio.training.unfolded.adam import Adam
 from nmfaudio.training.unfolded.gradient import loss_and_gradient
 from nmfaudio.training.unfolded.loss import Objective
-from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
+from nmfaudio.training.unfolded.stage import Schedule, descend, mean_loss, train_stage
 from nmfaudio.training.unfolded.start import initial_weights
 from nmfaudio.unfolded.stage import Stage
 from nmfaudio.unfolded.updates import Rows
@@ -114,6 +114,24 @@ def test_training_lowers_the_loss_on_what_it_does_not_see():
     )
     assert curve[-1]["dev"] < before
     assert all((array >= 0).all() for array in best.arrays().values())
+
+
+def test_the_best_weights_are_those_of_the_lowest_loss_on_the_way():
+    seen, losses = [], iter([1.0, 0.5, 2.0])
+
+    def dev_loss(averages):
+        seen.append(averages["w"].copy())
+        return next(losses)
+
+    def gradients(step):
+        while True:
+            yield 1.0, {"w": np.ones(3, np.float32)}
+
+    schedule = Schedule(steps=3, rate=0.1, warm_up=0, check_every=1, averaged=1)
+    last, best, curve = descend({"w": np.ones(3, np.float32)}, gradients, dev_loss, schedule)
+    np.testing.assert_array_equal(best["w"], seen[1])
+    np.testing.assert_array_equal(last["w"], seen[2])
+    assert [entry["dev"] for entry in curve] == [1, 0.5, 2] and (seen[2] < seen[1]).all()
 
 
 def test_training_that_was_killed_goes_on_to_the_same_result(tmp_path, monkeypatch):
