@@ -183,6 +183,7 @@ def test_a_schedule_may_begin_at_its_rate_and_refuses_what_ends_nowhere():
             Schedule(**{name: 0})
 
 
+@pytest.mark.needs_jit
 def test_a_later_stage_begins_with_the_mask_of_the_one_before(sounds, monkeypatch):
     monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 200)
     corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
@@ -200,6 +201,7 @@ def test_a_later_stage_begins_with_the_mask_of_the_one_before(sounds, monkeypatc
     assert (gains[rows["noise_estimate"], rows["speech_means"]] < 0.1).all()
 
 
+@pytest.mark.needs_jit
 def test_the_stage_for_a_full_band_is_trained_on_where_there_is_one(sounds):
     dictionary = random_dictionary(LOOKING_AHEAD)
     corpora = (Corpus(sounds / kind, 1200) for kind in ("speech", "noise"))
