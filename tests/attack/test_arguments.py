@@ -96,7 +96,7 @@ def right(tmp_path_factory):
     folder = tmp_path_factory.mktemp("right")
     (folder / "sounds").mkdir()
     for i in range(3):
-        sf.write(folder / "sounds" / f"{i}.wav", noise(2 * SR), SR)
+        sf.write(folder / "sounds" / f"{i}.wav", np.roll(noise(2 * SR), 99 * i), SR)
     atoms = np.eye(257, 6) + 0.01
     atoms /= np.linalg.norm(atoms, axis=0)
     sparse = Dictionary("sparse", {"speech": atoms[:, :4], "noise": atoms[:, 4:]}, settings={"n_iter": 2}, name="mine")
@@ -150,6 +150,8 @@ def right(tmp_path_factory):
         "name": "hiss",
         "names": ["a", "b"],
         "new": sparse,
+        "mixtures.noise": Corpus(file, SR),
+        "mixtures.speech": Corpus(sounds / "1.wav", SR),
         "noise": corpus,
         "open_like.path": folder / "copy.wav",
         "out_dir": folder / "stems",
