@@ -217,6 +217,32 @@ def test_a_table_says_how_far_the_content_of_a_file_reaches(full_band_sounds):
     assert speech.wider_than(16_000) is None
 
 
+def test_other_files_called_csv_are_no_tables_of_bandwidths(full_band_sounds):
+    voices = full_band_sounds / "speech"
+    table = (voices / "pool.csv").read_bytes()
+    (voices / "pool.csv").write_bytes(b"\xef\xbb\xbf" + table)  # as a spreadsheet saves it
+    (voices / "wide" / "folder.csv").mkdir()
+    (voices / "wide" / "latin.csv").write_bytes("Größe\nviel\n".encode("latin-1"))
+    (voices / "wide" / "empty.csv").touch()
+    assert sorted(Corpus(voices, 48_000).bandwidths_hz) == [8000, 15_000]
+
+
+@pytest.mark.parametrize("cell", ["", "-8000", "nan", "wide", "0"])
+def test_a_bandwidth_that_is_no_frequency_is_named(full_band_sounds, cell):
+    table = full_band_sounds / "speech" / "pool.csv"
+    table.write_text(f"file,bandwidth_hz\nother.wav,9000\nwide.wav,{cell}\n")
+    with pytest.raises(NmfaudioError, match=r"pool.csv: bandwidth_hz is .* in line 3: give a frequency in Hz"):
+        Corpus(full_band_sounds / "speech", 48_000)
+    table.write_text("bandwidth_hz,file,more\n9000\n")
+    assert Corpus(full_band_sounds / "speech", 48_000).bandwidths_hz.max() == 24_000
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_part_without_sound_is_refused(full_band_sounds, share):
+    with pytest.raises(NmfaudioError, match=r"share must be .* not"):
+        Corpus(full_band_sounds / "speech", 16_000).split(share)
+
+
 def test_rows_that_a_mixture_does_not_reach_are_missing_and_teach_nothing(full_band_sounds):
     front_end = FrontEnd(48_000, exponent=0.6, n_high=24)
     corpora = [Corpus(full_band_sounds / kind, 48_000) for kind in ("speech", "noise")]

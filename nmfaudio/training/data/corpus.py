@@ -1,6 +1,7 @@
 """Random access to folders or lists of sound files that may be larger than memory."""
 
 import csv
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from copy import copy
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import audio
-from ...arguments import check_count, check_number, check_rate, check_seed, checked
+from ...arguments import check_count, check_number, check_rate, check_seed, checked, shown
 from ...compute.processes import Map
 from ...errors import AudioError
 
@@ -68,7 +69,7 @@ class Corpus:
     Raises
     ------
     AudioError
-        If the source does not exist, names no sound file, or the files are empty.
+        If the source does not exist, names no sound file, the files are empty, or a table states no frequency.
 
     Examples
     --------
@@ -123,7 +124,7 @@ class Corpus:
         Parameters
         ----------
         share : float
-            Share of the duration to split off, from 0 to 1.
+            Share of the duration to split off, more than 0 and less than 1.
         most_s : float
             Most seconds to split off.
         random_state : int
@@ -135,7 +136,7 @@ class Corpus:
         -------
         rest, part : Corpus
         """
-        check_number("share", share, 0, 1)
+        check_number("share", share, 1e-6, 1 - 1e-6)  # both parts hold some sound
         check_seed(random_state)
         wanted_s = min(share * self.durations_s.sum(), most_s)
         order = np.random.default_rng(random_state).permutation(len(self.files))
@@ -224,12 +225,27 @@ def _headers(files: list[Path]) -> list[tuple[float, int]]:
 
 
 def _stated_bandwidths_hz(files: list[Path]) -> np.ndarray:
+    """Frequency that the content of each file reaches by the tables beside it, infinity without one."""
     tables: dict[Path, dict[str, float]] = {}
     for folder in {path.parent for path in files}:
         tables[folder] = {}
         for table in [*sorted(folder.parent.glob("*.csv")), *sorted(folder.glob("*.csv"))]:
-            with open(table, newline="", encoding="utf-8") as lines:
-                rows = csv.DictReader(lines)
-                if {"file", "bandwidth_hz"} <= set(rows.fieldnames or ()):
-                    tables[folder] |= {row["file"]: float(row["bandwidth_hz"]) for row in rows}
+            if table.is_file():
+                tables[folder] |= _bandwidths_hz(table)
     return np.array([tables[path.parent].get(path.name, np.inf) for path in files])
+
+
+def _bandwidths_hz(table: Path) -> dict[str, float]:
+    """Read the bandwidth of each file that a table names; a table of other things names none."""
+    with open(table, newline="", encoding="utf-8-sig", errors="replace") as text:
+        rows = csv.DictReader(text)
+        try:
+            if not {"file", "bandwidth_hz"} <= set(rows.fieldnames or ()):
+                return {}
+            stated = [(rows.line_num, row["file"], row["bandwidth_hz"] or "") for row in rows]
+        except csv.Error:  # no table, whatever its name says
+            return {}
+    for line, _, hz in stated:
+        if not re.fullmatch(r"\s*[1-9]\d*(\.\d*)?\s*", hz):
+            raise AudioError(f"{table}: bandwidth_hz is {shown(hz)} in line {line}: give a frequency in Hz, as 8000")
+    return {file: float(hz) for _, file, hz in stated}
