@@ -288,6 +288,7 @@ def process_file(
             outputs[0].write(y)
         if not given.frames:
             raise AudioError(f"{source}: has no sound in it")
+    progress(1.0)
     n_samples = given.frames * header.channels
     return FileReport(
         input=os.fspath(source),
