@@ -68,6 +68,21 @@ def replacing(path: PathLike, *, overwrite: bool = True, kind: type[NmfaudioErro
         raise kind(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
+def check_stem(name: str) -> None:
+    """Refuse a name that cannot be that of a stem's file.
+
+    Raises
+    ------
+    NmfaudioError
+
+    Examples
+    --------
+    >>> check_stem("drums")
+    """
+    if not name or Path(name).name != name:
+        raise NmfaudioError(f"{name!r} cannot be the name of a stem's file: leave out slashes")
+
+
 def check_output(
     path: PathLike,
     *,

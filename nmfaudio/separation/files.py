@@ -21,7 +21,7 @@ from ..arguments import check_count, check_path, checked
 from ..audio import as_signal
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
-from ..files import PathLike, check_output, replacing
+from ..files import PathLike, check_output, check_stem, replacing
 from ..spectra.aligned import joined
 from .components import Components, memory_needed
 from .guidance import Guidance
@@ -242,7 +242,8 @@ def separate_file(
     parts = known.names if known else Separator(sources).names if isinstance(sources, Mapping) else groups or ()
     choice = Choice(list(parts), only, rest, gains_db)
     names = choice.names
-    _check_names(names)
+    for name in names:
+        check_stem(name)
     header = audio.info(source)
     suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
@@ -468,9 +469,3 @@ def _check_new(folder: Path) -> None:
 def _remove_empty(folder: Path) -> None:
     with suppress(OSError):  # it holds the stems
         folder.rmdir()
-
-
-def _check_names(names: Iterable[str]) -> None:
-    for name in names:
-        if not name or Path(name).name != name:
-            raise NmfaudioError(f"{name!r} cannot be the name of a stem's file: leave out slashes")

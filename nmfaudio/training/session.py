@@ -21,7 +21,7 @@ from ..denoising.unfolded.decomposition import stages_of
 from ..dictionary import Dictionary, DictionaryLike, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
-from ..files import PathLike, check_output, is_device, is_same, replacing
+from ..files import PathLike, check_output, check_stem, is_device, is_same, replacing
 from . import comparison
 from . import tune as tuning
 from .adapt import adapt
@@ -279,7 +279,7 @@ def train_source(
     Raises
     ------
     NmfaudioError
-        If there is no sound.
+        If there is no sound, or no file of a stem can have the name.
 
     Examples
     --------
@@ -287,6 +287,7 @@ def train_source(
     >>> def learn_piano():
     ...     return train_source("piano", "piano_recordings", "piano.npz")
     """
+    check_stem(name)
     session = _Session(output, random_state, note, command, each, report)
     session.check(overwrite, [sound])
     sr = max(audio.info(path).sr for path in audio.list_files(sound))

@@ -346,6 +346,7 @@ def test_tune_saves_its_curve(sounds, tmp_path, monkeypatch, capsys):
         (["denoiser", "--steps", "9", "--speech", "s", "--noise", "n"], "are for the other kinds"),
         (["denoiser", "--speech", "s", "--noise", "n", "--atoms", "80"], "unrecognized arguments: --atoms 80"),
         (["source", "piano", "p", "--checkpoint", "c"], "unrecognized arguments: --checkpoint c"),
+        (["source", "a/b", "s"], "'a/b' cannot be the name of a stem's file: leave out slashes"),
         (["source", "piano"], "the following arguments are required: DIR|LIST"),
     ],
 )
