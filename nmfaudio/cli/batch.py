@@ -26,7 +26,7 @@ from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
-from .targets import has_outputs, mark_below, renamed, target_of
+from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 
 _MUCH_DB = 3.0  # to take off music
 
@@ -123,8 +123,8 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
 
 def _single(args: argparse.Namespace) -> Job:
     source = args.paths[0]
-    if os.path.isfile(whole := " ".join(args.paths)) and not os.path.exists(source):
-        raise NmfaudioError(f"{source}: no such file: put the name in quotes, '{whole}'")
+    if not os.path.exists(source):
+        check_quotes(source, args.paths)
     if len(args.paths) > 2:
         raise NmfaudioError(f"{source} and {len(args.paths) - 1} more: give -o FOLDER for what comes out of several")
     if Path(source).is_dir():

@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
 def _songs(top: Path, args: argparse.Namespace) -> list[tuple[Path, Path | None]]:
     """List the songs that an argument names, those of a folder with their places in it."""
     from ..audio import SUFFIXES
-    from .targets import has_outputs
+    from .targets import check_quotes, has_outputs
 
     if top.is_dir():
         if args.out_dir is None or is_same(top, args.out_dir):
@@ -157,11 +157,9 @@ def _songs(top: Path, args: argparse.Namespace) -> list[tuple[Path, Path | None]
             raise NmfaudioError(f"{top}: no sound files in this folder")
         return [(path, path.relative_to(top).with_suffix("")) for path in songs]
     if not top.exists():
-        whole = Path(" ".join(map(str, args.inputs)))
         if str(top) == "-":
             raise NmfaudioError("standard input cannot be separated: give a file")
-        if len(args.inputs) > 1 and whole.is_file():
-            raise NmfaudioError(f"{top}: no such file: put the name in quotes, '{whole}'")
+        check_quotes(top, args.inputs)
         if len(args.inputs) > 1 or not top.suffix:
             raise NmfaudioError(f"{top}: no such file or folder: the folder for the stems is named by -o")
     return [(top, None)]

@@ -1,7 +1,7 @@
 """Names of outputs, words on them, and folders that hold them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -73,6 +73,13 @@ def clipping(where: str, n_samples: int, file: str) -> str:
     container = "" if "FLOAT" in sf.available_subtypes(formats[0]) else "--format WAV "
     samples = f"{n_samples} sample{'s' * (n_samples > 1)}"
     return f"{where}: {samples} beyond full scale clipped: {container}--subtype FLOAT keeps what is there"
+
+
+def check_quotes(missing: PathLike, words: Sequence[PathLike]) -> None:
+    """Refuse words that together name a file: its name has spaces and was given without quotes."""
+    whole = " ".join(map(str, words))
+    if len(words) > 1 and os.path.isfile(whole):
+        raise NmfaudioError(f"{missing}: no such file: put the name in quotes, '{whole}'")
 
 
 def mark_below(folder: PathLike, inputs: Iterable[PathLike]) -> None:

@@ -67,6 +67,15 @@ class App:
             time.sleep(0.05)
         raise AssertionError(f"{kind} goes on and on")
 
+    def save_all(self, wishes):
+        assert self.client.post("save", json=wishes).status_code == 202
+        for _ in range(1200):
+            job = self.client.get("recordings").json()["saving"]
+            if job["done"]:
+                return job
+            time.sleep(0.05)
+        raise AssertionError("goes on and on")
+
     def do(self, id, path, kind, **values):
         assert self.client.post(f"recordings/{id}/{path}", json=values).status_code == 202
         job = self.wait(id, kind)
@@ -475,12 +484,7 @@ def test_all_are_saved_at_once_each_with_its_own_strength(app):
     )
     off = {"strength": 0.0, "attenuation_limit_db": 40.0}
     wishes = {a: {"settings": PLAIN, "options": off}, b: {"settings": PLAIN, "options": AS_IT_IS}}
-    assert app.client.post("save", json={**wishes, c: wishes[b]}).status_code == 202
-    for _ in range(1200):
-        job = app.client.get("recordings").json()["saving"]
-        if job["done"]:
-            break
-        time.sleep(0.05)
+    job = app.save_all({**wishes, c: wishes[b]})
     assert job["error"] is None and job["part"] == 1
     archive = zipfile.ZipFile(io.BytesIO(app.client.get("saved.zip").content))
     assert archive.namelist() == ["talk_cleaned.wav", "2 talk_cleaned.wav", "other_cleaned.flac"]
@@ -491,13 +495,10 @@ def test_all_are_saved_at_once_each_with_its_own_strength(app):
 def test_a_recording_that_was_removed_is_missed_when_all_are_saved(app):
     id = app.add("talk.wav")
     wish = {"settings": PLAIN, "options": AS_IT_IS}
-    assert app.client.post("save", json={id: wish, "gone": wish}).status_code == 202
-    for _ in range(1200):
-        job = app.client.get("recordings").json()["saving"]
-        if job["done"]:
-            break
-        time.sleep(0.05)
-    assert job["error"] == "one of the recordings was removed meanwhile: save the others again"
+    assert (
+        app.save_all({id: wish, "gone": wish})["error"]
+        == "one of the recordings was removed meanwhile: save the others again"
+    )
 
 
 def test_a_report_names_the_commands_that_do_the_same(app):
@@ -516,20 +517,21 @@ def test_a_report_can_be_saved(app):
     assert "nmfaudio report &#x27;my talk.wav&#x27; --strength 1 --attenuation-limit 40" in answer.text
 
 
-def test_a_long_repair_delays_no_mix_and_ends_with_the_app(app, monkeypatch):
-    def repair_file(*files, progress, **options):
-        for _ in range(600):
-            progress(0.0)
-            time.sleep(0.05)
-        raise AssertionError("was not stopped")
+def long_repair(*files, progress, **options):
+    for _ in range(600):
+        progress(0.0)
+        time.sleep(0.05)
+    raise AssertionError("was not stopped")
 
+
+def test_a_long_repair_delays_no_mix_and_ends_with_the_app(app, monkeypatch):
     class Stems:
         names = ("vocals",)
 
         def write(self, target, like, levels):
             target.write_bytes(b"mix")
 
-    monkeypatch.setattr(recordings_module, "repair_file", repair_file)
+    monkeypatch.setattr(recordings_module, "repair_file", long_repair)
     id = app.add("song.wav")
     app.recordings[id].stems = Stems()
     settings = {**PLAIN, "damage": ["clicks"]}
@@ -541,13 +543,7 @@ def test_a_long_repair_delays_no_mix_and_ends_with_the_app(app, monkeypatch):
 
 
 def test_only_the_last_recording_that_was_asked_for_is_cleaned(app, monkeypatch):
-    def repair_file(*files, progress, **options):
-        for _ in range(600):
-            progress(0.0)
-            time.sleep(0.05)
-        raise AssertionError("was not stopped")
-
-    monkeypatch.setattr(recordings_module, "repair_file", repair_file)
+    monkeypatch.setattr(recordings_module, "repair_file", long_repair)
     repaired, waiting, last = (app.add(content=as_file(sound(0.5))) for _ in range(3))
     app.client.post(f"recordings/{repaired}/clean", json={**PLAIN, "damage": ["clicks"]})
     app.client.post(f"recordings/{waiting}/clean", json=PLAIN)

@@ -9,7 +9,7 @@ from ...errors import NmfaudioError
 from ...spectra.front_end import FrontEnd
 from .corpus import Corpus, Piece
 
-_LEAST_CORPUS_S = 1.0  # less would be read again and again
+_LEAST_S = 1.0  # less would be read again and again
 _PIECE_S = 20.0  # of one recording in a row
 _UPDATES, _LEAST_UPDATE_S = 300, 20.0
 _BLOCKS, _LEAST_BLOCK_S, _LARGEST_BLOCK_S = 64, 5.0, 240.0
@@ -68,7 +68,7 @@ def corpus_batches(
     NmfaudioError
         If the corpus is shorter than a second.
     """
-    if corpus.hours * 3600 < _LEAST_CORPUS_S:
+    if corpus.hours * 3600 < _LEAST_S:
         raise NmfaudioError(
             f"{corpus.source}: {corpus.hours * 3600:.3f} s of sound is too little to train on: give a second or more"
         )
