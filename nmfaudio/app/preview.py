@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .. import audio
 from ..denoising.denoiser import Denoiser
 from ..denoising.gain import GainRule
-from ..denoising.music import MOSTLY, MusicMeter
+from ..denoising.music import MusicMeter
 from ..display import brightest_db
 from ..errors import AudioError, NmfaudioError
 from ..report.numbers import Summary, loudness_lufs, summary
@@ -56,7 +56,7 @@ class Preview:
         self.frames = 0
         self.n_samples: int | None = None  # once they are all there
         self.elapsed_s = 0.0
-        self.is_music = False  # as far as is known
+        self.music_share = 0.0  # as far as is known
         self._source, self._denoiser = source, denoiser
         self._stft = denoiser.stft(self.header.sr)
         self.folder = folder
@@ -140,7 +140,7 @@ class Preview:
             for file in (sound, rest):
                 file.write(silence(2 * self._stft.n_fft))
             self._more_frames(self._stft.n_frames(n_read))
-            self.is_music = music.share >= MOSTLY
+            self.music_share = music.share
             self.elapsed_s = time.perf_counter() - began
             with self._more:
                 self.n_samples = n_read

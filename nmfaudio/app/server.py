@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ..denoising.music import is_harmed
 from ..denoising.presets import PRESETS
 from ..errors import NmfaudioError
 from ..report.numbers import numbers, sentence
@@ -32,8 +33,6 @@ from .recordings import Recording, Recordings, gain_rule, settings_of
 
 LARGEST_UPLOAD = 8 * 2**30
 """Bytes of a recording that is let in."""
-
-_MUCH_LU = 3.0  # to take off music
 
 
 def serve(port: int = 0, opened: Callable[[str], object] = lambda address: None) -> None:
@@ -286,7 +285,8 @@ def _numbers(request: Request) -> Response:
     facts, loudness = preview.measure(rule)
     before, after = loudness["before"], loudness["after"]
     text = sentence(facts, rule)
-    if preview.is_music and before is not None and after is not None and before - after >= _MUCH_LU:
+    lowered_db = None if before is None or after is None else before - after
+    if is_harmed(preview.music_share, lowered_db):
         text = "This is mostly music, which is taken for noise here: see Stems, or take the preset Gentle."
     return JSONResponse({"sentence": text, "numbers": numbers(facts), "loudness": loudness})
 

@@ -18,7 +18,7 @@ from typing import Any
 from .. import __version__
 from ..audio import SUFFIXES
 from ..compute.processes import workers
-from ..denoising.music import MOSTLY
+from ..denoising.music import is_harmed
 from ..errors import AudioError, NmfaudioError
 from ..files import check_output, identity, is_device, replacing
 from ..folders import walk
@@ -27,8 +27,6 @@ from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
 from .options import absolute, denoiser_options, format_options, is_page
 from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
-
-_MUCH_DB = 3.0  # to take off music
 
 
 def run_batch(args: argparse.Namespace) -> int:
@@ -265,7 +263,7 @@ def _attempt(options: Options, job: Job) -> dict[str, Any]:
 
 
 def _harms_music(result: dict[str, Any]) -> bool:
-    return result["status"] == "done" and result["music_share"] >= MOSTLY and (result["lowered_db"] or 0) >= _MUCH_DB
+    return result["status"] == "done" and is_harmed(result["music_share"], result["lowered_db"])
 
 
 def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:

@@ -15,6 +15,12 @@ _HELD, _HUM = 10, 90  # frames: a voice glides sooner, a note ends sooner
 _PARTIALS = 3
 _QUIET = 1e-4  # of the loud frames' power
 _PIECE_S, _PERIOD_S, _LEAST_S = 10.0, 60.0, 5.0
+_MUCH_DB = 3.0
+
+
+def is_harmed(share: float, lowered_db: float | None) -> bool:
+    """Tell whether denoising took much off what is mostly music: `lowered_db` of it, None if that is not known."""
+    return share >= MOSTLY and lowered_db is not None and lowered_db >= _MUCH_DB
 
 
 class MusicMeter:

@@ -19,6 +19,7 @@ from .. import __version__
 from ..arguments import check_count, check_rate, checked
 from ..audio import as_signal, resample
 from ..denoising.denoiser import Denoiser
+from ..denoising.music import MusicMeter, is_harmed
 from ..display import brightest_db, frames_a_column, pooled
 from ..errors import AudioError
 from ..spectra.front_end import powers
@@ -133,7 +134,7 @@ def page(
         "title": title,
         "stem": PurePath(title).stem,
         "about": _about(before, sr, start_s, shown_s, whole_s),
-        "sentence": sentence(facts, denoiser.gain_rule),
+        "sentence": _advice(before, after, sr) or sentence(facts, denoiser.gain_rule),
         "command": command,
         "dictionary": denoiser.dictionary.name,
         "sha256": denoiser.dictionary.sha256,
@@ -150,6 +151,19 @@ def page(
         "scripts": "\n".join(f"<script>{static(name)}</script>" for name in (*SCRIPTS, "report.js")),
     }
     return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], static("report.html"))
+
+
+def _advice(before: NDArray[np.floating], after: NDArray[np.floating], sr: float) -> str:
+    """Say what to do instead of denoising; nothing if that was right."""
+    meter = MusicMeter(sr)
+    meter.push(before)
+    energy, left = (float(np.square(y, dtype=np.float64).sum()) for y in (before, after))
+    if not is_harmed(meter.share, 10 * np.log10(energy / left) if energy and left else None):
+        return ""
+    return (
+        "This is mostly music, which is taken for noise here: nmfaudio separate takes songs apart, "
+        "--preset gentle removes less."
+    )
 
 
 def _numbers(named: dict[str, tuple[str, str]]) -> str:

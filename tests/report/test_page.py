@@ -91,6 +91,16 @@ def page(denoiser):
     return Page(report.page(sines(), SR, denoiser, title="sines.wav", command="nmfaudio report sines.wav"))
 
 
+@pytest.mark.needs_jit
+def test_a_page_of_music_says_what_to_do_instead():
+    t = np.arange(6 * SR) / SR
+    chords = sum(np.sin(2 * np.pi * hz * (1 + np.floor(2 * t) % 4 / 8) * t) for hz in (300, 380, 450, 610))
+    hiss = np.diff(np.random.default_rng(0).standard_normal(len(t) + 4), 4)  # above 4 kHz, where all is noise
+    y = 0.02 * chords + 0.02 * hiss
+    assert "This is mostly music" in report.page(y, SR)
+    assert "mostly music" not in report.page(y, SR, Denoiser(attenuation_limit_db=1.0))
+
+
 def test_page_needs_nothing_from_elsewhere(page):
     for element in page.elements:
         for attribute in ("src", "href"):
