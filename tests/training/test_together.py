@@ -1,5 +1,6 @@
 """Training of all stages at once: its gradient, what it learns, and how it goes on after a kill."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -88,11 +89,13 @@ def test_the_mask_of_digital_silence_has_no_gradient():
     assert not gradient[:, 3:9].any() and gradient[:, [2, 9]].all()
 
 
-def test_each_frame_of_a_step_counts_the_same():
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_each_frame_of_a_step_counts_the_same(n_threads):
     stages = stages_for(LOOKING_AHEAD, np.float32)
     long, short = (random_whole(number, N_BINS + N_HIGH, LOOKING_AHEAD[-1]) for number in (0, 1))
     short = Whole(short.V[:, :7], short.mixture[:7], short.target[:7])
-    loss, gradient = _mean(stages, [long, short], Objective(), np.matmul)
+    with ThreadPoolExecutor(n_threads) as cores:
+        loss, gradient = _mean(stages, [long, short], Objective(), np.matmul, cores)
     (loss_long, of_long), (loss_short, of_short) = (loss_and_gradients(stages, x, Objective()) for x in (long, short))
     assert loss == pytest.approx((2 * loss_long + loss_short) / 3, rel=1e-5)
     want = (2 * of_long[2].sources + of_short[2].sources) / 3

@@ -1,7 +1,8 @@
 """Training of all stages at once on whole mixtures: the error of the last mask trains the first stage too."""
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -165,10 +166,10 @@ def train_together(
     stages = [stage.of(stage.weights.copy()) for stage in stages]
 
     def gradients(step: int) -> Gradients:
-        with ThreadPoolExecutor(1) as executor:
-            mixtures = stream(whole, step * at_once, executor)
+        with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(os.cpu_count()) as cores:
+            mixtures = stream(whole, step * at_once, beside)
             while True:
-                yield _mean(stages, [next(mixtures) for _ in range(at_once)], objective, matmul)
+                yield _mean(stages, [next(mixtures) for _ in range(at_once)], objective, matmul, cores)
 
     def dev_loss(averages: Arrays) -> float:
         averaged, losses = _with(stages, averages), []
@@ -185,14 +186,17 @@ def train_together(
 
 
 def _mean(
-    stages: Sequence[Stage], mixtures: Sequence[Whole], objective: Objective, matmul: Matmul
+    stages: Sequence[Stage], mixtures: Sequence[Whole], objective: Objective, matmul: Matmul, cores: Executor
 ) -> tuple[float, Arrays]:
-    """Compute the mean loss of some mixtures, frame by frame, and its gradient."""
+    """Compute the mean loss of some mixtures, frame by frame, and its gradient; added up in their order."""
+
+    def of_one(mixture: Whole) -> tuple[float, list[Weights]]:
+        return loss_and_gradients(stages_in_use(stages, len(mixture.V)), mixture, objective, matmul)
+
     total, loss = {name: np.zeros_like(x) for name, x in named_arrays([s.weights for s in stages]).items()}, 0.0
     n_frames = sum(mixture.V.shape[1] for mixture in mixtures)
-    for mixture in mixtures:
+    for mixture, (own, gradients) in zip(mixtures, cores.map(of_one, mixtures), strict=True):
         share = mixture.V.shape[1] / n_frames
-        own, gradients = loss_and_gradients(stages_in_use(stages, len(mixture.V)), mixture, objective, matmul)
         loss += share * own
         for name, gradient in named_arrays(gradients).items():
             total[name] += np.float32(share) * gradient
