@@ -32,12 +32,13 @@ from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 def run_batch(args: argparse.Namespace) -> int:
     """Clean all files; return the exit code."""
     jobs = plan(args)
+    prog = "nmfaudio denoise" if "command" in args else "denoise"
     results = []
     with compilation_bar(not args.quiet) as compilation:
         for result in _each(jobs, args):
             results.append(result)
             if result["status"] == "failed":
-                say(f"denoise: error: {result['error']}")
+                say(f"{prog}: error: {result['error']}")
             elif args.verbose or (sys.stderr.isatty() and not args.quiet):
                 say(_line(result, compilation.seconds if len(results) == 1 else 0.0))
             if not args.quiet and _harms_music(result):

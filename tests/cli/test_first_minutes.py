@@ -155,8 +155,9 @@ def test_a_name_with_a_space_needs_quotes(folder, capsys):
     assert main(["my", "talk.wav"]) == 2
     assert capsys.readouterr().err == "denoise: error: my: no such file: put the name in quotes, 'my talk.wav'\n"
     os.rename("my talk.wav", "talk.wav")
-    assert main(["my", "talk.wav"]) == 2
-    assert capsys.readouterr().err == "denoise: error: my: no such file\n"
+    for command, name in ((main, "denoise"), (lambda words: nmfaudio_command(["denoise", *words]), "nmfaudio denoise")):
+        assert command(["my", "talk.wav"]) == 2
+        assert capsys.readouterr().err == f"{name}: error: my: no such file\n"
 
 
 def test_names_that_were_meant_for_a_folder(folder, capsys):
