@@ -54,7 +54,9 @@ def stack(context, V, mask=None):
         1,
     )
     B = context.bands
-    periodic, harmonic = periodic_parts(V, context.max_hz, mask) if context.periodic else (None, None)
+    periodic, harmonic = (
+        periodic_parts(V, context.max_hz, mask, *context.periodic) if context.periodic else (None, None)
+    )
     stacks, tracked = [], []
     for t in range(n):
         row = [V[:, t]]
@@ -94,7 +96,7 @@ def adam(weight, gradients, rate, beta1, beta2):
     return theta**2
 
 
-def periodic_parts(V, max_hz, mask=None):
+def periodic_parts(V, max_hz, mask=None, span=(-1, 1)):
     """Pitch-periodic part of each bin; the formulas are in nmfaudio.denoising.unfolded.pitch."""
     n_bins, n_frames = V.shape
     hz = np.linspace(0, max_hz, n_bins)
@@ -110,7 +112,7 @@ def periodic_parts(V, max_hz, mask=None):
     found = np.array([[np.sum(w[t, heard] * u[t, heard] * wave) for wave in waves] for t in range(n_frames)])
     periodic, harmonic = np.zeros_like(V), np.zeros_like(V)
     for t in range(n_frames):
-        f0 = pitches[found[max(0, t - 1) : t + 2].sum(axis=0).argmax()]
+        f0 = pitches[found[max(0, t + span[0]) : t + span[1] + 1].sum(axis=0).argmax()]
         c = np.cos(2 * np.pi * hz / f0)
         for f in range(n_bins):
             share = near(u[t] * c, f, 375).mean() / max(near(abs(u[t]), f, 375).mean(), 1e-3)

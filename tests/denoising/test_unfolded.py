@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import reference_unfolded as reference
@@ -14,7 +16,7 @@ from unfolded_helpers import (
 
 from nmfaudio.denoising.unfolded.context import Context
 from nmfaudio.denoising.unfolded.decomposition import UnfoldedDecomposition, stages_of
-from nmfaudio.denoising.unfolded.pitch import periodic_parts
+from nmfaudio.denoising.unfolded.pitch import PeriodicStream, periodic_parts
 from nmfaudio.denoising.unfolded.stream import ContextStream, DecompositionStream, StageStream
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.errors import NmfaudioError
@@ -95,12 +97,14 @@ def test_stack_of_a_frame_depends_on_its_neighbourhood_alone(context):
         np.testing.assert_allclose(x[t], y[context.past], rtol=1e-5)
 
 
+@pytest.mark.parametrize("span", [(-1, 1), (-1, 0), (-3, -1)])
 @pytest.mark.parametrize("with_mask", [False, True])
-def test_periodic_parts_are_those_of_the_formulas(with_mask):
+def test_periodic_parts_are_those_of_the_formulas(with_mask, span):
     rng = np.random.default_rng(0)
     V = rng.random((257, 5)).astype(np.float32)
     mask = rng.random(V.shape).astype(np.float32) if with_mask else None
-    for x, y in zip(periodic_parts(V, 8000.0, mask), reference.periodic_parts(V, 8000.0, mask), strict=True):
+    parts = periodic_parts(V, 8000.0, mask, span)
+    for x, y in zip(parts, reference.periodic_parts(V, 8000.0, mask, span), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
     silent = periodic_parts(np.zeros((257, 3), np.float32), 8000.0)
     assert not silent[0].any() and not silent[1].any()
@@ -274,6 +278,37 @@ def test_context_of_one_frame_is_that_of_the_whole(stage, level):
             np.testing.assert_allclose(x, y[t], rtol=1e-4, atol=1e-5)
     V[3, 29] = np.nan
     assert np.isnan(stream.push(*(X[:, 29] for X in (V, mask) if X is not None))[0]).any()
+
+
+@pytest.mark.parametrize("span", [(-1, 0), (-3, -2)])
+def test_the_pitch_of_one_frame_is_that_of_the_whole(span):
+    rng = np.random.default_rng(0)
+    V, mask = rng.random((2, 257, 12)).astype(np.float32)
+    whole = periodic_parts(V, 8000.0, mask, span)
+    stream = PeriodicStream(8000.0, span)
+    for _ in range(2):  # the second time after a reset
+        frames = [stream.push(V[:, t], mask[:, t]) for t in range(12)]
+        for x, y in zip(zip(*frames, strict=True), whole, strict=True):
+            np.testing.assert_allclose(np.stack(x, axis=1), y, rtol=1e-4, atol=1e-6)
+        stream.reset()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"smooth": 0}, "smoothed over 0 frames"),
+        ({"periodic": ((-1, 0), (-2, 0))}, "2 spans for one pitch"),
+        ({"periodic": ((-1, 0),), "n_high": N_HIGH}, "above the bins"),
+    ],
+)
+def test_contexts_that_mean_nothing_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Context(N_BINS, 4, 250.0, **options)
+
+
+@pytest.mark.parametrize("earlier, now", [(True, ((-1, 1),)), (False, ())])
+def test_contexts_of_earlier_versions_say_whether_there_is_a_pitch(earlier, now):
+    assert Context.from_json({**asdict(LOOKING_AHEAD[0]), "periodic": earlier}).periodic == now
 
 
 def test_stream_refuses_a_dictionary_that_looks_ahead():

@@ -19,7 +19,7 @@ LOOKING_AHEAD = (
         speech_means=((-1, 1), (0, 0)),
         noise_means=((-6, -1), (2, 2)),
         noise_spectra=((-4, 4),),
-        periodic=True,
+        periodic=((-1, 1),),
         estimates=True,
     ),
     Context(
@@ -45,6 +45,7 @@ CAUSAL = (
         speech_means=((-1, -1), (0, 0)),
         noise_means=((-6, -1),),
         noise_spectra=((-4, 0),),
+        periodic=((-1, 0),),
         estimates=True,
     ),
     Context(

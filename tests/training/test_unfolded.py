@@ -188,7 +188,7 @@ def test_a_later_stage_begins_with_the_mask_of_the_one_before(sounds, monkeypatc
     monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 200)
     corpora = (Corpus(sounds / kind, 16000) for kind in ("speech", "noise"))
     mixer = Mixer(*corpora, STFT.for_rate(16000), seconds=0.5)
-    options = {"noise_spectra": ((-4, 0),), "periodic": True, "estimates": True}
+    options = {"noise_spectra": ((-4, 0),), "periodic": ((-1, 1),), "estimates": True}
     context = Context(257, 4, 8000.0, speech_means=((-1, 0),), noise_means=((-1, 0),), **options)
     weights = initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size((3, 2), (0, 0)), random_state=0)
     V = np.random.default_rng(0).random((257, 30), np.float32) + 0.1

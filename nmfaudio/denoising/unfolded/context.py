@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +51,10 @@ class Context(StackContext):
         Minima at full resolution, as tracked atoms.
     noise_spectra : tuple of (int, int)
         Averages of the noise that the stage before estimates, at full resolution, as tracked atoms.
-    periodic : bool
-        If true, add the pitch-periodic part of each frame to the stack, and its energy on the harmonics as a tracked
-        atom, see :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. The pitch needs one frame to both sides.
+    periodic : tuple of (int, int)
+        If not empty, add the pitch-periodic part of each frame to the stack, and its energy on the harmonics as a
+        tracked atom, see :func:`nmfaudio.denoising.unfolded.pitch.periodic_parts`. It has one span: the frames that the
+        pitch is estimated from.
     estimates : bool
         If true, the estimates of the stage before are tracked atoms too, of speech and of noise.
     smooth : int
@@ -67,18 +69,29 @@ class Context(StackContext):
     noise_frames: tuple[Span, ...] = ()
     floors: tuple[Span, ...] = ()
     noise_spectra: tuple[Span, ...] = ()
-    periodic: bool = False
+    periodic: tuple[Span, ...] = ()
     estimates: bool = False
     smooth: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse smoothing over too few or too many frames."""
+        """Refuse smoothing over too few or too many frames, more pitches than one, and one in bands above the bins."""
         if not 1 <= self.smooth <= 1000:
             raise ValueError(f"smoothed over {self.smooth} frames")
+        if len(self.periodic) > 1:
+            raise ValueError(f"{len(self.periodic)} spans for one pitch")
+        if self.periodic and self.n_high:
+            raise ValueError("a pitch beside bands above the bins")
+
+    @classmethod
+    def from_json(cls, settings: dict[str, Any]) -> "Context":
+        """Rebuild a context after JSON; dictionaries of earlier versions say only whether there is a pitch."""
+        periodic = settings.get("periodic")
+        if isinstance(periodic, bool):
+            settings = {**settings, "periodic": [(-1, 1)] * periodic}
+        return super().from_json(settings)
 
     def parts(self) -> list[tuple[str, str, tuple[Span, ...]]]:
         """Return name, kind and spans of all parts in their order."""
-        pitch = ((-1, 1),) if self.periodic else ()
         estimate = _NOW if self.estimates else ()
         return [
             ("frame", "rows", _NOW),
@@ -88,10 +101,10 @@ class Context(StackContext):
             ("minima", "bands", self.minima),
             ("speech_means", "bands", self.speech_means),
             ("noise_means", "bands", self.noise_means),
-            ("periodic", "bands", pitch),
+            ("periodic", "bands", self.periodic),
             ("floors", "atoms", self.floors),
             ("noise_spectra", "atoms", self.noise_spectra),
-            ("harmonic", "atoms", pitch),
+            ("harmonic", "atoms", self.periodic),
             ("speech_estimate", "atoms", estimate),
             ("noise_estimate", "atoms", estimate),
         ]
@@ -132,7 +145,7 @@ class Context(StackContext):
             parts["noise_frames"] = Means(noise, self.noise_frames)
             parts |= {"speech_estimate": Frames(speech), "noise_estimate": Frames(noise)}
         if self.periodic:
-            periodic, harmonic = periodic_parts(V, self.max_hz, mask)
+            periodic, harmonic = periodic_parts(V, self.max_hz, mask, self.periodic[0])
             parts |= {"periodic": Frames(self.bands @ periodic), "harmonic": Frames(harmonic)}
         return parts
 

@@ -8,6 +8,9 @@ from ...kernels.unfolded.frame_context import History, Layout, stack_frame
 from ...unfolded.stage import Stage, geometric_mean, reach
 from ..profile_fit import profile_fit
 from .context import Context, of_height
+from .pitch import PeriodicStream
+
+_NO_PITCH = np.empty((2, 0), np.float32)
 
 
 class ContextStream:
@@ -33,6 +36,7 @@ class ContextStream:
         self._edges = np.stack([inside.argmax(axis=1), F - inside[:, ::-1].argmax(axis=1)], axis=1)
         self._stack = np.empty(context.n_rows, np.float32)
         self._tracked = np.empty((context.n_tracked, F + B), np.float32)
+        self._pitch = PeriodicStream(context.max_hz, context.periodic[0]) if context.periodic else None
         self._at = -1
 
     def push(self, v: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -57,15 +61,18 @@ class ContextStream:
             self._history.noisy[:] = self._history.smooth[:] = v
             self._history.smooth_bands[:] = c.bands @ v
         self._at = (self._at + 1) % (c.past + 1)
+        periodic, harmonic = _NO_PITCH if self._pitch is None else self._pitch.push(v, mask)
         stack_frame(
-            v, mask, c.bands, self._edges, self._smooth, self._layout, self._history, self._at, self._stack,
-            self._tracked,
+            v, mask, periodic, harmonic, c.bands, self._edges, self._smooth, self._layout, self._history, self._at,
+            self._stack, self._tracked,
         )  # fmt: skip
         return self._stack, self._tracked
 
     def reset(self) -> None:
         """Forget all frames."""
         self._at = -1
+        if self._pitch is not None:
+            self._pitch.reset()
 
 
 class StageStream:

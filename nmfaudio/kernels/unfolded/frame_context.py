@@ -42,14 +42,16 @@ class Layout(NamedTuple):
     minima: np.ndarray
     speech_means: np.ndarray
     noise_means: np.ndarray
+    periodic: np.ndarray
     floors: np.ndarray
     noise_spectra: np.ndarray
+    harmonic: np.ndarray
     speech_estimate: np.ndarray
     noise_estimate: np.ndarray
 
 
 @jit
-def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, tracked):
+def stack_frame(v, mask, periodic, harmonic, bands, edges, smooth_span, layout, history, at, stack, tracked):
     """Compute the stack and the tracked atoms of a frame, see :mod:`nmfaudio.denoising.unfolded.context`.
 
     Parameters
@@ -57,6 +59,8 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
     v : ndarray, shape (F,)
     mask : ndarray, shape (F,), or None
         Share of speech by the stage before; None in a first stage.
+    periodic, harmonic : ndarray, shape (F,)
+        Periodic part of the frame, and the part of it that lies on the harmonics; of any length without a pitch.
     bands : ndarray, shape (B, F)
     edges : ndarray, shape (B, 2), int64
         First bin of each band, and the one after its last.
@@ -109,6 +113,10 @@ def stack_frame(v, mask, bands, edges, smooth_span, layout, history, at, stack, 
         spectra /= shares + LEAST_SHARE
         _atoms(atoms, layout.speech_estimate)[:] = v_speech
         _atoms(atoms, layout.noise_estimate)[:] = v_noise
+
+    if len(layout.periodic):
+        average(bands, edges, periodic, _part(stack, layout.periodic, n_bands)[0])
+        _atoms(atoms, layout.harmonic)[0] = harmonic
 
     scale = _ONE / max(stack.sum() / v.dtype.type(len(stack)), LEAST_MEAN)
     stack *= scale

@@ -69,7 +69,7 @@ _FILE_SECOND = Context(
     speech_means=spans((-12, -8), (-7, -5), (-4, -3), -2, -1, 0, 1, 2, (3, 4), (5, 7), (8, 12)),
     noise_means=spans((-30, -9), (-8, -1), 0, (1, 8), (9, 30)),
     noise_spectra=spans((-8, 8), (-60, 60)),
-    periodic=True,
+    periodic=spans((-1, 1)),
     estimates=True,
 )
 _FILE_THIRD = Context(
