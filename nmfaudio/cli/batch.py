@@ -246,12 +246,16 @@ def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | 
     n_threads = max(1, (os.cpu_count() or 1) // n_workers)
     left = list(jobs)
     try:
-        with workers(n_workers, scheduler, n_threads=n_threads) as each:
+        with workers(n_workers, scheduler, n_threads=n_threads, lost=_lost) as each:
             for result in each(partial(_attempt, options), there):
                 job = left.pop(0)
                 yield {**result, "input": job.source, "output": job.target}
-    except NmfaudioError as error:  # workers died
-        yield from (failed(job, f"{job.source}: {error}") for job in left)
+    except NmfaudioError as error:  # the cluster is gone
+        yield from (_lost(job, error) for job in left)
+
+
+def _lost(job: Job, error: NmfaudioError) -> dict[str, Any]:
+    return failed(job, f"{job.source}: {error}")
 
 
 _there = threading.local()  # a worker may have threads, and a cleaner works on one file at a time

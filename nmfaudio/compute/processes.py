@@ -9,12 +9,10 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from itertools import islice
 from multiprocessing import current_process, get_context
 from typing import Any
 
@@ -33,10 +31,17 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 @checked
 @contextmanager
-def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) -> Iterator[Map]:
+def workers(
+    jobs: int = 1,
+    scheduler: str | None = None,
+    *,
+    n_threads: int = 1,
+    lost: Callable[[Any, NmfaudioError], Any] | None = None,
+) -> Iterator[Map]:
     """Open workers, and give a function that maps others over items; it may be called many times.
 
-    What a lost worker had to do is done again by another. Workers end with this process, however it ends.
+    What a lost worker had to do is done again by another, and nothing that came to an end. Workers end with this
+    process, however it ends.
 
     Parameters
     ----------
@@ -49,6 +54,9 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
     n_threads : int
         Threads of each process, for matrix products and kernels, unless environment variables such as OMP_NUM_THREADS
         say otherwise. Results of training are the same on any number of workers with one thread each.
+    lost : callable, optional
+        Called with an item whose work kills one worker after the other, and with the error; returns what stands for its
+        result. Without it the error is raised.
 
     Yields
     ------
@@ -68,7 +76,7 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
     check_count("jobs", jobs)
     check_count("n_threads", n_threads)
     if scheduler is not None:
-        with _cluster(scheduler) as each:
+        with _cluster(scheduler, lost or _refuse) as each:
             yield each
     elif jobs == 1:
         from threadpoolctl import threadpool_limits
@@ -76,7 +84,7 @@ def workers(jobs: int = 1, scheduler: str | None = None, *, n_threads: int = 1) 
         with threadpool_limits(n_threads, "blas"):
             yield map
     else:
-        with _processes(jobs, n_threads) as each:
+        with _processes(jobs, n_threads, lost or _refuse) as each:
             yield each
 
 
@@ -110,53 +118,69 @@ def isolated(function: Callable[[Any], Any], item: Any) -> Any:
     """
     if current_process().daemon:
         return function(item)
-    if not _isolated:
-        _isolated.append(_executor(1, 1))
-        atexit.register(_isolated[0].shutdown)
+    with _isolating:
+        if not _isolated:
+            _isolated.append(_executor(1, 1))
+            atexit.register(_isolated[0].shutdown)
+        executor = _isolated[0]
     try:
-        return _isolated[0].submit(_work, function, item).result()
+        return executor.submit(_work, function, item).result()
     except BrokenProcessPool:
-        _stop(_isolated.pop())
+        with _isolating:
+            if executor in _isolated:  # no other thread was here before
+                _isolated.remove(executor)
+                _stop(executor)
         raise ChildProcessError(f"the process of {function} died") from None
 
 
 _isolated: list[ProcessPoolExecutor] = []  # at most one
+_isolating = threading.Lock()
 
 
 @contextmanager
-def _processes(jobs: int, n_threads: int) -> Iterator[Map]:
+def _processes(jobs: int, n_threads: int, lost: Callable[[Any, NmfaudioError], Any]) -> Iterator[Map]:
     executors: list[ProcessPoolExecutor] = []  # at most one
 
     def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        left = list(items)
-        attempts = 0
-        while left:
+        items = list(items)
+        known: dict[int, Any] = {}  # results whose turn has not come
+        turn = attempts = 0
+        while turn < len(items):
             if not executors:
                 executors.append(_executor(jobs, n_threads))
-            submit = partial(executors[0].submit, partial(_work, function))
-            waiting = iter(left)
-            done = 0
+            began, futures = turn, dict[int, Future[Any]]()
             try:
-                futures = deque(map(submit, islice(waiting, 2 * jobs)))
-                while futures:
-                    result = futures.popleft().result()
-                    futures.extend(map(submit, islice(waiting, 1)))
-                    done += 1
-                    yield result
+                while turn < len(items):
+                    ahead = 2 * jobs if attempts == 0 else 1  # alone, so that it is known whose work kills
+                    for n in range(turn, min(turn + ahead, len(items))):
+                        if n not in known and n not in futures:
+                            futures[n] = executors[0].submit(_work, function, items[n])
+                    if turn in futures:
+                        known[turn] = futures[turn].result()
+                        del futures[turn]
+                    attempts, turn = 0, turn + 1
+                    yield known.pop(turn - 1)
             except BrokenProcessPool:
+                known |= {n: future.result() for n, future in futures.items() if _is_done(future)}
                 _stop(executors.pop())
-                attempts = 0 if done else attempts + 1
+                attempts = 1 if turn > began else attempts + 1
                 if attempts == _ATTEMPTS:
-                    raise NmfaudioError(
-                        "worker processes die again and again, perhaps for want of memory: try fewer --jobs"
-                    ) from None
-            left = left[done:]
+                    text = "worker processes die again and again, perhaps for want of memory: try fewer --jobs"
+                    known[turn], attempts = lost(items[turn], NmfaudioError(text)), 0
 
     try:
         yield each
     finally:
         for executor in executors:
             _stop(executor)
+
+
+def _refuse(_: Any, error: NmfaudioError) -> Any:
+    raise error from None
+
+
+def _is_done(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _executor(jobs: int, n_threads: int) -> ProcessPoolExecutor:
@@ -236,7 +260,7 @@ def _work(function: Callable[[Any], Any], item: Any) -> Any:
 
 
 @contextmanager
-def _cluster(scheduler: str) -> Iterator[Map]:
+def _cluster(scheduler: str, lost: Callable[[Any, NmfaudioError], Any]) -> Iterator[Map]:
     try:
         import distributed
     except ImportError:
@@ -248,15 +272,16 @@ def _cluster(scheduler: str) -> Iterator[Map]:
             raise NmfaudioError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
 
         def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            futures = client.map(function, list(items), pure=False)
+            items = list(items)
+            futures = client.map(function, items, pure=False)
             try:
-                for future in futures:
+                for item, future in zip(items, futures, strict=True):
                     try:
-                        yield future.result()
+                        result = future.result()
                     except distributed.KilledWorker:
-                        raise NmfaudioError(
-                            f"{scheduler}: its workers die again and again, perhaps for want of memory"
-                        ) from None
+                        text = f"{scheduler}: its workers die again and again, perhaps for want of memory"
+                        result = lost(item, NmfaudioError(text))
+                    yield result
                     future.release()
             finally:
                 client.cancel(futures)

@@ -13,7 +13,7 @@ import pytest
 import soundfile as sf
 from signals import real_recording
 from sparse_blocks import NOISE, SPEECH, batches, blocks
-from worker_functions import deadly, die, square, square_or_die, train
+from worker_functions import counted, deadly, die, die_at_2, square, square_or_die, train
 
 from nmfaudio import NmfaudioError
 from nmfaudio.compute.processes import workers
@@ -49,6 +49,21 @@ def test_errors_of_the_work_come_through_and_work_that_kills_is_given_up():
             list(each(square, ["not a number"]))
         with pytest.raises(NmfaudioError, match="die again and again.*fewer --jobs"):
             list(each(die, range(2)))
+
+
+def test_what_came_to_an_end_is_not_done_again(tmp_path):
+    """As files that were cleaned in place, each in the process that is killed beside it."""
+    (tmp_path / "token").touch()
+    with workers(jobs=2) as each:
+        assert list(each(partial(counted, str(tmp_path)), range(5))) == list(range(5))
+    assert [len((tmp_path / str(n)).read_text()) for n in range(5)] == [2, 1, 1, 1, 1]
+    assert not (tmp_path / "token").exists()
+
+
+def test_what_kills_is_given_up_and_the_rest_done():
+    with workers(jobs=2, lost=lambda n, error: str(error)) as each:
+        done = list(each(die_at_2, range(6)))
+    assert done[:2] + done[3:] == [0, 1, 3, 4, 5] and "die again and again" in done[2]
 
 
 @pytest.fixture(scope="module")
