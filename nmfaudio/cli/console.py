@@ -156,8 +156,13 @@ def call(prog: str, run: Callable[[], int]) -> int:
 def _attempt(prog: str, act: Callable[[], int | None]) -> int | None:
     """Return what a function returns, or say its error and return the exit code."""
     try:
-        with _tidy_end():
-            return act()
+        with _tidy_end() as told:
+            try:
+                return act()
+            except Exception as error:
+                if told:  # the compiler and other libraries swallow an interruption, and fail because of it
+                    raise KeyboardInterrupt from error
+                raise
     except NmfaudioError as error:
         say(f"{prog}: error: {error}")
         return BAD_INPUT
@@ -208,16 +213,24 @@ def forget_stdout() -> None:
 
 
 @contextmanager
-def _tidy_end() -> Iterator[None]:
-    def interrupt(*_: object) -> None:
+def _tidy_end() -> Iterator[list[int]]:
+    """Interrupt what runs at each signal that ends a program; give a list of those that have come.
+
+    One that is ignored stays so: by nohup it is that of a closed terminal, in the background of a script Ctrl-C.
+    """
+    told: list[int] = []
+
+    def interrupt(number: int, _: object) -> None:
+        told.append(number)
         raise KeyboardInterrupt
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
-        names = []
-    former = {number: signal.signal(number, interrupt) for number in (getattr(signal, name) for name in names)}
+        numbers = []
+    heeded = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    former = {number: signal.signal(number, interrupt) for number in heeded}
     try:
-        yield
+        yield told
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -19,6 +19,7 @@ from unfolded_helpers import LOOKING_AHEAD, random_dictionary
 
 from nmfaudio import NmfaudioError, audio
 from nmfaudio.audio import ffmpeg
+from nmfaudio.cli import console
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.cli.denoise import main
 from nmfaudio.denoising.denoiser import Denoiser
@@ -54,8 +55,7 @@ class Denoiser:
             while waiting.shape[1] > 1500:
                 yield waiting[:, :1000]
                 waiting = waiting[:, 1000:]
-                if "STUB_SLEEPS" in os.environ:
-                    time.sleep(600)
+                time.sleep(float(os.environ.get("STUB_SLEEPS_S", 0)))
         if waiting is not None:
             yield waiting
 """
@@ -870,7 +870,7 @@ def wait_for(condition):
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("number, to_group", [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, False)])
 def test_an_interruption_leaves_nothing_behind(installed_stub, folder, monkeypatch, jobs, number, to_group):
-    monkeypatch.setenv("STUB_SLEEPS", "1")
+    monkeypatch.setenv("STUB_SLEEPS_S", "600")
     for i in range(4):
         write(f"in/{i}.wav")
     command = [*COMMAND, "in", "--out-dir", "out", "--jobs", str(jobs)]
@@ -887,6 +887,35 @@ def test_an_interruption_leaves_nothing_behind(installed_stub, folder, monkeypat
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert files("out") == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_is_ignored_stays_so(installed_stub, folder, monkeypatch, number):
+    """As nohup ignores that of a closed terminal, and a script that of Ctrl-C for what it starts in the background."""
+    monkeypatch.setenv("STUB_SLEEPS_S", "0.3")
+    for i in range(2):
+        write(f"in/{i}.wav")
+    ignoring = f"import signal; signal.signal({int(number)}, signal.SIG_IGN); " + COMMAND[-1]
+    command = [*COMMAND[:-1], ignoring, "in", "--out-dir", "out"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: Path("out").exists() and len(files("out")) == 1)
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == "2 files: 2 done\n" and process.returncode == 0
+    assert files("out") == ["0.wav", "1.wav"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_that_a_library_swallows_is_one(capsys):
+    def run():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        except KeyboardInterrupt:
+            raise RuntimeError("no compiled object yet") from None
+
+    assert console.call("denoise", run) == 130
+    assert capsys.readouterr().err == "denoise: interrupted\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes with names")
