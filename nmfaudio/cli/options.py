@@ -45,7 +45,7 @@ def add_strength(add: Callable[..., Any]) -> None:
 
 def add_keep_tones(add: Callable[..., Any]) -> None:
     """Add whether steady tones are left."""
-    add("--keep-tones", action="store_true", help="leave steady tones, as of a tuning fork")
+    add("--keep-tones", action="store_true", help="keep steady tones, which are else removed as hum")
 
 
 _MOST = 100_000  # of things that are counted: no machine holds more stems, atoms or processes

@@ -63,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
         "--penalty",
         type=number("a penalty from 0 to 100", 0, 100),
         metavar="P",
-        help="L1 penalty; 1 for voices, 0 for few notes (default: 0.2)",
+        help="L1 penalty; 1 suits voices (default: 0.2, for instruments)",
     )
     known.add_argument("--guidance", type=Path, metavar="FILE", help="JSON: where sources are silent or alone")
     blind = parser.add_argument_group("unknown sources")

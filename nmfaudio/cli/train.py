@@ -80,7 +80,7 @@ def _add_denoiser(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="batches of each stage (default: 30000); a number more is that of all stages together, at the end",
     )
-    add("--first", metavar="DICTIONARY", help="take over the first stage of this dictionary")
+    add("--first", metavar="DICTIONARY", help="keep the stages of this dictionary, and train only those after them")
     add("--start", metavar="DICTIONARY", help="continue from the stages of this dictionary")
     add("--bf16", action="store_true", help="faster, coarser matrix products (needs torch)")
 

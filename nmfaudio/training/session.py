@@ -107,7 +107,8 @@ def train_denoiser(
         Batches of all stages or of each one; a number more is that of all stages together, at the end (kinds other than
         "sparse").
     first, start : str, path or Dictionary, optional
-        Dictionary to take the first stage from, and one to go on from (kinds other than "sparse").
+        Dictionary whose stages are kept, so that only those after them are trained, and one whose stages are trained on
+        (kinds other than "sparse").
     bf16 : bool
         Use faster, coarser matrix products, which need torch (kinds other than "sparse").
     checkpoint : path, optional
