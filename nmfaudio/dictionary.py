@@ -255,12 +255,16 @@ def model_card(dictionary: Dictionary) -> str:
     lines += _table(facts)
     for key, value in dictionary.record.items():
         if isinstance(value, (dict, list)):
-            lines += [f"## {key.replace('_', ' ').capitalize()}", "", *_table(value)]
+            heading = _HEADINGS.get(key, key.replace("_", " ").capitalize())
+            lines += [f"## {heading}", "", *_table(value)]
     lines += ["## Front end", "", *_table(asdict(dictionary.front_end))]
     if dictionary.settings:
         lines += ["## Settings", "", *_table(dictionary.settings)]
     lines += ["## Arrays", "", *_table({name: f"{a.shape}" for name, a in dictionary.arrays.items()})]
     return "\n".join(lines)
+
+
+_HEADINGS = {"scores": "Scores when it was trained"}  # what else the package does to the sound changes with it
 
 
 def _table(value: dict[str, Any] | list[Any]) -> list[str]:
