@@ -53,6 +53,9 @@ def run_batch(args: argparse.Namespace) -> int:
         print(jobs[0].target)
     if args.report and not is_page(args.report):
         _write_report(Path(args.report), args, results)
+    if counts["skipped"] and not args.quiet:
+        for path in _by_cleaning(args):
+            say(f"warning: {path}: not made, as {jobs[0].source} was skipped: give --overwrite instead")
     if not counts["failed"]:
         return OK
     return BAD_INPUT if counts["failed"] == len(jobs) else SOME_FAILED
@@ -62,6 +65,8 @@ def plan(args: argparse.Namespace) -> list[Job]:
     """List the files to read and write."""
     if args.scheduler is not None and "-" in args.paths:
         raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
+    if args.scheduler is not None and (here := _by_cleaning(args)):
+        raise NmfaudioError(f"{here[0]}: is made where the file is cleaned, not on a cluster: leave out --scheduler")
     if args.end is not None and (args.start or 0.0) >= args.end:
         raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
@@ -82,8 +87,20 @@ def plan(args: argparse.Namespace) -> list[Job]:
                 raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
             mark_below(folder, args.paths)
     if args.report:
-        check_output(args.report, overwrite=args.overwrite)
+        check_output(args.report, overwrite=_replaces(args))
     return jobs
+
+
+def _by_cleaning(args: argparse.Namespace) -> list[str]:
+    """List the files that come of the cleaning of the only input: a page, and a profile of a part of it."""
+    page = args.report and is_page(args.report)
+    profile = args.save_profile and isinstance(args.noise, tuple)
+    return [path for path, asked in ((args.report, page), (args.save_profile, profile)) if asked]
+
+
+def _replaces(args: argparse.Namespace) -> bool:
+    """Tell whether a report and a profile replace those of the last run, as they must where what is done is skipped."""
+    return args.overwrite or args.skip_existing
 
 
 def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
@@ -117,7 +134,7 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and len(jobs) > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    check_output(args.save_profile, overwrite=args.overwrite)
+    check_output(args.save_profile, overwrite=_replaces(args))
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -193,8 +210,8 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
             yield from _side_by_side(jobs, options, args, progress)
         else:
             yield from _one_by_one(jobs, args, cleaner, progress)
-    if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
-        cleaner.denoiser.noise.save(args.save_profile, overwrite=args.overwrite)
+    if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none without a file to learn from
+        cleaner.denoiser.noise.save(args.save_profile, overwrite=_replaces(args))
 
 
 def _one_by_one(
@@ -207,7 +224,7 @@ def _one_by_one(
         result = cleaner.attempt(job, partial(_advance, progress, start, end))
         if args.report and is_page(args.report) and result["status"] == "done":
             part = {"start_s": args.start, "stop_s": args.end}
-            options = {"command": args.command_line, "overwrite": args.overwrite, **part}
+            options = {"command": args.command_line, "overwrite": _replaces(args), **part}
             report_file(job.source, args.report, cleaner.denoiser, **options)
         yield result
 
@@ -287,5 +304,5 @@ def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:
 
 def _write_report(path: Path, args: argparse.Namespace, results: Iterable[dict[str, Any]]) -> None:
     report = {"nmfaudio": __version__, "options": vars(args), "files": list(results)}
-    with replacing(path, overwrite=args.overwrite) as temporary:
+    with replacing(path, overwrite=_replaces(args)) as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
