@@ -25,7 +25,7 @@ from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
-from .options import absolute, denoiser_options, format_options, is_page
+from .options import absolute, check_part, denoiser_options, format_options, is_page
 from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 
 
@@ -67,8 +67,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
         raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
     if args.scheduler is not None and (here := _by_cleaning(args)):
         raise NmfaudioError(f"{here[0]}: is made where the file is cleaned, not on a cluster: leave out --scheduler")
-    if args.end is not None and (args.start or 0.0) >= args.end:
-        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    check_part(args)
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
     if args.save_profile is not None:
         _check_profile(args, jobs)
