@@ -17,7 +17,7 @@ from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
 from ..files import PathLike, is_same
-from .console import naming
+from .console import explained
 from .pipes import readable, writable
 
 
@@ -115,7 +115,8 @@ class Cleaner:
         except Exception as error:
             if options.verbose and not isinstance(error, NmfaudioError):
                 traceback.print_exc()
-            return failed(job, _explained(error, job))
+            files = [job.source, *job.targets, "standard input", "standard output"]
+            return failed(job, explained(error, files, "-v shows where"))
         names = {"input": job.source, "output": job.target}
         return {**names, "status": "done", **facts, **names, "elapsed_s": round(time.perf_counter() - began, 3)}
 
@@ -142,15 +143,3 @@ class Cleaner:
             dictionary = self.denoiser.dictionary
             profile = noise_of_part(source, self._part, dictionary)
             self.denoiser = Denoiser(**{**self.options.sound, "dictionary": dictionary, "noise": profile})
-
-
-def _explained(error: Exception, job: Job) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or job.target}: {error.strerror or error}"
-    if isinstance(error, NmfaudioError):
-        text = str(error)
-    elif isinstance(error, MemoryError):
-        text = "not enough memory"
-    else:
-        text = f"unexpected {type(error).__name__}: {error} (-v shows where)"
-    return naming(text, job.source, *job.targets, "standard input", "standard output")
