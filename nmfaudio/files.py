@@ -1,5 +1,6 @@
 """Write files whole or not at all, and only where that is meant."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -13,6 +14,8 @@ from .errors import NmfaudioError
 
 PathLike = str | os.PathLike[str]
 """Name of a file."""
+
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
 
 
 @contextmanager
@@ -133,6 +136,11 @@ def is_device(path: PathLike) -> bool:
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether an error is of a disk, a quota or a limit that leaves no room."""
+    return error.errno in _FULL
 
 
 def is_same(a: PathLike, b: PathLike) -> bool:
