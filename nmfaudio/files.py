@@ -157,6 +157,15 @@ def identity(path: PathLike) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
+def state_of(path: PathLike) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or written to, and is equal on all machines that share it."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 @contextmanager
 def _beside(target: Path, overwrite: bool) -> Iterator[Path]:
     """Create an empty file beside `target`, private until it is as open as the one that it replaces.

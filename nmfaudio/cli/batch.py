@@ -20,7 +20,7 @@ from ..audio import SUFFIXES
 from ..compute.processes import workers
 from ..denoising.music import is_harmed
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, identity, is_device, replacing
+from ..files import check_output, identity, is_device, is_same, replacing, state_of
 from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
@@ -87,6 +87,8 @@ def plan(args: argparse.Namespace) -> list[Job]:
             mark_below(folder, args.paths)
     if args.report:
         check_output(args.report, overwrite=_replaces(args))
+    if args.in_place:
+        jobs = [replace(job, state=state_of(job.source)) if is_same(job.source, job.target) else job for job in jobs]
     return jobs
 
 
@@ -254,7 +256,12 @@ def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | 
     there = jobs
     if scheduler is not None:
         there = [
-            Job(abspath(job.source), abspath(job.target), job.residual and abspath(job.residual), job.error)
+            replace(
+                job,
+                source=abspath(job.source),
+                target=abspath(job.target),
+                residual=job.residual and abspath(job.residual),
+            )
             for job in jobs
         ]
         sound = {**options.sound, **{name: absolute(options.sound[name]) for name in ("dictionary", "noise")}}
