@@ -47,7 +47,7 @@ class Checkpoint:
 
     @property
     def seconds(self) -> float:
-        """How long the training has taken, also before it was killed."""
+        """Duration of the training so far, also before it was killed."""
         return time.monotonic() - self._began
 
     def load(self, group: str) -> Arrays | None:
