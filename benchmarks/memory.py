@@ -94,7 +94,7 @@ def main(argv=None):
     env = {**os.environ, **dict.fromkeys(variables, "1")}
     before, folder = Path.cwd(), tempfile.mkdtemp()
     chosen = {name: command for name, command in COMMANDS.items() if any(words in command for words in args.commands)}
-    figures = {name: [] for name in chosen}
+    rows = {name: [] for name in chosen}
     try:
         os.chdir(folder)
         make_dictionaries()
@@ -108,15 +108,13 @@ def main(argv=None):
                 found = run([str(BIN / "nmfaudio"), *(files.get(word, word) for word in words)], "", target, env)
                 if minutes in args.minutes:
                     cells = [f"{found[2]:.0f}", f"{found[1]:.0f}"] if found else ["failed", ""]
-                    print(name, duration(60 * minutes), *cells, flush=True)
-                    figures[name] += cells
+                    rows[name].append([name, duration(60 * minutes), *cells])
+                    print(*rows[name][-1], flush=True)
     finally:
         os.chdir(before)
         shutil.rmtree(folder)
-    header = ["command"]
-    for minutes in args.minutes:
-        header += [f"{duration(60 * minutes)}: peak MB", "seconds of processor"]
-    text = tables.table(header, [[name, *cells] for name, cells in figures.items()])
+    header = ["command", "sound", "peak MB", "seconds of processor"]
+    text = tables.table(header, [row for of_command in rows.values() for row in of_command])
     print(text)
     if page:
         tables.write(page, "memory", text)

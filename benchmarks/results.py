@@ -1,7 +1,7 @@
 """Put the tables of results.csv into docs/results.md: python benchmarks/results.py [TABLE NAME=SCORES.csv ...].
 
-TABLE (16k, 48k or streams) and NAME=SCORES.csv first put the means of `nmfaudio evaluate --csv SCORES.csv` into the
-row of the dictionary NAME. The other figures are written into results.csv by hand.
+TABLE (16k, 48k, other or streams) and NAME=SCORES.csv first put the means of `nmfaudio evaluate --csv SCORES.csv` into
+the row of the dictionary NAME. The other figures are written into results.csv by hand.
 """
 
 import argparse

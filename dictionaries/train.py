@@ -34,6 +34,7 @@ from nmfaudio.dictionary import Dictionary, model_card
 from nmfaudio.evaluation import find_recordings, score
 from nmfaudio.files import replacing
 from nmfaudio.metrics import MEASURES
+from nmfaudio.training.checkpoint import hours
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.songs import DRUMS, SONGS, train_songs
 from nmfaudio.training.unfolded.build import build_unfolded, mixers
@@ -88,7 +89,7 @@ def lists(folders: list[Path], into: Path) -> list[Path]:
     for name, paths in found.items():
         if not paths:
             sys.exit(f"{', '.join(map(str, folders))}: no {name.replace('-', ' ')}, in splits or folders")
-        (into / f"{name}.txt").write_text("".join(f"{Path(path).absolute()}\n" for path in paths))
+        (into / f"{name}.txt").write_text("".join(f"{Path(path).absolute()}\n" for path in paths), encoding="utf-8")
     return [into / f"{name}.txt" for name in LISTS]
 
 
@@ -118,6 +119,8 @@ def main() -> None:
     parser.add_argument("--note", default="", help="text for the card, such as licences")
     parser.add_argument("-o", "--output", type=Path)
     args = parser.parse_args()
+    if args.name in OF_SONGS and args.dev is None:
+        parser.error(f"{args.name} needs songs to watch the learning on: give --dev SONGS")
     output, began = args.output or Path(f"{args.name}.npz"), time.monotonic()
     work = output.with_suffix(".training")
     work.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ def main() -> None:
         **dictionary.record,
         "note": args.note,
         "command": shlex.join(["python", "dictionaries/train.py", *sys.argv[1:]]),
-        "hours": round((time.monotonic() - began) / 3600, 3),
+        "hours": hours(dictionary.record, began),
     }
     dictionary = replace(dictionary, record=record)
     dictionary.save(output, compact=True)

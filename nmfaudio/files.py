@@ -1,5 +1,6 @@
 """Write files whole or not at all, and only where that is meant."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -13,6 +14,8 @@ from .errors import NmfaudioError
 
 PathLike = str | os.PathLike[str]
 """Name of a file."""
+
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
 
 
 @contextmanager
@@ -135,6 +138,11 @@ def is_device(path: PathLike) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def is_full(error: OSError) -> bool:
+    """Tell whether an error is of a disk, a quota or a limit that leaves no room."""
+    return error.errno in _FULL
+
+
 def is_same(a: PathLike, b: PathLike) -> bool:
     """Tell whether two paths name one file, by links or in another spelling, or will when it is written."""
     return identity(a) == identity(b)
@@ -147,6 +155,15 @@ def identity(path: PathLike) -> tuple[int, int] | str:
     except (OSError, ValueError):
         return os.path.normcase(os.path.realpath(path))
     return status.st_dev, status.st_ino
+
+
+def state_of(path: PathLike) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or written to, and is equal on all machines that share it."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @contextmanager

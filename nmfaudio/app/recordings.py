@@ -23,7 +23,7 @@ from ..denoising.files import noise_of_part, process_file
 from ..denoising.gain import GainRule
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, NmfaudioError
-from ..files import replacing
+from ..files import is_full, replacing
 from ..repair import repair_file
 from ..report import report_file
 from .preview import Preview, Stopped
@@ -139,7 +139,7 @@ class Recording:
         """Repair damage, each kind of it once, into a file that stays: the other thread may be reading it."""
         if damage not in self._repaired:
             ending = self.path.suffix if self.header.bit_rate is None else ".flac"
-            target = self._place(f"repaired{len(self._repaired)}", ending)
+            target = self._place(f".repaired{len(self._repaired)}", ending)
             report = repair_file(self.path, target, damage=damage, overwrite=True, progress=lambda part: progress(0.0))
             self._repaired[damage] = target, report.repairs
         return self._repaired[damage]
@@ -157,7 +157,7 @@ class Recording:
             rule = {name: options[name] for name in ("strength", "attenuation_limit_db")}
             denoiser = self._denoiser(prepared, **rule)
         if what == "report":
-            target = self._place("saved", ".html")
+            target = self._place(".saved", ".html")
             report_file(prepared.path, target, denoiser, command=self._command(settings, rule), overwrite=True)
         elif what in ("cleaned", "removed"):
             target, like = self._like(what)
@@ -179,11 +179,11 @@ class Recording:
 
     def separate(self, progress: Callable[[float], None]) -> None:
         """Separate the recording into stems."""
-        self.stems = Stems(self.path, self.folder / "stems", progress)
+        self.stems = Stems(self.path, self.folder / ".stems", progress)
 
     def _like(self, what: str) -> tuple[Path, audio.AudioInfo]:
         """Place and format of a copy: the recording's own, or FLAC where that cannot be written."""
-        target = self._place("saved", f"_{what}{self.path.suffix}")
+        target = self._place(".saved", f"_{what}{self.path.suffix}")
         try:
             return target, self.header.written_to(target)
         except AudioError:
@@ -191,6 +191,7 @@ class Recording:
             return target, self.header.written_to(target)
 
     def _place(self, folder: str, ending: str) -> Path:
+        """Place of a file that comes of the recording, in a folder whose dot no recording's name begins with."""
         (self.folder / folder).mkdir(exist_ok=True)
         return self.folder / folder / f"{self.path.stem}{ending}"
 
@@ -305,12 +306,15 @@ class Recordings:
         taken: set[str] = set()
         with replacing(self.zip_path) as temporary, ZipFile(temporary, "w", ZIP_STORED) as archive:
             for i, (name, wish) in enumerate(wishes.items()):
-                if name not in dict(self.items()):
-                    raise NmfaudioError("one of the recordings was removed meanwhile: save the others again")
-                path = self[name].save("cleaned", *wish, lambda part, i=i: progress((i + part) / len(wishes)))  # type: ignore[misc]
-                entry = path.name if path.name not in taken else f"{i + 1} {path.name}"
+                try:
+                    path = self[name].save("cleaned", *wish, lambda part, i=i: progress((i + part) / len(wishes)))  # type: ignore[misc]
+                    entry = path.name if path.name not in taken else f"{i + 1} {path.name}"
+                    archive.write(path, entry)
+                except Exception:
+                    if name in dict(self.items()):
+                        raise
+                    raise NmfaudioError("one of the recordings was removed meanwhile: save the others again") from None
                 taken.add(entry)
-                archive.write(path, entry)
 
     def _run(self, job: Job, work: Callable[[Callable[[float], None]], Any]) -> None:
         def progress(part: float) -> None:
@@ -335,10 +339,12 @@ class Recordings:
         elif isinstance(error, MemoryError):
             text = "not enough memory: give less sound at a time, or smaller numbers"
         elif isinstance(error, OSError):
-            text = f"{error.strerror or error}: make room in the folder for temporary files"
+            place = f"{error.filename}: " if error.filename else ""
+            remedy = ": make room in the folder for temporary files" if is_full(error) else ""
+            text = f"{place}{error.strerror or error}{remedy}"
         else:
             text = f"unexpected {type(error).__name__}: {error}"
-        folders = re.escape(str(self.folder)) + r"[\\/]\w+[\\/](?:(?:saved|repaired\d+)[\\/])?"
+        folders = re.escape(str(self.folder)) + r"[\\/]\w+[\\/](?:\.(?:saved|stems|repaired\d+)[\\/])?"
         return " ".join(re.sub(folders, "", text).split())
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from .reading import locate
 
 @checked
 def list_files(source: str | os.PathLike[str]) -> list[Path]:
-    """List the sound files in a folder and below it, or in a text file with one path a line.
+    """List the sound files in a folder and below it, or in a text file (UTF-8) with one path a line.
 
     Parameters
     ----------
@@ -50,14 +50,16 @@ def list_files(source: str | os.PathLike[str]) -> list[Path]:
         files = [path]
     elif path.is_file():
         try:
-            lines = [line.strip() for line in path.read_text().splitlines()]
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         except UnicodeDecodeError:
             raise AudioError(f"{path}: neither a folder, a sound file nor a text file with one path a line") from None
         named = [line for line in lines if line and not line.startswith("#")]
         files = [locate(line) if "://" in line else path.parent / line for line in named]
         missing = [p for p in files if not p.is_file()]
         if missing:
-            raise AudioError(f"{path}: names {missing[0]}, which does not exist (as do {len(missing)} of {len(files)})")
+            raise AudioError(
+                f"{path}: names {missing[0]}, which does not exist ({len(missing)} of {len(files)} are missing)"
+            )
     else:
         raise AudioError(f"{path}: no such folder, sound file or list")
     if not files:

@@ -456,12 +456,15 @@ def _opened(path: Path) -> Iterator[_Source]:
         raise AudioError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
     if empty:
         raise AudioError(f"{path}: is empty (0 bytes)")
-    with closing(_source(path)) as source:
-        if not 1000 <= source.header.sr <= 1_000_000:
-            raise AudioError(
-                f"{path}: a sampling rate of {source.header.sr} Hz is none of sound: is the header damaged?"
-            )
-        yield source
+    try:
+        with closing(_source(path)) as source:
+            if not 1000 <= source.header.sr <= 1_000_000:
+                raise AudioError(
+                    f"{path}: a sampling rate of {source.header.sr} Hz is none of sound: is the header damaged?"
+                )
+            yield source
+    except OSError as error:  # of a disk that fails, say: else it would be taken for one of what is written meanwhile
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _source(path: Path) -> _Source:
@@ -492,8 +495,9 @@ def _source(path: Path) -> _Source:
 
 
 def _damaged(header: AudioInfo, at_s: float, reason: str) -> AudioError:
-    at_s = math.floor(100 * at_s) / 100  # not rounded: --end has to be before the damage
-    remedy = f": take the part before that (--end {at_s:.2f})" if at_s else ""
+    at_s = math.floor(100 * at_s) / 100  # not rounded: the end has to be before the damage
+    part = f"denoise, separate and report take the part before that with --end {at_s:.2f} (in Python stop_s={at_s:.2f})"
+    remedy = f": {part}" if at_s else ""
     of = f" of {header.duration_s:.2f} s" if header.duration_s > at_s else ""
     return AudioError(f"{header.path}: damaged after {at_s:.2f} s{of} ({reason}){remedy}")
 

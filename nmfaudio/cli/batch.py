@@ -20,12 +20,12 @@ from ..audio import SUFFIXES
 from ..compute.processes import workers
 from ..denoising.music import is_harmed
 from ..errors import AudioError, NmfaudioError
-from ..files import check_output, identity, is_device, replacing
+from ..files import check_output, identity, is_device, is_same, replacing, state_of
 from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
-from .options import absolute, denoiser_options, format_options, is_page
+from .options import absolute, check_part, denoiser_options, format_options, is_page
 from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 
 
@@ -53,6 +53,9 @@ def run_batch(args: argparse.Namespace) -> int:
         print(jobs[0].target)
     if args.report and not is_page(args.report):
         _write_report(Path(args.report), args, results)
+    if counts["skipped"] and not args.quiet:
+        for path in _by_cleaning(args):
+            say(f"warning: {path}: not made, as {jobs[0].source} was skipped: give --overwrite instead")
     if not counts["failed"]:
         return OK
     return BAD_INPUT if counts["failed"] == len(jobs) else SOME_FAILED
@@ -62,8 +65,9 @@ def plan(args: argparse.Namespace) -> list[Job]:
     """List the files to read and write."""
     if args.scheduler is not None and "-" in args.paths:
         raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
-    if args.end is not None and (args.start or 0.0) >= args.end:
-        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    if args.scheduler is not None and (here := _by_cleaning(args)):
+        raise NmfaudioError(f"{here[0]}: is made where the file is cleaned, not on a cluster: leave out --scheduler")
+    check_part(args)
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
     if args.save_profile is not None:
         _check_profile(args, jobs)
@@ -82,8 +86,22 @@ def plan(args: argparse.Namespace) -> list[Job]:
                 raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
             mark_below(folder, args.paths)
     if args.report:
-        check_output(args.report, overwrite=args.overwrite)
+        check_output(args.report, overwrite=_replaces(args))
+    if args.in_place:
+        jobs = [replace(job, state=state_of(job.source)) if is_same(job.source, job.target) else job for job in jobs]
     return jobs
+
+
+def _by_cleaning(args: argparse.Namespace) -> list[str]:
+    """List the files that come of the cleaning of the only input: a page, and a profile of a part of it."""
+    page = args.report and is_page(args.report)
+    profile = args.save_profile and isinstance(args.noise, tuple)
+    return [path for path, asked in ((args.report, page), (args.save_profile, profile)) if asked]
+
+
+def _replaces(args: argparse.Namespace) -> bool:
+    """Tell whether a report and a profile replace those of the last run, as they must where what is done is skipped."""
+    return args.overwrite or args.skip_existing
 
 
 def _check_places(jobs: list[Job], args: argparse.Namespace) -> None:
@@ -117,7 +135,7 @@ def _check_profile(args: argparse.Namespace, jobs: list[Job]) -> None:
         raise NmfaudioError(f"{args.save_profile}: nothing to learn a profile from: give --noise")
     if isinstance(args.noise, tuple) and len(jobs) > 1:
         raise NmfaudioError(f"{args.save_profile}: each input has a profile of its own: give one input at a time")
-    check_output(args.save_profile, overwrite=args.overwrite)
+    check_output(args.save_profile, overwrite=_replaces(args))
 
 
 def _single(args: argparse.Namespace) -> Job:
@@ -193,8 +211,8 @@ def _each(jobs: list[Job], args: argparse.Namespace) -> Iterator[dict[str, Any]]
             yield from _side_by_side(jobs, options, args, progress)
         else:
             yield from _one_by_one(jobs, args, cleaner, progress)
-    if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none if its only input was bad
-        cleaner.denoiser.noise.save(args.save_profile, overwrite=args.overwrite)
+    if args.save_profile is not None and cleaner.denoiser.noise is not None:  # none without a file to learn from
+        cleaner.denoiser.noise.save(args.save_profile, overwrite=_replaces(args))
 
 
 def _one_by_one(
@@ -207,7 +225,7 @@ def _one_by_one(
         result = cleaner.attempt(job, partial(_advance, progress, start, end))
         if args.report and is_page(args.report) and result["status"] == "done":
             part = {"start_s": args.start, "stop_s": args.end}
-            options = {"command": args.command_line, "overwrite": args.overwrite, **part}
+            options = {"command": args.command_line, "overwrite": _replaces(args), **part}
             report_file(job.source, args.report, cleaner.denoiser, **options)
         yield result
 
@@ -238,7 +256,12 @@ def _elsewhere(jobs: list[Job], options: Options, n_jobs: int, scheduler: str | 
     there = jobs
     if scheduler is not None:
         there = [
-            Job(abspath(job.source), abspath(job.target), job.residual and abspath(job.residual), job.error)
+            replace(
+                job,
+                source=abspath(job.source),
+                target=abspath(job.target),
+                residual=job.residual and abspath(job.residual),
+            )
             for job in jobs
         ]
         sound = {**options.sound, **{name: absolute(options.sound[name]) for name in ("dictionary", "noise")}}
@@ -287,5 +310,5 @@ def _line(result: dict[str, Any], compiling_s: float = 0.0) -> str:
 
 def _write_report(path: Path, args: argparse.Namespace, results: Iterable[dict[str, Any]]) -> None:
     report = {"nmfaudio": __version__, "options": vars(args), "files": list(results)}
-    with replacing(path, overwrite=args.overwrite) as temporary:
+    with replacing(path, overwrite=_replaces(args)) as temporary:
         temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")

@@ -16,19 +16,24 @@ from ..audio import locate
 from ..denoising.denoiser import Denoiser
 from ..denoising.files import noise_of_part, process_file
 from ..errors import NmfaudioError
-from ..files import PathLike, is_same
-from .console import naming
+from ..files import PathLike, is_same, state_of
+from .console import explained
 from .pipes import readable, writable
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to clean; "-" is standard input or output. One with an error cannot be cleaned."""
+    """A file to clean; "-" is standard input or output. One with an error cannot be cleaned.
+
+    One that replaces its source has the state of it when the command began: if a worker dies after that, another would
+    clean the file a second time.
+    """
 
     source: str
     target: str
     residual: str | None = None
     error: str | None = None
+    state: tuple[int, int, int] | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -103,6 +108,11 @@ class Cleaner:
         if options.skip_existing and existing and existing == targets:
             return {"input": job.source, "output": job.target, "status": "skipped"}
         try:
+            if job.state not in (None, state_of(job.source)):
+                raise NmfaudioError(
+                    f"{job.source}: has changed since the command began, and may be clean already: look at it before "
+                    "you clean it again"
+                )
             if existing and not options.overwrite:
                 if job.source != "-" and not locate(job.source).exists():
                     raise NmfaudioError(f"{job.source}: no such file")
@@ -115,7 +125,8 @@ class Cleaner:
         except Exception as error:
             if options.verbose and not isinstance(error, NmfaudioError):
                 traceback.print_exc()
-            return failed(job, _explained(error, job))
+            files = [job.source, *job.targets, "standard input", "standard output"]
+            return failed(job, explained(error, files, "-v shows where"))
         names = {"input": job.source, "output": job.target}
         return {**names, "status": "done", **facts, **names, "elapsed_s": round(time.perf_counter() - began, 3)}
 
@@ -142,15 +153,3 @@ class Cleaner:
             dictionary = self.denoiser.dictionary
             profile = noise_of_part(source, self._part, dictionary)
             self.denoiser = Denoiser(**{**self.options.sound, "dictionary": dictionary, "noise": profile})
-
-
-def _explained(error: Exception, job: Job) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename or job.target}: {error.strerror or error}"
-    if isinstance(error, NmfaudioError):
-        text = str(error)
-    elif isinstance(error, MemoryError):
-        text = "not enough memory"
-    else:
-        text = f"unexpected {type(error).__name__}: {error} (-v shows where)"
-    return naming(text, job.source, *job.targets, "standard input", "standard output")

@@ -1,6 +1,7 @@
 """`nmfaudio completion`: what a shell needs to complete commands, options and names."""
 
 import argparse
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ EXAMPLES = (
     'eval "$(nmfaudio completion zsh)"',
     "nmfaudio completion fish | source",
 )
+
+_OF_FILES = re.compile("FILE|DIR|FOLDER|DICT|INPUT|OUT|SONG|WHAT")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -51,8 +54,10 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[Any]:
 
 
 def _complete(action: Any) -> None:
-    """Say what may be the value of an argument: one of few words, or else the name of a file."""
+    """Say what may be the value of an argument: one of few words, or the name of a file, as its name says."""
+    if action.help == argparse.SUPPRESS:  # shtab passes over arguments without help
+        action.help = action.metavar
     if action.dest == "dictionary" and action.nargs != 0:
         action.choices = list(available())
-    elif action.nargs != 0 and action.type is None and not action.choices:
+    elif action.nargs != 0 and not action.choices and _OF_FILES.search(action.metavar or ""):
         action.complete = shtab.FILE

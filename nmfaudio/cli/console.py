@@ -25,6 +25,7 @@ from ..errors import NmfaudioError
 from ..suggestions import suggestion
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_NO_MEMORY = "not enough memory: give less sound at a time, or smaller numbers"
 
 
 class Parser(argparse.ArgumentParser):
@@ -179,7 +180,7 @@ def _attempt(prog: str, act: Callable[[], int | None]) -> int | None:
         say(f"{prog}: error: {': '.join(str(part) for part in (where, error.strerror or error) if part)}")
         return BAD_INPUT
     except MemoryError:
-        say(f"{prog}: error: not enough memory: give less sound at a time, or smaller numbers")
+        say(f"{prog}: error: {_NO_MEMORY}")
         return BAD_INPUT
     except KeyboardInterrupt:
         say(f"{prog}: interrupted")
@@ -256,6 +257,34 @@ def naming(message: str, *files: str) -> str:
     'talk.wav: not enough memory: give less sound at a time'
     """
     return message if message.startswith(tuple(f"{file}: " for file in files)) else f"{files[0]}: {message}"
+
+
+def explained(error: Exception, files: list[str], where: str) -> str:
+    """Say in a line that names a file why one of many could not be done.
+
+    Parameters
+    ----------
+    error
+        Error of any kind.
+    files
+        Names that may begin the line: that of the input, and others that an error may be about.
+    where
+        How to see where in the program an error arose that nobody expected.
+
+    Examples
+    --------
+    >>> explained(KeyError("x"), ["talk.wav"], "-v shows where")
+    "talk.wav: unexpected KeyError: 'x' (-v shows where)"
+    """
+    if isinstance(error, OSError):
+        return f"{error.filename or files[0]}: {error.strerror or error}"
+    if isinstance(error, NmfaudioError):
+        text = str(error)
+    elif isinstance(error, MemoryError):
+        text = _NO_MEMORY
+    else:
+        text = f"unexpected {type(error).__name__}: {error} ({where})"
+    return naming(text, *files)
 
 
 def say(line: str) -> None:

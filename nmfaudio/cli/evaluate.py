@@ -5,6 +5,7 @@ import csv
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..compute.processes import workers
 from ..errors import NmfaudioError
 from ..evaluation import Scores, find_recordings, load_denoiser, score_or_error
 from ..files import check_output, replacing
-from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, printable, progress_bar, say
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, forget_stdout, printable, progress_bar, say
 from .options import absolute, add_workers
 
 DESCRIPTION = """Score noisy speech before and after denoising, against the clean recordings:
@@ -55,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
     if args.enhanced is None:
         load_denoiser(args.dictionary)  # an unknown one is an error of the command, not of each file
     width = max(len("mean"), *(len(printable(recording.name)) for recording in recordings))
-    print(" " * width + "".join(f"  {name + ' (dB)' * name.startswith('SI'):>15}" for name in metrics.MEASURES))
-    print(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
+    show = partial(_show, goes_on=args.csv is not None)
+    show(" " * width + "".join(f"  {name + ' (dB)' * name.startswith('SI'):>15}" for name in metrics.MEASURES))
+    show(f"{'file':{width}}" + "   before   after" * len(metrics.MEASURES))
     done: dict[str, Scores] = {}
     with ExitStack() as stack:
-        csv_path = stack.enter_context(replacing(args.csv, overwrite=args.overwrite)) if args.csv else None
         stack.enter_context(compilation_bar(shown=not sys.stdout.isatty()))
         progress = stack.enter_context(progress_bar("scoring", shown=not sys.stdout.isatty()))
         each = stack.enter_context(workers(args.jobs, args.scheduler))
@@ -69,18 +70,29 @@ def run(args: argparse.Namespace) -> int:
                 say(f"nmfaudio evaluate: error: {recording.name}: {scores}")
             else:
                 done[recording.name] = scores
-                print(_line(recording.name, width, scores), flush=True)
-        if done:
-            mean = _mean(list(done.values()))
-            gains = (after - before for before, after in zip(*mean, strict=True))
-            print(_line("mean", width, mean))
-            print(f"{'gain':{width}}" + "".join(f"  {gain:+15.3f}" for gain in gains))
-        if csv_path:
-            _write_csv(csv_path, {**done, "mean": mean} if done else {})
+                show(_line(recording.name, width, scores))
+    if done:
+        mean = _mean(list(done.values()))
+        gains = (after - before for before, after in zip(*mean, strict=True))
+        show(_line("mean", width, mean))
+        show(f"{'gain':{width}}" + "".join(f"  {gain:+15.3f}" for gain in gains))
+    if args.csv:
+        with replacing(args.csv, overwrite=args.overwrite) as temporary:
+            _write_csv(temporary, {**done, "mean": mean} if done else {})
     if len(done) == len(recordings):
         return OK
     say(f"nmfaudio evaluate: {len(recordings) - len(done)} of {len(recordings)} files are not in the mean")
     return SOME_FAILED if done else BAD_INPUT
+
+
+def _show(line: str, goes_on: bool) -> None:
+    """Print a line at once; who reads stdout may have enough, as `head` does, while a file is still to be written."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        if not goes_on:
+            raise
+        forget_stdout()
 
 
 def _mean(scores: list[Scores]) -> Scores:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import AudioError, NmfaudioError
-from ..files import PathLike, is_device
+from ..files import PathLike, is_device, is_full
 from .console import forget_stdout
 
 
@@ -22,19 +22,25 @@ def readable(source: str) -> Iterator[PathLike]:
     if source != "-" and not is_device(source):
         yield source
         return
-    with _temporary("standard input" if source == "-" else source) as copy, copy.open("wb") as f:
-        if source == "-":
-            if sys.__stdin__ is None:
-                raise AudioError("standard input: is closed")
-            if sys.stdin.isatty():
-                raise AudioError("standard input: nothing is piped in")
-            shutil.copyfileobj(sys.stdin.buffer, f)
-        else:
-            if not stat.S_ISFIFO(os.stat(source).st_mode):
-                raise AudioError(f"{source}: is a device, not a sound file or a pipe")
-            with open(source, "rb") as pipe:
-                shutil.copyfileobj(pipe, f)
-        f.flush()
+    name = "standard input" if source == "-" else source
+    with _temporary(name) as copy:
+        try:
+            with copy.open("wb") as f:
+                if source == "-":
+                    if sys.__stdin__ is None:
+                        raise AudioError("standard input: is closed")
+                    if sys.stdin.isatty():
+                        raise AudioError("standard input: nothing is piped in")
+                    shutil.copyfileobj(sys.stdin.buffer, f)
+                else:
+                    if not stat.S_ISFIFO(os.stat(source).st_mode):
+                        raise AudioError(f"{source}: is a device, not a sound file or a pipe")
+                    with open(source, "rb") as pipe:
+                        shutil.copyfileobj(pipe, f)
+        except OSError as error:
+            remedy = ": make room there, or set TMPDIR to another folder" if is_full(error) else ""
+            folder = tempfile.gettempdir()
+            raise AudioError(f"{name}: cannot be copied to {folder} ({error.strerror or error}){remedy}") from error
         yield copy
 
 

@@ -11,8 +11,8 @@ from ..errors import NmfaudioError
 from ..files import identity, is_same
 from ..folders import walk
 from ..spectra.phase import METHODS
-from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, naming, progress_bar, say
-from .options import add_formats, count, format_options, number, seconds, seed
+from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, explained, progress_bar, say
+from .options import add_formats, check_part, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
 The stems add up to the song. A folder is searched for songs, and needs -o.
@@ -93,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
     from .targets import clipping, mark_below
 
     sources = _way(args)
-    if args.end is not None and (args.start or 0.0) >= args.end:
-        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
+    check_part(args)
     files = [song for top in args.inputs for song in _songs(top, args)]
     folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
                for source, name in files]  # fmt: skip
@@ -128,10 +127,11 @@ def run(args: argparse.Namespace) -> int:
                     progress=progress,
                     **format_options(args),
                 )
-        except NmfaudioError as error:
+        except Exception as error:
             if len(files) == 1:
                 raise
-            say(f"nmfaudio separate: error: {naming(str(error), str(source), str(out_dir))}")
+            line = explained(error, [str(source), str(out_dir)], "separate it alone to see where")
+            say(f"nmfaudio separate: error: {line}")
             failed += 1
             continue
         if clipped := report.clipped_samples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
@@ -56,7 +55,8 @@ def report_file(
     check_output(target, overwrite=overwrite, inputs=[source])
     header = audio.info(source)
     start_s = start_s or 0.0
-    stop_s = min(stop_s or math.inf, header.duration_s, start_s + seconds_shown(header.sr, header.channels))
+    end_s = header.duration_s if stop_s is None else min(stop_s, header.duration_s)
+    stop_s = min(end_s, start_s + seconds_shown(header.sr, header.channels))
     if stop_s <= start_s:
         raise AudioError(f"{source}: has no sound {f'after {start_s:g} s' if start_s else 'in it'}")
     y, sr = audio.read(source, start_s=start_s, stop_s=stop_s)

@@ -1,6 +1,7 @@
 """State of a training on disk, so that it goes on where it was killed."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,14 @@ class Checkpoint:
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path, self._settings = path, json.loads(json.dumps(settings))
         self._groups: dict[str, Arrays] = {}
+        self._began = time.monotonic()
         if path.exists():
             self._read(path)
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the training so far, also before it was killed."""
+        return time.monotonic() - self._began
 
     def load(self, group: str) -> Arrays | None:
         """Return the arrays of a group, or None if the file has none of that name."""
@@ -52,14 +59,15 @@ class Checkpoint:
         self._groups.update(groups)
         named = {f"{name}/{key}": array for name, part in self._groups.items() for key, array in part.items()}
         with replacing(self.path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, settings=np.array(json.dumps(self._settings)), **named)  # type: ignore[arg-type]
+            np.savez(file, settings=np.array(json.dumps(self._settings)), seconds=self.seconds, **named)  # type: ignore[arg-type]
 
     def _read(self, path: Path) -> None:
         try:
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 found = json.loads(str(file["settings"]))
+                self._began -= float(file["seconds"]) if "seconds" in file.files else 0.0
                 for name in file.files:
-                    if name != "settings":
+                    if name not in ("settings", "seconds"):
                         group, key = name.split("/", 1)
                         self._groups.setdefault(group, {})[key] = file[name]
         except Exception:  # numpy and zipfile raise a dozen kinds on another file
@@ -70,3 +78,27 @@ class Checkpoint:
                 raise NmfaudioError(
                     f"{path}: checkpoint of another training ({name} {value}, not {wanted}); remove it or name another"
                 )
+
+
+def hours(record: Mapping[str, Any], began: float) -> float:
+    """Return how long a training has taken, also before it was killed, as far as its record tells that.
+
+    Parameters
+    ----------
+    record : dict
+        Record of the dictionary: its learning curves, or its hours, count the time before, too.
+    began : float
+        When the training was started for the last time, by `time.monotonic`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> hours({"stages": [{"curve": [{"seconds": 7200.0}]}, {"curve": [{"seconds": 1800.0}]}]}, time.monotonic())
+    2.5
+    """
+    learnt_s = sum(stage["curve"][-1]["seconds"] for stage in record.get("stages", ()) if stage["curve"])
+    seconds: float = max(time.monotonic() - began, learnt_s, 3600 * record.get("hours", 0.0))
+    return round(seconds / 3600, 3)

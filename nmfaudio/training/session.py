@@ -25,6 +25,7 @@ from ..files import PathLike, check_output, check_stem, is_device, is_same, repl
 from . import comparison
 from . import tune as tuning
 from .adapt import adapt
+from .checkpoint import hours
 from .comparison import Comparison, mixtures
 from .data.corpus import Corpus
 from .source import train_dictionary
@@ -453,7 +454,7 @@ class _Session:
             "note": self.note,
             "seed": self.random_state,
             "command": self.command,
-            "hours": round((time.monotonic() - self.began) / 3600, 3),
+            "hours": hours(dictionary.record, self.began),
         }
         dictionary = self._write(replace(dictionary, record=record))
         if self.output is not None:

@@ -225,7 +225,7 @@ def build_sparse(
     Returns
     -------
     Dictionary
-        Of kind "sparse", with an empty record.
+        Of kind "sparse"; its record holds the hours, if there is a checkpoint, and nothing else.
 
     Raises
     ------
@@ -255,16 +255,18 @@ def build_sparse(
         "noise": [len(noise.files), noise.hours, used_s["noise"]],
         **options,
     }
+    state = None if checkpoint is None else Checkpoint(checkpoint, settings)
     arrays = train_on_blocks(
         corpus_batches(speech, front_end, random_state, used_s["speech"]),
         corpus_batches(noise, front_end, random_state + 1, used_s["noise"]),
         random_state=random_state,
         each=each,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, settings),
+        checkpoint=state,
         progress=show,
         **options,
     )
-    return Dictionary("sparse", arrays, front_end, dict(SETTINGS))
+    record = {} if state is None else {"hours": state.seconds / 3600}
+    return Dictionary("sparse", arrays, front_end, dict(SETTINGS), record)
 
 
 def train_atoms(

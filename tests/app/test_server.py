@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import io
 import socket
 import time
@@ -492,13 +493,31 @@ def test_all_are_saved_at_once_each_with_its_own_strength(app):
     assert np.allclose(first, sound(), atol=1e-6) and not np.allclose(second, sound(), atol=1e-3)
 
 
-def test_a_recording_that_was_removed_is_missed_when_all_are_saved(app):
+def test_a_recording_that_was_removed_is_missed_when_all_are_saved(app, monkeypatch):
     id = app.add("talk.wav")
     wish = {"settings": PLAIN, "options": AS_IT_IS}
-    assert (
-        app.save_all({id: wish, "gone": wish})["error"]
-        == "one of the recordings was removed meanwhile: save the others again"
-    )
+    words = "one of the recordings was removed meanwhile: save the others again"
+    assert app.save_all({id: wish, "gone": wish})["error"] == words
+    save = recordings_module.Recording.save
+
+    def removed(recording, *args):
+        app.recordings.remove(id)
+        return save(recording, *args)
+
+    monkeypatch.setattr(recordings_module.Recording, "save", removed)
+    assert app.save_all({id: wish})["error"] == words
+
+
+def test_a_recording_may_have_the_name_of_a_folder_of_the_app(app):
+    y, _ = samples(app.save(app.add("saved"), options={"strength": 0.0, "attenuation_limit_db": 0.0}))
+    assert np.allclose(y, sound(), atol=1e-4)
+
+
+def test_only_want_of_room_is_said_to_be_one(app):
+    say = app.recordings.line
+    assert say(OSError(errno.ENOSPC, "No space left")) == "No space left: make room in the folder for temporary files"
+    lost = str(app.folder / "0a1b" / ".saved" / "talk_cleaned.wav")
+    assert say(FileNotFoundError(errno.ENOENT, "No such file", lost)) == "talk_cleaned.wav: No such file"
 
 
 def test_a_report_names_the_commands_that_do_the_same(app):

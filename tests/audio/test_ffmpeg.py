@@ -355,7 +355,7 @@ def test_damage_in_the_middle_is_said_with_its_time(folder):
     (folder / "b.mka").write_bytes(content)
     with pytest.raises(AudioError, match=r"b\.mka: damaged after \d\.\d\d s of 2\.00 s") as caught:
         audio.read("b.mka")
-    end_s = float(str(caught.value).split("--end ")[1].rstrip(")"))
+    end_s = float(str(caught.value).split("stop_s=")[1].rstrip(")"))
     np.testing.assert_array_equal(audio.read("b.mka", stop_s=end_s)[0], audio.read("a.mka", stop_s=end_s)[0])
 
 
@@ -370,7 +370,7 @@ def test_joined_files_are_read_to_their_end_or_refused_where_ffmpeg_stops(folder
         n_samples = audio.read(f"joined_{name}")[0].shape[1]
     except AudioError as error:
         assert name not in ("a.avi", "a.mka", "a.aac") and "another file follows" in str(error)
-        end_s = float(str(error).split("--end ")[1].rstrip(")"))
+        end_s = float(str(error).split("stop_s=")[1].rstrip(")"))
         assert audio.read(f"joined_{name}", stop_s=end_s)[0].shape[1] > whole.shape[1] - 500
     else:
         assert n_samples > 1.95 * whole.shape[1]

@@ -8,6 +8,7 @@ import sys
 import time
 import types
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,16 @@ import soundfile as sf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unfolded_helpers import LOOKING_AHEAD, random_dictionary
+from worker_functions import clean_and_die_once
 
 from nmfaudio import NmfaudioError, audio
 from nmfaudio.audio import ffmpeg
 from nmfaudio.cli import console
 from nmfaudio.cli import main as nmfaudio_command
-from nmfaudio.cli.denoise import main
+from nmfaudio.cli.batch import plan
+from nmfaudio.cli.cleaning import Cleaner, Options
+from nmfaudio.cli.denoise import build_parser, main
+from nmfaudio.cli.options import denoiser_options, settle
 from nmfaudio.denoising.denoiser import Denoiser
 
 # The command line is the subject here, so denoising is a stand-in: half the amplitude, in blocks of another length.
@@ -321,6 +326,8 @@ def make_bad_files():
         ("good.wav out.wav --report good.wav", "good.wav: is also the input good.wav"),
         ("good.wav out.wav --report ./out.wav", "./out.wav: the output and the report need different places"),
         ("good.wav out.wav --report no/such/report.json", "no/such/report.json: cannot be written"),
+        ("good.wav out.wav --scheduler tcp://x:1 --report p.html", "p.html: is made where the file is cleaned, not"),
+        ("good.wav out.wav --scheduler tcp://x:1 --noise 0-1 --save-profile p.npz", "p.npz: is made where the file"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, args, words):
@@ -445,6 +452,21 @@ def test_existing_output_is_replaced_only_when_asked(folder, capsys):
     assert one_line(capsys).endswith("out.wav: exists already: give --overwrite\n")
     assert main(["in.wav", "out.wav", "--overwrite"]) == 0
     assert facts("out.wav") == facts("in.wav")
+
+
+def test_what_is_skipped_is_reported_again_and_again_but_has_no_page(folder, capsys):
+    write("in.wav")
+    for status in ("done", "skipped", "skipped"):
+        assert main(["in.wav", "out.wav", "--skip-existing", "--report", "report.json"]) == 0
+        assert json.loads(Path("report.json").read_text())["files"][0]["status"] == status
+    assert capsys.readouterr().err == ""
+    profile = ["--noise", "0-0.3", "--save-profile", "part.npz"]
+    assert main(["in.wav", "out.wav", "--skip-existing", "--report", "page.html", *profile]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {name}: not made, as in.wav was skipped: give --overwrite instead"
+        for name in ("page.html", "part.npz")
+    ]
+    assert files(folder) == ["in.wav", "out.wav", "report.json"]
 
 
 @pytest.mark.parametrize("args", ["in.wav in.wav", "in.wav .", "in.wav ./in.wav", ". --out-dir ."])
@@ -991,8 +1013,42 @@ def test_noise_is_learnt_from_a_file_or_a_part_of_the_input_or_kept(real):
     np.testing.assert_array_equal(cleaned("--noise", "part.npz"), by_file)
     expected = Denoiser("d.npz", noise="kept.npz")(read("in.wav").T, 1000).T
     np.testing.assert_allclose(by_file, expected, atol=1e-6)
+    Path("out.wav").unlink()
+    again = ["in.wav", "out.wav", "-d", "d.npz", "--skip-existing", "--noise", "0-2", "--save-profile", "part.npz"]
+    former = Path("part.npz").read_bytes()
+    assert main(again) == 0
+    assert Path("part.npz").read_bytes() != former
     later = cleaned("--noise", "0-1", "--start", "2")
     assert len(later) == 4000  # the part to learn from is one of the file, not of what is cut out of it
+
+
+def test_a_file_that_was_replaced_is_not_cleaned_again(folder):
+    args = build_parser().parse_args(["in.wav", "--in-place"])
+    settle(args)
+    before = write("in.wav")
+    (job,) = plan(args)
+    cleaner = Cleaner(Options(denoiser_options(args), {}, in_place=True))
+    assert cleaner.attempt(job)["status"] == "done"
+    once = Path("in.wav").read_bytes()
+    assert once != before
+    again = cleaner.attempt(job)
+    assert again["status"] == "failed"
+    assert again["error"].startswith("in.wav: has changed since the command began, and may be clean already: look at")
+    assert Path("in.wav").read_bytes() == once
+
+
+@pytest.mark.needs_jit
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_worker_that_dies_after_it_replaced_a_file_has_it_not_cleaned_twice(real, capsys, monkeypatch):
+    write("more/other.wav", 0.1 * noise(1, 3000), 1000)
+    write("more/third.wav", 0.1 * noise(1, 3000), 1000)
+    assert main(["more", "-o", "once", "-d", "d.npz", "-q"]) == 0
+    Path("token").touch()
+    monkeypatch.setattr("nmfaudio.cli.batch._attempt", partial(clean_and_die_once, "token"))
+    assert main(["more", "-o", "more", "--in-place", "-d", "d.npz", "-q", "-j", "2"]) in (1, 2)
+    assert "has changed since the command began, and may be clean already" in capsys.readouterr().err
+    for name in files("once"):
+        np.testing.assert_array_equal(read(f"more/{name}"), read(f"once/{name}"))
 
 
 @pytest.mark.needs_jit

@@ -77,6 +77,34 @@ def test_table_and_csv_hold_each_file_and_the_mean(folders, capsys):
     assert float(table[0]["after_si_sdr_db"]) == pytest.approx(numbers(rows[0])[5], abs=0.001)
 
 
+def test_a_reader_that_has_enough_loses_no_scores(folders, monkeypatch):
+    class Head:
+        """A pipe that is closed after a line."""
+
+        def __init__(self):
+            self.lines = 0
+
+        def write(self, text):
+            self.lines += text.count("\n")
+            if self.lines > 1:
+                raise BrokenPipeError
+
+        def flush(self):
+            pass
+
+        def fileno(self):
+            return nothing
+
+        def isatty(self):
+            return False
+
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    monkeypatch.setattr(sys, "stdout", Head())
+    assert run(folders, "--csv", folders / "scores.csv") == 0
+    assert [row["file"] for row in csv_rows(folders / "scores.csv")] == [*NAMES, "mean"]
+    os.close(nothing)
+
+
 def test_scores_are_those_of_the_metrics(folders, capsys):
     run(folders)
     row = numbers(capsys.readouterr().out.splitlines()[2])

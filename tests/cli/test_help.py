@@ -152,15 +152,31 @@ try() {
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
 def test_bash_completes(capsys, tmp_path):
     main(["completion", "bash"])
-    lines = [
-        "try nmfaudio den",
-        "try denoise --loud",
-        "try denoise --preset p",
-        "try nmfaudio dictionaries info speech-c",
-    ]
-    (tmp_path / "script").write_text("\n".join([capsys.readouterr().out, BASH, *lines]))
-    done = subprocess.run(["bash", str(tmp_path / "script")], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["denoise", "--loudness", "podcast", "speech-causal-fast speech-causal"]
+    lines = {
+        "nmfaudio den": "denoise",
+        "denoise --loud": "--loudness",
+        "denoise --preset p": "podcast",
+        "nmfaudio dictionaries info speech-c": "speech-causal-fast speech-causal",
+        "denoise so": "song.wav",
+        "nmfaudio denoise so": "song.wav",
+        "nmfaudio separate so": "song.wav",
+        "nmfaudio separate song.wav -o so": "song.wav",
+        "nmfaudio repair so": "song.wav",
+        "nmfaudio train source piano so": "song.wav",
+        "denoise song.wav --noise so": "song.wav",
+        "denoise song.wav --noise 0-1 --save-profile so": "song.wav",
+        "nmfaudio separate --source so": "song.wav",
+        "nmfaudio evaluate --clean so": "song.wav",
+        "denoise song.wav --format so": "",
+        "denoise song.wav --subtype so": "",
+        "denoise song.wav --scheduler so": "",
+        "nmfaudio train denoiser --note so": "",
+        "nmfaudio train source so": "",
+    }
+    (tmp_path / "song.wav").touch()
+    (tmp_path / "script").write_text("\n".join([capsys.readouterr().out, BASH, *(f"try {line}" for line in lines)]))
+    done = subprocess.run(["bash", "script"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert dict(zip(lines, done.stdout.splitlines(), strict=True)) == lines
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish")

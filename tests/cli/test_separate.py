@@ -323,6 +323,27 @@ def test_want_of_memory_is_one_line(folder, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "mix.wav: not enough memory"),
+        (OSError(5, "Input/output error"), "mix.wav: Input/output error"),
+        (KeyError("x"), "mix.wav: unexpected KeyError: 'x' (separate it alone to see where)"),
+    ],
+)
+def test_no_error_of_a_song_stops_the_others(folder, capsys, monkeypatch, error, words):
+    def once(*args, **options):
+        monkeypatch.undo()
+        monkeypatch.chdir(folder)
+        raise error
+
+    sf.write("other.wav", notes([57]), SR)
+    monkeypatch.setattr("nmfaudio.separation.files.harmonic_percussive_blocks", once)
+    assert main(["separate", "mix.wav", "other.wav", "-o", "out", "--split", "-q"]) == 1
+    assert words in capsys.readouterr().err
+    assert stems_of(folder / "out" / "other")
+
+
+@pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["piano", "-o", "out.npz"], "required: DIR|LIST"),

@@ -20,6 +20,7 @@ COMMANDS = {
 }
 QUICK = "--strength 0 -d tiny.npz"
 GONE = "mkdir gone; cd gone; rmdir ../gone; exec "
+SMALL = "ulimit -f 50; "  # kilobytes: less than in.wav
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 
 
@@ -36,7 +37,11 @@ def shell(line):
     """Run a line in which the two commands may be used."""
     for name, code in COMMANDS.items():
         start = shlex.join([sys.executable, "-c", f"import sys; {code}; sys.exit(main())"])
-        line = line.replace(f"{name} ", f"{start} ") if line.startswith((name, f"{GONE}{name}")) else line
+        line = (
+            line.replace(f"{name} ", f"{start} ")
+            if line.startswith((name, f"{GONE}{name}", f"{SMALL}{name}"))
+            else line
+        )
     return subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, timeout=120)
 
 
@@ -117,6 +122,14 @@ def test_sound_from_nowhere_or_to_nowhere_is_an_error(line, words):
     assert done.returncode == 2
     assert words in done.stderr and done.stderr.count(b"\n") == 1
     assert not Path("out.wav").exists()
+
+
+@pytest.mark.parametrize("source", ["- out.wav < in.wav", "<(cat in.wav) out.wav"])
+def test_a_copy_that_has_no_room_is_not_taken_for_the_output(tmp_path, source):
+    done = shell(f"{SMALL}denoise {QUICK} {source}")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b": cannot be copied to " in done.stderr and b"(File too large): make room there, or set" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.needs_jit

@@ -118,8 +118,13 @@ def test_training_killed_at_any_moment_goes_on_to_the_same_atoms(sounds, tmp_pat
     checkpoint = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
         train(checkpoint=checkpoint, progress=kill)
+    with np.load(checkpoint) as file:
+        state = {**file, "seconds": 7200.0}
+    with checkpoint.open("wb") as file:
+        np.savez(file, **state)
     resumed = []
     found, wanted = train(checkpoint=checkpoint, progress=resumed.append), train()
+    assert found.record["hours"] == pytest.approx(2, abs=0.1)  # those before it was killed, too
     assert all(part > calls[-1] for part in resumed)  # nothing is done twice
     for name in wanted.arrays:
         np.testing.assert_array_equal(found.arrays[name], wanted.arrays[name])
@@ -221,6 +226,15 @@ def test_what_training_is_watched_on_is_not_what_it_is_compared_on(sounds, monke
         (first, _), (second, long) = sorted(parts, key=lambda part: part[0][0], reverse=True)
         assert second + long == pytest.approx(first)
         assert 3600 * (watched.hours + compared_on.hours) == pytest.approx(seconds, abs=0.01)
+
+
+@pytest.mark.parametrize("record", [{"stages": [{"curve": [{"seconds": 7200.0}]}]}, {"hours": 2.0}])
+def test_hours_of_a_training_are_those_before_it_was_killed_too(sounds, monkeypatch, record):
+    monkeypatch.setattr(
+        "nmfaudio.training.session.build_sparse", lambda *args, **options: replace(SHIPPED, record=record)
+    )
+    monkeypatch.setattr("nmfaudio.training.session._Session.judged", lambda session, dictionary, *args: dictionary)
+    assert train_denoiser(sounds / "speech", sounds / "noise").record["hours"] == 2
 
 
 @pytest.mark.needs_jit

@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+from nmfaudio.cli import batch
 from nmfaudio.training import sparse
 
 
@@ -45,6 +46,13 @@ def counted(folder, n):
         time.sleep(0.3)  # until the result of 1 has arrived
         die_once(Path(folder, "token"))
     return n
+
+
+def clean_and_die_once(token, options, job):
+    """Clean a file; the worker is killed before anybody knows that, once."""
+    result = batch._attempt(options, job)
+    die_once(token)
+    return result
 
 
 def keep_busy(path):

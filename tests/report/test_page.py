@@ -411,6 +411,8 @@ def test_report_command_learns_the_noise_of_a_part(folder):
         ("missing.wav", "missing.wav"),
         (".", ".: is a folder"),
         ("in.wav out.html --start 5", "in.wav: has no sound after 5 s"),
+        ("in.wav out.html --start 2 --end 1", "--start 2 s is not before --end 1 s"),
+        ("in.wav out.html --end 0", "--start 0 s is not before --end 0 s"),
         ("nothing.wav", "nothing.wav: has no sound in it"),
         ("in.wav no/such/folder.html", "no/such/folder.html: cannot be written"),
         ("in.wav out.html -d unknown", "no dictionary named 'unknown'"),

@@ -34,6 +34,11 @@ def test_folders_are_searched_and_lists_read(sounds, tmp_path):
     listed = sounds / "list.txt"
     listed.write_text("# voices\nspeech/b/two.flac\n\nspeech/a/one.wav\n")
     assert [p.name for p in list_files(listed)] == ["two.flac", "one.wav"]
+    listed.write_text("speech/a/one.wav\n", encoding="utf-8-sig")  # as editors on Windows write it
+    assert [p.name for p in list_files(listed)] == ["one.wav"]
+    listed.write_text("speech/a/one.wav\nmissing.wav\n")
+    with pytest.raises(NmfaudioError, match=r"missing\.wav, which does not exist \(1 of 2 are missing\)"):
+        list_files(listed)
 
 
 @pytest.mark.parametrize("content, message", [(None, "no such"), ("missing.wav\n", "missing.wav"), ("", "no sound")])

@@ -38,6 +38,13 @@ def test_a_dictionary_is_made_from_named_data_with_its_curve_and_scores(tmp_path
     assert again.stdout == ""
 
 
+def test_songs_are_not_trained_without_others_to_watch(tmp_path):
+    command = [sys.executable, SCRIPT, "songs", "--data", tmp_path, "-o", tmp_path / "s.npz"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "songs needs songs to watch the learning on: give --dev SONGS" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_of_a_package_that_is_empty_is_a_voice_without_sound(tmp_path):
     (tmp_path / "is.g722").touch()
     script = runpy.run_path(str(SCRIPT.with_name("debian_speech.py")))
