@@ -23,9 +23,9 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, check_stem, replacing
 from ..spectra.aligned import joined
-from .components import Components, memory_needed
+from .components import Components, memory_needed, with_rest
 from .guidance import Guidance
-from .hpss import harmonic_percussive, harmonic_percussive_blocks
+from .hpss import PARTS, harmonic_percussive, harmonic_percussive_blocks
 from .separator import Separator, Source
 from .songs.separator import SongSeparator
 
@@ -239,8 +239,7 @@ def separate_file(
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
-    parts = known.names if known else Separator(sources).names if isinstance(sources, Mapping) else groups or ()
-    choice = Choice(list(parts), only, rest, gains_db)
+    choice = Choice(known.names if known else _names(sources, groups, n_components), only, rest, gains_db)
     names = choice.names
     for name in names:
         check_stem(name)
@@ -363,6 +362,8 @@ def _check_options(
     blind = isinstance(sources, (int, float, np.number))
     if blind:
         check_count("sources", sources)
+        if n_components is not None:
+            check_count("n_components", n_components)
     if not blind and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
     if penalty is not None and not known:
@@ -382,6 +383,15 @@ def _of_blocks(sources: Sources) -> BlockSeparator | None:
     if not hasattr(sources, "process_blocks"):
         raise NmfaudioError(f"sources {sources!r}: give a dictionary, a mapping, a number or {HARMONIC_PERCUSSIVE!r}")
     return sources
+
+
+def _names(sources: Sources, groups: Groups | None, n_components: int | None) -> list[str]:
+    """Names of the sources that do not come in blocks; none if they are found in the mixture."""
+    if sources == HARMONIC_PERCUSSIVE:
+        return list(PARTS)
+    if isinstance(sources, Mapping):
+        return Separator(sources).names
+    return [] if groups is None else list(with_rest(groups, _N_COMPONENTS if n_components is None else n_components))
 
 
 class Choice:

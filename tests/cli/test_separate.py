@@ -238,6 +238,24 @@ def test_an_own_way_to_separate_has_files_too(folder):
     np.testing.assert_allclose(sf.read("out/half.wav")[0], sf.read("mix.wav")[0] / 2, atol=1e-6)
 
 
+@pytest.mark.needs_jit
+def test_the_two_parts_and_what_is_in_no_group_can_be_chosen_and_mixed(folder):
+    whole = separate_file("mix.wav", "parts", "harmonic-percussive").stems
+    tones = sf.read(whole["harmonic"])[0]
+    assert main(["separate", "mix.wav", "-o", "one", "--split", "--only", "harmonic", "-q"]) == 0
+    assert list(stems := stems_of(folder / "one")) == ["harmonic"]
+    np.testing.assert_array_equal(stems["harmonic"], tones)
+    assert main(["separate", "mix.wav", "-o", "mixed", "--split", "--mix", "percussive=off", "-q"]) == 0
+    np.testing.assert_allclose(stems_of(folder / "mixed")["mix"], tones, atol=1e-6)
+    options = {"groups": {"a": [0, 2]}, "n_components": 4}
+    whole = separate_file("mix.wav", "groups", 2, **options).stems
+    chosen = separate_file("mix.wav", "others", 2, only=["rest"], **options).stems
+    assert list(whole) == ["a", "rest"] and list(chosen) == ["rest"]
+    np.testing.assert_array_equal(sf.read(chosen["rest"])[0], sf.read(whole["rest"])[0])
+    with pytest.raises(NmfaudioError, match="no source 'rest': choose a, b"):
+        separate_file("mix.wav", "none", 2, only=["rest"], groups={"a": [0, 2], "b": [1]}, n_components=3)
+
+
 def test_stems_come_in_the_format_asked_for(folder):
     argv = ["separate", "mix.wav", "-o", "out", "--split", "--format", "FLAC", "--subtype", "PCM_24", "-q"]
     assert main(argv) == 0
