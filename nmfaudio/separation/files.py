@@ -141,10 +141,10 @@ def separate(
     y = as_signal(y)
     if (known := _of_blocks(sources)) is not None:
         return joined(known.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr), y)
-    assert isinstance(sources, (Mapping, int))
     phase = phase or _phase(y.shape)
     if isinstance(sources, Mapping):
         return _separator(sources, penalty, phase, random_state)(y, sr, guidance)
+    assert isinstance(sources, (int, np.integer))
     return _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)[0]
 
 
@@ -263,7 +263,7 @@ def separate_file(
     elif isinstance(sources, Mapping):
         pieces = _separator(sources, penalty, phase, random_state).process_blocks(blocks, header.sr, guidance)
     else:
-        assert isinstance(sources, int)
+        assert isinstance(sources, (int, np.integer))
         pieces = iter(())
         n_sources = sources if groups is None else len(groups) + 1
         needed = memory_for(source, n_sources, phase, start_s=start_s, stop_s=stop_s)
@@ -462,7 +462,10 @@ def _blind(
         n_taps=_N_TAPS if n_taps is None else n_taps,
         random_state=random_state,
     )
-    found = components.group(n_sources) if groups is None else groups
+    if groups is None:
+        found = components.group(n_sources)
+    else:  # of Python's integers, which JSON knows
+        found = {name: [int(k) for k in members] for name, members in groups.items()}
     return components.stems(found, phase), found
 
 

@@ -376,6 +376,16 @@ def test_python_separates_as_the_command_does(folder):
         np.testing.assert_allclose(stem, stems[name], atol=1e-6)
 
 
+@pytest.mark.needs_jit
+def test_numbers_of_numpy_are_numbers(folder):
+    options = {"n_components": np.int64(3)}
+    stems = separate(SOURCES[0], SR, np.int64(2), **options)
+    np.testing.assert_array_equal(stems["source1"], separate(SOURCES[0], SR, 2, n_components=3)["source1"])
+    assert len(separate_file("mix.wav", "out", np.int64(2), **options).stems) == 2
+    separate_file("mix.wav", "grouped", np.int64(2), groups={"a": np.array([0, 2])}, **options)
+    assert json.loads((folder / "grouped" / "groups.json").read_text()) == {"a": [0, 2]}
+
+
 @pytest.mark.parametrize(
     ("sources", "options", "message"),
     [
