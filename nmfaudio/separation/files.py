@@ -34,6 +34,8 @@ Groups = Mapping[str, Sequence[int]]
 
 HARMONIC_PERCUSSIVE = "harmonic-percussive"
 SONGS = "songs"
+MOST_GAIN_DB = 60.0
+"""Most that a mix raises a source by, in decibels."""
 
 
 @runtime_checkable
@@ -192,7 +194,7 @@ def separate_file(
     rest : str, optional
         Name of one more stem, the sum of the sources that are not in `only`.
     gains_db : mapping of str to float, optional
-        Write one file, "mix", the sum of all sources with these gains in decibels; -inf leaves a source out.
+        Write one file, "mix", the sum of all sources with these gains in decibels, up to 60; -inf leaves a source out.
     sources, guidance, groups, n_components, n_taps, penalty, phase, random_state
         As for :func:`separate`.
     start_s, stop_s : float, optional
@@ -413,14 +415,17 @@ class Choice:
         self, sources: list[str], only: Sequence[str], rest: str | None, gains_db: Mapping[str, float] | None
     ) -> None:
         self._only, self._rest = list(only), rest
-        self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
-        for name in [*self._only, *self._gains]:
+        for name in [*self._only, *(gains_db or {})]:
             if name not in sources:
                 raise NmfaudioError(f"no source {name!r}: choose {', '.join(sources) or 'by groups.json'}")
+        for name, db in (gains_db or {}).items():
+            if not db <= MOST_GAIN_DB:
+                raise NmfaudioError(f"gain of {name!r}: {db:g} dB: give up to {MOST_GAIN_DB:g}; -inf leaves it out")
         if gains_db is not None and (only or rest):
             raise NmfaudioError("only and rest choose stems, and gains_db mixes them: give one or the other")
         if rest and (not only or rest in sources):
             raise NmfaudioError(f"rest {rest!r}: name the other sources in only, and give the rest another name")
+        self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
         self._mixed = gains_db is not None
         self.names = ["mix"] if self._mixed else [*(self._only or sources), *([rest] if rest else [])]
 

@@ -268,6 +268,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "full", "--split"], "full: is not empty: give --overwrite"),
         (["--only", "piano", "-q"], "no source 'piano': choose vocals, drums, bass, other"),
         (["--mix", "vocals=loud"], "'vocals=loud' is not NAME=DB"),
+        (["--mix", "vocals=61"], "'vocals=61' is not NAME=DB with up to 60 dB"),
         (["--karaoke", "--only", "bass"], "give one of them"),
         (["--voice", "--split"], "choose one"),
         (["-d", "speech-fast"], "of kind 'unfolded', not songs: give songs, drums"),
@@ -374,6 +375,13 @@ def test_python_separates_as_the_command_does(folder):
     for name, stem in stems_of(folder / "out").items():
         np.testing.assert_array_equal(stem, sf.read(report.stems[name], dtype="float32")[0])
         np.testing.assert_allclose(stem, stems[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("db", [60.5, 1e5, np.inf])
+def test_a_gain_that_no_mix_has_is_refused_in_python_too(folder, db):
+    with pytest.raises(NmfaudioError, match="gain of 'harmonic'.*give up to 60; -inf leaves it out"):
+        separate_file("mix.wav", "out", "harmonic-percussive", gains_db={"harmonic": db})
+    assert not (folder / "out").exists()
 
 
 @pytest.mark.needs_jit
