@@ -266,9 +266,11 @@ def _split(blocks: Iterable[np.ndarray], sr: float, n_begin: int) -> Iterator[np
     """Yield blocks of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
     blocks = iter(blocks)
     first: list[np.ndarray] = []
+    n_first = 0
     for y in blocks:
         first.append(y)
-        if sum(block.shape[1] for block in first) >= n_begin:
+        n_first += y.shape[1]
+        if n_first >= n_begin:
             break
     if first:
         low_end = LowEnd(sr, len(first[0]), n_begin)
