@@ -110,7 +110,7 @@ class Dictionary:
         for name, array in self.arrays.items():
             arrays[name] = _checked(name, array)
         if self.kind in _REQUIRED:
-            _check_atoms(arrays, self.front_end.n_bins, self.kind)
+            _check_atoms(arrays, self.front_end, self.kind)
         if not arrays:
             raise DictionaryError("no arrays")
         _check_settings(self.settings)
@@ -130,7 +130,9 @@ class Dictionary:
     def profile(self) -> "Dictionary | None":
         """Noise profile of the dictionary, used unless another is given; None if there is none."""
         atoms = self.arrays.get("profile")
-        return None if atoms is None else Dictionary("profile", {"noise": atoms}, self.front_end, name=self.name)
+        if atoms is None:
+            return None
+        return Dictionary("profile", {"noise": atoms}, self.front_end.bins_alone(), name=self.name)
 
     @checked
     def save(self, path: str | os.PathLike[str], *, compact: bool = False, overwrite: bool = True) -> None:
@@ -304,7 +306,10 @@ def _checked(name: str, values: ArrayLike) -> NDArray[np.float32]:
     return checked
 
 
-def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> None:
+def _check_atoms(arrays: Mapping[str, np.ndarray], front_end: FrontEnd, kind: str) -> None:
+    n_bins = front_end.n_bins
+    if front_end.n_high:
+        raise DictionaryError(f"atoms are of bins alone: n_high of the front end must be 0, not {front_end.n_high}")
     for name in _REQUIRED[kind]:
         if name not in arrays:
             raise DictionaryError(f"array {name!r} is missing")
@@ -320,8 +325,8 @@ def _check_atoms(arrays: Mapping[str, np.ndarray], n_bins: int, kind: str) -> No
 def _check_settings(settings: Mapping[str, Any]) -> None:
     for name, (low, high, whole) in _SETTINGS.items():
         value = settings.get(name, low)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-        if not number or (whole and value != int(value)):
+        number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not (number and low <= value <= high):
             kind = "a whole number" if whole else "a number"
             raise DictionaryError(f"setting {name} must be {kind} from {low:g} to {high:g}, not {value!r}")
 

@@ -55,6 +55,12 @@ def test_a_noise_profile_needs_noise_alone():
         Dictionary("profile", {"noise": 2 * unit_atoms(2)}, FRONT_END)
 
 
+def test_the_profile_that_a_dictionary_carries_is_of_its_bins():
+    wide = FrontEnd(48_000, n_bins=9, n_high=4)
+    carried = Dictionary("unfolded", {"profile": unit_atoms(2)}, wide).profile
+    assert carried.front_end == wide.bins_alone()
+
+
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_is_saved_is_loaded(tmp_path, compact):
     original = make()
@@ -119,6 +125,7 @@ def test_a_saved_file_has_ordinary_permissions(tmp_path, path):
         ({"arrays": {"speech": unit_atoms(4), "noise": unit_atoms(0)}}, "empty"),
         ({"arrays": {"speech": unit_atoms(4), "noise": np.eye(9, dtype=int)}}, "int64"),
         ({"kind": "unfolded", "arrays": {}}, "no arrays"),
+        ({"front_end": FrontEnd(48_000, n_bins=9, n_high=4)}, "n_high of the front end must be 0, not 4"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(changes, message):
@@ -225,6 +232,7 @@ def test_model_card_tells_what_went_in(path):
         ("attenuation_limit_db", float("inf")),
         ("n_iter", 10**12),
         ("n_iter", 2.5),
+        ("n_iter", 15.0),
         ("segment_frames", 0),
         ("quiet_share", 2),
     ],

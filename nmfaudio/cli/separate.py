@@ -264,6 +264,8 @@ def _names(text: str) -> list[str]:
 
 def _gains(text: str) -> dict[str, float]:
     """Convert NAME=DB,... to gains in decibels."""
+    from ..separation.files import MOST_GAIN_DB
+
     gains = {}
     for part in text.split(","):
         name, _, db = part.partition("=")
@@ -271,6 +273,6 @@ def _gains(text: str) -> dict[str, float]:
             gains[name.strip()] = -math.inf if db.strip() == "off" else float(db)
         except ValueError:
             gains[name.strip()] = math.nan
-        if not -math.inf <= gains[name.strip()] <= 60:
-            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=DB with up to 60 dB, or NAME=off")
+        if not gains[name.strip()] <= MOST_GAIN_DB:
+            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=DB with up to {MOST_GAIN_DB:g} dB, or NAME=off")
     return gains

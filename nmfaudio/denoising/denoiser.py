@@ -13,7 +13,7 @@ from ..compute.threads import ahead, n_cores
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import NmfaudioError
 from ..spectra.aligned import Kept
-from ..spectra.blocks import BlockSpectra, Frames, overlap_add, windows
+from ..spectra.blocks import BlockSpectra, Frames, overlap_add, slices, windows
 from ..spectra.front_end import powers
 from ..spectra.stft import STFT
 from .decomposition import decomposition_for
@@ -231,7 +231,7 @@ class Denoiser(Options):
         halves = (np.split(Y, 2) for Y in spectra)
         frames = ((Y, P, self._spectrograms(P)) for Y, A in halves for P in [powers(A, self.channels)])
         pieces = windows(frames, model.past_frames, model.future_frames, model.segment_frames, _piece_frames)
-        masked = _slices(ahead(self._masked, pieces), _AT_ONCE)
+        masked = slices(ahead(self._masked, pieces), _AT_ONCE)
         sharp = ((Y, P, sharpened(mask, self.mask_power)) for Y, P, mask in masked)
         for (Y, P, mask), now in windows(sharp, band.past, band.future):
             masks = [self.dictionary.front_end.over_bins(m, P.shape[1]) for m in mask]
@@ -266,20 +266,16 @@ def _split(blocks: Iterable[np.ndarray], sr: float, n_begin: int) -> Iterator[np
     """Yield blocks of twice as many channels: those to be cleaned, and the same as the analysis takes them."""
     blocks = iter(blocks)
     first: list[np.ndarray] = []
+    n_first = 0
     for y in blocks:
         first.append(y)
-        if sum(block.shape[1] for block in first) >= n_begin:
+        n_first += y.shape[1]
+        if n_first >= n_begin:
             break
     if first:
         low_end = LowEnd(sr, len(first[0]), n_begin)
         for y in chain([np.concatenate(first, axis=1)], blocks):
             yield np.concatenate(low_end.push(y))
-
-
-def _slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:
-    for chunk in chunks:
-        for start in range(0, chunk[0].shape[-1], size):
-            yield tuple(array[..., start : start + size] for array in chunk)
 
 
 @checked

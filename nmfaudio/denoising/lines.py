@@ -251,25 +251,29 @@ def split_lines(blocks: Iterable[np.ndarray], sr: float) -> Iterator[np.ndarray]
     first = next(blocks, None)
     if first is None:
         return
-    finder, waiting = LineFinder(sr, len(first)), np.zeros((len(first), 0), np.float32)
+    finder = LineFinder(sr, len(first))
+    waiting: list[list[np.ndarray]] = [[]]  # parts of each step
     fits: list[Lines] = []  # at the beginning of each step, from that of the first sample that waits
     n_given = 0  # steps
 
     def given(until: int) -> Iterator[np.ndarray]:
-        nonlocal waiting, n_given
+        nonlocal n_given
         while n_given < until:
             fits.extend(finder.lines((n_given + i) * finder.step / sr) for i in range(len(fits), 2))
-            part, waiting = np.split(waiting, [finder.step], axis=1)
-            yield _split(part, n_given * finder.step, finder, *fits)
+            y = np.concatenate(waiting.pop(0), axis=1)
+            yield _split(y, n_given * finder.step, finder, *fits)
             del fits[0]
             n_given += 1
 
     for y in chain([first], blocks):
         for part in finder.steps(y):
             finder.push(part)
-            waiting = np.concatenate([waiting, part], axis=1, dtype=np.float32)
+            waiting[-1].append(part.astype(np.float32))
             n_steps, rest = divmod(finder.n_taken, finder.step)
-            if rest == 0 and n_steps >= _KNOWN_STEPS:
+            if rest:
+                continue
+            waiting.append([])
+            if n_steps >= _KNOWN_STEPS:
                 if n_steps % (2 * _STEPS_PER_SEARCH) == 0:
                     finder.search()
                 yield from given(n_steps - _KNOWN_STEPS // 2)

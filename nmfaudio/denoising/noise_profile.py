@@ -70,7 +70,8 @@ def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech"
     _, analysed = LowEnd(sr, len(y), stft.hop_length).push(y)
     parts = [front_end.compressed(powers(Y, "linked")[0]) for Y in BlockSpectra(stft, [analysed])]
     reach = stft.n_frames(1) - 1  # frames that begin before the sound, or end after it
-    V = np.concatenate(parts, axis=1)[:, reach:-reach] if parts else np.empty((front_end.n_bins, 0), np.float32)
+    V = np.concatenate(parts, axis=1) if parts else np.empty((front_end.n_bins, 0), np.float32)
+    V = V[:, reach : V.shape[1] - reach]
     if V.shape[1] == 0:
         raise AudioError(f"noise of {y.shape[-1] / sr:.3f} s is too short for a profile: give a second or more")
     loudest = V.max()

@@ -1,6 +1,7 @@
 """Base of the estimators: checks of the input, restarts, convergence and fitted attributes."""
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -122,22 +123,22 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         model, data = self._at(w, h), scaled(X, -exponent)
         rng = generator(self.random_state)
         runs = [model._run(data, rng, **more) for _ in range(getattr(self, "n_init", 1))]
-        with np.errstate(over="ignore"):
-            unit = np.exp2(exponent * self._beta)
-            self.restarts_ = unit * np.array([run.objective[-1] for run in runs])
-        if np.isnan(self.restarts_).any():  # infinity is but an objective beyond the largest number
+        last = np.array([run.objective[-1] for run in runs])
+        if np.isnan(last).any():
             raise NmfaudioError(
                 f"{type(self).__name__} broke down; does init hold values as large as those of X ask for?"
             )
-        best = runs[int(np.argmin([run.objective[-1] for run in runs]))]
+        best = runs[int(np.argmin(last))]
         error = model._reconstruction_error(data, best)
         np.ldexp(best.W, w, out=best.W)
         np.ldexp(best.H, h, out=best.H)
-        self.components_, self.objective_ = best.H, unit * best.objective
+        power = exponent * self._beta
+        self.restarts_, self.objective_ = _times_power(last, power), _times_power(best.objective, power)
+        self.components_ = best.H
         self.n_components_, self.n_iter_ = len(best.H), len(best.objective) - 1
         for name, value in best.extra.items():
             setattr(self, name, value)
-        self.reconstruction_err_ = float(np.sqrt(unit)) * error
+        self.reconstruction_err_ = float(_times_power(np.array(error), power / 2))
         if self.n_iter_ == self.max_iter and self.tol > 0:
             text = f"{type(self).__name__} has not converged after {self.n_iter_} iterations; raise max_iter or tol"
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
@@ -208,7 +209,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return descend(telling(step, objective), objective, self.max_iter, self.tol)
 
     def _reconstruction_error(self, X: np.ndarray, run: Run) -> float:
-        return float(np.sqrt(2 * max(divergence(X, run.W, run.H, self._beta), 0.0)))
+        return float(np.sqrt(2 * divergence(X, run.W, run.H, self._beta)))
 
     @property
     def _beta(self) -> float:
@@ -274,6 +275,14 @@ def scaled(X: Any, exponent: int) -> Any:
     if sparse:
         return type(X)((np.ldexp(X.data, exponent), X.indices, X.indptr), X.shape)
     return np.ldexp(X, exponent)
+
+
+def _times_power(values: np.ndarray, exponent: float) -> np.ndarray:
+    """``values * 2**exponent``, infinity beyond the largest number; 0 stays 0, whatever the power."""
+    whole = math.floor(exponent)
+    with np.errstate(over="ignore"):
+        product: np.ndarray = np.ldexp(values * 2.0 ** (exponent - whole), whole)
+    return product
 
 
 def generator(random_state: Any) -> np.random.RandomState:

@@ -2,10 +2,10 @@
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import row_norms, safe_sparse_dot
+from sklearn.utils.extmath import safe_sparse_dot
 
 from ..errors import NmfaudioError
-from ..nmf.beta_divergence import dot
+from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.start import initialise
 from ._base import Factorizer, Run
 from .nmf import activations
@@ -74,7 +74,7 @@ class SemiNMF(Factorizer):
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         W = self._start(X, rng)
-        H, square = _least_squares(X, W), float(row_norms(X, squared=True).sum(dtype=np.float64))
+        H, data = _least_squares(X, W), Divergence(X, 2)
         C, G = X @ H.T, H @ H.T
 
         def step() -> None:
@@ -83,7 +83,7 @@ class SemiNMF(Factorizer):
             C, G = X @ H.T, H @ H.T
             block_pivoting(G, C, 0.0, W)
 
-        trace = self._descend(step, lambda: 0.5 * square - dot(C, W) + 0.5 * dot(G, W.T @ W))
+        trace = self._descend(step, lambda: data.quadratic(W, H.T, C, G))
         return Run(W, H, trace)
 
     def _start(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> np.ndarray:
@@ -139,7 +139,7 @@ class ConvexNMF(SemiNMF):
         W = self._start(X, rng)
         A = np.ascontiguousarray(W.T / W.sum(axis=0)[:, None])
         K = safe_sparse_dot(X, X.T, dense_output=True)
-        C, square = K @ A.T, np.trace(K)
+        C, square = K @ A.T, float(np.trace(K, dtype=np.float64))
         block_pivoting(A @ C, C, 0.0, W)
 
         def step() -> None:
@@ -150,7 +150,7 @@ class ConvexNMF(SemiNMF):
                 C[:, k] = K @ A[k]
             block_pivoting(A @ C, C, 0.0, W)
 
-        trace = self._descend(step, lambda: 0.5 * square - dot(C, W) + 0.5 * dot(A @ C, W.T @ W))
+        trace = self._descend(step, lambda: max(0.5 * square - dot(C, W) + 0.5 * dot(A @ C, W.T @ W), 0.0))
         return Run(W, np.asarray(A @ X), trace, {"mixing_": A})
 
 

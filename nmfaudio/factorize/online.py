@@ -127,6 +127,7 @@ class OnlineNMF(Factorizer):
         Parameters
         ----------
         X : {array_like, sparse matrix}, shape (n_samples, n_features)
+            In the precision of the first batch, or it is converted to it.
         y : None
             Ignored.
 
@@ -144,7 +145,8 @@ class OnlineNMF(Factorizer):
             H = self._at(0, exponent)._start(scaled(X, -exponent), rng)
             self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, exponent, rng)
         memory = self._memory
-        model, data = self._at(0, memory.exponent), scaled(X, -memory.exponent)
+        data = scaled(X, -memory.exponent).astype(memory.T.dtype, copy=False)
+        model = self._at(0, memory.exponent)
         if isinstance(self.init, str | None) and memory.is_drowned_by(data):
             H = model._start(data, memory.rng)
             self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, memory.exponent, memory.rng)

@@ -122,7 +122,7 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
             labels = P.argmax(axis=1)
 
         total = float(squares.sum(dtype=np.float64))
-        objective = self._descend(step, lambda: 0.5 * (total - dot(P[rows, labels], P[rows, labels])))
+        objective = self._descend(step, lambda: max(0.5 * (total - dot(P[rows, labels], P[rows, labels])), 0.0))
         W = np.zeros_like(P)
         W[rows, labels] = P[rows, labels]
         norms = np.linalg.norm(W, axis=0)

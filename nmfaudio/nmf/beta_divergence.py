@@ -74,12 +74,12 @@ class Divergence:
         return Divergence(X, self.beta, weights, self.eps)
 
     def value(self, W: np.ndarray, T: np.ndarray) -> float:
-        """The divergence, accumulated in double precision."""
+        """The divergence, accumulated in double precision; rounding does not make it negative."""
         if self.exact:
             return self.quadratic(W, T, self.X @ T, T.T @ T)
         if self.sparse:
             return self._sparse_value(W, T, self._sampled_model(W, T))
-        return self._sum_over_rows(partial(self._value, W, T), W)[0]
+        return max(self._sum_over_rows(partial(self._value, W, T), W)[0], 0.0)
 
     def quadratic(
         self, W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray, S: np.ndarray | None = None
@@ -137,7 +137,7 @@ class Divergence:
         if not self._flat and q.size:
             of_T = self._carried and self._carried[1]
             q = denominator(of_T, T[:, free], partial(np.copyto, src=q), due_T, np.empty_like(p))
-        return value, p, q
+        return max(value, 0.0), p, q
 
     def rescaled(self, norms: np.ndarray, free: slice = ALL) -> None:
         """Know that some columns of T were divided by numbers, and those of W multiplied by them."""
@@ -213,7 +213,7 @@ class Divergence:
     def _sparse_value(self, W: np.ndarray, T: np.ndarray, L: np.ndarray) -> float:
         at_entries = beta_divergence(self.X.data[None], L[None], 1, self.eps, np.empty_like(L)[None])
         total = float(W.sum(axis=0, dtype=float) @ T.sum(axis=0, dtype=float))
-        return at_entries + total - float(L.sum(dtype=float))
+        return max(at_entries + total - float(L.sum(dtype=float)), 0.0)
 
     def _sparse_ratios(self, L: np.ndarray) -> csr_matrix:
         from scipy.sparse import csr_matrix

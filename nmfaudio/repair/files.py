@@ -70,9 +70,10 @@ def repair_file(
 ) -> RepairReport:
     """Repair a sound file, from a model of the rest of it.
 
-    Samples are restored first, then holes in the spectrogram, then the band. Memory does not grow with the length: the
-    rest is the 20 s and more around the damage. Samples at which nothing is mended stay as they are, unless restored
-    peaks beyond full scale need room: then all are lowered, where the sample format has a limit.
+    Samples are restored first, then holes in the spectrogram, then the band. The rest is the 20 s and more around the
+    damage. Memory does not grow with the length of the recording, but with that of a hole or a gap, which is mended in
+    one piece. Samples at which nothing is mended stay as they are, unless restored peaks beyond full scale need room:
+    then all are lowered, where the sample format has a limit.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from ..arguments import check_count, check_rate, checked
-from ..audio import as_signal
+from ..audio import as_signal, to_float
 from ..errors import NmfaudioError
 from ..nmf.spatial_nmf import spatial_nmf
 from ..spectra.blocks import Frames, mended
@@ -70,8 +70,10 @@ def restore_samples(
     """
     check_rate(sr)
     check_count("n_iter", n_iter)
+    y, missing = to_float(y), np.asarray(missing, bool)
+    if not clipped and missing.shape in (y.shape, y.shape[-1:]):
+        y = np.where(missing, 0, y)  # before the check of what is a signal: they may be NaN
     y = as_signal(y)
-    missing = np.asarray(missing, bool)
     if missing.shape not in (y.shape, y.shape[-1:]):
         raise NmfaudioError(f"missing has shape {missing.shape}, but the signal {y.shape}")
     missing = np.broadcast_to(missing, y.shape)

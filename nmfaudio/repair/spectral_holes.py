@@ -33,7 +33,7 @@ def fill_regions(
     An NMF is fitted to the entries outside the holes; its values inside are the new magnitudes. Their phases are
     chosen so that overlapping frames agree (Griffin and Lim); samples that no frame of a hole reaches stay as they are.
     The rest of a long recording is the piece around the hole, of 1.5 million samples of all channels (18 s of stereo
-    at 44.1 kHz).
+    at 44.1 kHz), or longer if the hole is.
 
     Parameters
     ----------

@@ -171,20 +171,31 @@ class Components:
         NmfaudioError
             If a group holds a component that does not exist or is in another one.
         """
-        groups = {name: list(members) for name, members in groups.items()}
-        taken = [k for members in groups.values() for k in members]
-        wrong = next((k for i, k in enumerate(taken) if k not in range(self.n_components) or k in taken[:i]), None)
-        if wrong is not None:
-            last = self.n_components - 1
-            raise NmfaudioError(f"component {wrong} does not exist or is in two groups; there are 0 to {last}")
-        left = sorted(set(range(self.n_components)) - set(taken))
-        if left:
-            groups["rest"] = [*groups.get("rest", []), *left]
+        groups = with_rest(groups, self.n_components)
         Y = self.stft(np.atleast_2d(self.y))
         powers = np.stack([self.factorization.estimate(np.array(members, int)) for members in groups.values()]) ** 2
         present = np.ones((len(groups), *Y.shape[1:]), bool)
         signals = stems(powers, present, Y, self.stft, self.y.shape[-1], phase)
         return {name: signal.reshape(self.y.shape) for name, signal in zip(groups, signals, strict=True)}
+
+
+def with_rest(groups: Mapping[str, Sequence[int]], n_components: int) -> dict[str, list[int]]:
+    """Add the components that are in no group to the group "rest".
+
+    Raises
+    ------
+    NmfaudioError
+        If a group holds a component that does not exist or is in another one.
+    """
+    whole = {name: list(members) for name, members in groups.items()}
+    taken = [k for members in whole.values() for k in members]
+    wrong = next((k for i, k in enumerate(taken) if k not in range(n_components) or k in taken[:i]), None)
+    if wrong is not None:
+        last = n_components - 1
+        raise NmfaudioError(f"component {wrong} does not exist or is in two groups; there are 0 to {last}")
+    if left := sorted(set(range(n_components)) - set(taken)):
+        whole["rest"] = [*whole.get("rest", []), *left]
+    return whole
 
 
 def memory_needed(n_samples: int, n_channels: int, sr: float, n_sources: int, phase: str) -> float:

@@ -23,9 +23,9 @@ from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, check_stem, replacing
 from ..spectra.aligned import joined
-from .components import Components, memory_needed
+from .components import Components, memory_needed, with_rest
 from .guidance import Guidance
-from .hpss import harmonic_percussive, harmonic_percussive_blocks
+from .hpss import PARTS, harmonic_percussive, harmonic_percussive_blocks
 from .separator import Separator, Source
 from .songs.separator import SongSeparator
 
@@ -34,6 +34,8 @@ Groups = Mapping[str, Sequence[int]]
 
 HARMONIC_PERCUSSIVE = "harmonic-percussive"
 SONGS = "songs"
+MOST_GAIN_DB = 60.0
+"""Most that a mix raises a source by, in decibels."""
 
 
 @runtime_checkable
@@ -141,10 +143,10 @@ def separate(
     y = as_signal(y)
     if (known := _of_blocks(sources)) is not None:
         return joined(known.process_blocks([np.atleast_2d(y).astype(np.float32, copy=False)], sr), y)
-    assert isinstance(sources, (Mapping, int))
     phase = phase or _phase(y.shape)
     if isinstance(sources, Mapping):
         return _separator(sources, penalty, phase, random_state)(y, sr, guidance)
+    assert isinstance(sources, (int, np.integer))
     return _blind(y, sr, sources, groups, n_components, n_taps, phase, random_state)[0]
 
 
@@ -192,7 +194,7 @@ def separate_file(
     rest : str, optional
         Name of one more stem, the sum of the sources that are not in `only`.
     gains_db : mapping of str to float, optional
-        Write one file, "mix", the sum of all sources with these gains in decibels; -inf leaves a source out.
+        Write one file, "mix", the sum of all sources with these gains in decibels, up to 60; -inf leaves a source out.
     sources, guidance, groups, n_components, n_taps, penalty, phase, random_state
         As for :func:`separate`.
     start_s, stop_s : float, optional
@@ -239,8 +241,7 @@ def separate_file(
         raise NmfaudioError(
             f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
-    parts = known.names if known else Separator(sources).names if isinstance(sources, Mapping) else groups or ()
-    choice = Choice(list(parts), only, rest, gains_db)
+    choice = Choice(known.names if known else _names(sources, groups, n_components), only, rest, gains_db)
     names = choice.names
     for name in names:
         check_stem(name)
@@ -264,7 +265,7 @@ def separate_file(
     elif isinstance(sources, Mapping):
         pieces = _separator(sources, penalty, phase, random_state).process_blocks(blocks, header.sr, guidance)
     else:
-        assert isinstance(sources, int)
+        assert isinstance(sources, (int, np.integer))
         pieces = iter(())
         n_sources = sources if groups is None else len(groups) + 1
         needed = memory_for(source, n_sources, phase, start_s=start_s, stop_s=stop_s)
@@ -363,6 +364,8 @@ def _check_options(
     blind = isinstance(sources, (int, float, np.number))
     if blind:
         check_count("sources", sources)
+        if n_components is not None:
+            check_count("n_components", n_components)
     if not blind and any(value is not None for value in (groups, n_components, n_taps)):
         raise NmfaudioError("groups, n_components and n_taps are for a number of unknown sources: leave them out")
     if penalty is not None and not known:
@@ -384,6 +387,15 @@ def _of_blocks(sources: Sources) -> BlockSeparator | None:
     return sources
 
 
+def _names(sources: Sources, groups: Groups | None, n_components: int | None) -> list[str]:
+    """Names of the sources that do not come in blocks; none if they are found in the mixture."""
+    if sources == HARMONIC_PERCUSSIVE:
+        return list(PARTS)
+    if isinstance(sources, Mapping):
+        return Separator(sources).names
+    return [] if groups is None else list(with_rest(groups, _N_COMPONENTS if n_components is None else n_components))
+
+
 class Choice:
     """Stems to write of all sources.
 
@@ -403,14 +415,17 @@ class Choice:
         self, sources: list[str], only: Sequence[str], rest: str | None, gains_db: Mapping[str, float] | None
     ) -> None:
         self._only, self._rest = list(only), rest
-        self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
-        for name in [*self._only, *self._gains]:
+        for name in [*self._only, *(gains_db or {})]:
             if name not in sources:
                 raise NmfaudioError(f"no source {name!r}: choose {', '.join(sources) or 'by groups.json'}")
+        for name, db in (gains_db or {}).items():
+            if not db <= MOST_GAIN_DB:
+                raise NmfaudioError(f"gain of {name!r}: {db:g} dB: give up to {MOST_GAIN_DB:g}; -inf leaves it out")
         if gains_db is not None and (only or rest):
             raise NmfaudioError("only and rest choose stems, and gains_db mixes them: give one or the other")
         if rest and (not only or rest in sources):
             raise NmfaudioError(f"rest {rest!r}: name the other sources in only, and give the rest another name")
+        self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
         self._mixed = gains_db is not None
         self.names = ["mix"] if self._mixed else [*(self._only or sources), *([rest] if rest else [])]
 
@@ -452,7 +467,10 @@ def _blind(
         n_taps=_N_TAPS if n_taps is None else n_taps,
         random_state=random_state,
     )
-    found = components.group(n_sources) if groups is None else groups
+    if groups is None:
+        found = components.group(n_sources)
+    else:  # of Python's integers, which JSON knows
+        found = {name: [int(k) for k in members] for name, members in groups.items()}
     return components.stems(found, phase), found
 
 

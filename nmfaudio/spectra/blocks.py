@@ -200,28 +200,44 @@ def mended(
     tuple (y, lost, ...)
         The chunks, of other lengths, with y mended.
     """
-    held: Frames = ()
-    first, start = 0, 0  # samples held begin at `first`, those given before end at `start`
-    for chunk, last in _with_last(chunks):
-        held = tuple(np.concatenate(pair, axis=-1) for pair in zip(held, chunk, strict=True)) if held else chunk
-        end = first + held[0].shape[-1]
-        while start < end:
-            stop = min(start + size, end)
-            while stop < end and held[1][..., stop - first].any():
-                stop = min(stop + step, end)
-            if not last and stop + margin > end:
-                break
+    held: list[Frames] = []  # joined once a piece is complete
+    first = start = end = 0  # samples held begin at `first`, those given before end at `start`
+    stop = size  # of the piece that comes
+    for chunk, last in _with_last(slices(chunks, size)):
+        held.append(chunk)
+        begin, end = end, end + chunk[0].shape[-1]
+        stop = _after_lost(chunk[1], begin, stop, step)
+        while start < end and (last or stop + margin <= end):
+            stop = min(stop, end)
+            whole = tuple(np.concatenate(arrays, axis=-1) for arrays in zip(*held, strict=True))
             now = slice(start - first, stop - first)
-            if held[1][..., now].any():
+            if whole[1][..., now].any():
                 begin = max(0, start - margin)
                 around = slice(begin - first, min(stop + margin, end) - first)
-                y = mend(held[0][..., around], held[1][..., around], begin)
-                held = (held[0].copy(), *held[1:])
-                held[0][..., now] = y[..., start - begin : stop - begin]
-            yield tuple(array[..., now] for array in held)
+                y = mend(whole[0][..., around], whole[1][..., around], begin)
+                whole[0][..., now] = y[..., start - begin : stop - begin]
+            yield tuple(array[..., now] for array in whole)
             keep = max(first, stop - margin)
-            held = tuple(array[..., keep - first :].copy() for array in held)
+            held = [tuple(array[..., keep - first :].copy() for array in whole)]
             first, start = keep, stop
+            stop = _after_lost(held[0][1], first, start + size, step)
+
+
+def slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:
+    """Cut chunks of frames, or of samples, into such of at most this many."""
+    for chunk in chunks:
+        for start in range(0, chunk[0].shape[-1], size):
+            yield tuple(array[..., start : start + size] for array in chunk)
+
+
+def _after_lost(lost: np.ndarray, first: int, stop: int, step: int) -> int:
+    """Move the end of a piece on while it lies in what is lost; the mask begins at `first`.
+
+    An end before the mask was looked at there, and one after it will be in the mask that follows.
+    """
+    while first <= stop < first + lost.shape[-1] and lost[..., stop - first].any():
+        stop += step
+    return stop
 
 
 def _with_last(items: Iterable[Item]) -> Iterator[tuple[Item, bool]]:

@@ -238,6 +238,24 @@ def test_an_own_way_to_separate_has_files_too(folder):
     np.testing.assert_allclose(sf.read("out/half.wav")[0], sf.read("mix.wav")[0] / 2, atol=1e-6)
 
 
+@pytest.mark.needs_jit
+def test_the_two_parts_and_what_is_in_no_group_can_be_chosen_and_mixed(folder):
+    whole = separate_file("mix.wav", "parts", "harmonic-percussive").stems
+    tones = sf.read(whole["harmonic"])[0]
+    assert main(["separate", "mix.wav", "-o", "one", "--split", "--only", "harmonic", "-q"]) == 0
+    assert list(stems := stems_of(folder / "one")) == ["harmonic"]
+    np.testing.assert_array_equal(stems["harmonic"], tones)
+    assert main(["separate", "mix.wav", "-o", "mixed", "--split", "--mix", "percussive=off", "-q"]) == 0
+    np.testing.assert_allclose(stems_of(folder / "mixed")["mix"], tones, atol=1e-6)
+    options = {"groups": {"a": [0, 2]}, "n_components": 4}
+    whole = separate_file("mix.wav", "groups", 2, **options).stems
+    chosen = separate_file("mix.wav", "others", 2, only=["rest"], **options).stems
+    assert list(whole) == ["a", "rest"] and list(chosen) == ["rest"]
+    np.testing.assert_array_equal(sf.read(chosen["rest"])[0], sf.read(whole["rest"])[0])
+    with pytest.raises(NmfaudioError, match="no source 'rest': choose a, b"):
+        separate_file("mix.wav", "none", 2, only=["rest"], groups={"a": [0, 2], "b": [1]}, n_components=3)
+
+
 def test_stems_come_in_the_format_asked_for(folder):
     argv = ["separate", "mix.wav", "-o", "out", "--split", "--format", "FLAC", "--subtype", "PCM_24", "-q"]
     assert main(argv) == 0
@@ -250,6 +268,7 @@ def test_stems_come_in_the_format_asked_for(folder):
         (["-o", "full", "--split"], "full: is not empty: give --overwrite"),
         (["--only", "piano", "-q"], "no source 'piano': choose vocals, drums, bass, other"),
         (["--mix", "vocals=loud"], "'vocals=loud' is not NAME=DB"),
+        (["--mix", "vocals=61"], "'vocals=61' is not NAME=DB with up to 60 dB"),
         (["--karaoke", "--only", "bass"], "give one of them"),
         (["--voice", "--split"], "choose one"),
         (["-d", "speech-fast"], "of kind 'unfolded', not songs: give songs, drums"),
@@ -377,6 +396,23 @@ def test_python_separates_as_the_command_does(folder):
     for name, stem in stems_of(folder / "out").items():
         np.testing.assert_array_equal(stem, sf.read(report.stems[name], dtype="float32")[0])
         np.testing.assert_allclose(stem, stems[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("db", [60.5, 1e5, np.inf])
+def test_a_gain_that_no_mix_has_is_refused_in_python_too(folder, db):
+    with pytest.raises(NmfaudioError, match="gain of 'harmonic'.*give up to 60; -inf leaves it out"):
+        separate_file("mix.wav", "out", "harmonic-percussive", gains_db={"harmonic": db})
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.needs_jit
+def test_numbers_of_numpy_are_numbers(folder):
+    options = {"n_components": np.int64(3)}
+    stems = separate(SOURCES[0], SR, np.int64(2), **options)
+    np.testing.assert_array_equal(stems["source1"], separate(SOURCES[0], SR, 2, n_components=3)["source1"])
+    assert len(separate_file("mix.wav", "out", np.int64(2), **options).stems) == 2
+    separate_file("mix.wav", "grouped", np.int64(2), groups={"a": np.array([0, 2])}, **options)
+    assert json.loads((folder / "grouped" / "groups.json").read_text()) == {"a": [0, 2]}
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,16 @@ def test_bins_outside_of_the_profile_and_silence_are_no_trouble():
 
 
 @pytest.mark.needs_jit
+def test_frames_that_do_not_overlap_make_a_profile_too():
+    front_end = FrontEnd(sr=500, n_bins=9, window="boxcar", hop_s=0.032)
+    atoms = unit(np.random.default_rng(0).random((9, 2)))
+    dictionary = Dictionary("sparse", {"speech": atoms, "noise": atoms}, front_end)
+    assert noise_profile(hiss(), 500, dictionary).arrays["noise"].shape == (9, 8)
+    with pytest.raises(NmfaudioError, match="too short"):
+        noise_profile(hiss(0), 500, dictionary)
+
+
+@pytest.mark.needs_jit
 @pytest.mark.parametrize("n, n_atoms", [(80, 2), (480, 8), (5000, 8)])
 def test_atoms_of_a_profile(n, n_atoms):
     profile = noise_profile(hiss(n), 500, SMALL)

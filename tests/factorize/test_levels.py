@@ -114,6 +114,26 @@ def test_a_start_is_scaled_too():
     np.testing.assert_allclose(product, one.fit_transform(X) @ one.components_, rtol=1e-3)
 
 
+@pytest.mark.parametrize("level", [1, 1e160, 1e300])
+@pytest.mark.parametrize("estimator", ALL, **NAMES)
+def test_an_exact_fit_has_errors_that_are_numbers_at_any_level(estimator, level):
+    """The square of 1e160 is no number, but nothing times it is nothing."""
+    X = np.outer([1.0, 2, 3, 4], [1, 2, 1]) * level
+    model = clone(estimator).set_params(n_components=1).fit(X)
+    assert (model.objective_ >= 0).all() and model.reconstruction_err_ >= 0
+    if model._beta == 2:
+        assert model.reconstruction_err_ < 10 * level
+
+
+def test_objectives_that_cancel_out_are_not_negative():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        X = rng.random((6, 2)) @ rng.standard_normal((2, 5))
+        for model in (SemiNMF(3, **FEW), ConvexNMF(3, **FEW)):
+            assert model.fit(X).objective_.min() >= 0
+        assert OrthogonalNMF(1, **FEW).fit(np.abs(X[:, :1] * X[:1])).objective_.min() >= 0
+
+
 @pytest.mark.parametrize("solver", ["hals", "mu", "bpp"])
 def test_the_objective_of_an_exact_fit_is_not_negative_and_does_not_rise(solver):
     rng = np.random.default_rng(1)

@@ -29,6 +29,18 @@ def test_components_are_learnt_from_a_stream(beta, dtype):
     assert model.components_.dtype == dtype
 
 
+@pytest.mark.parametrize(("first", "second"), [(np.float32, np.float64), (np.float64, np.float32)])
+@pytest.mark.parametrize("beta", [2, 1, 0, 0.5, 3])
+def test_batches_of_two_precisions_are_learnt_in_that_of_the_first(beta, first, second):
+    batches = [X + 0.01 for X in stream(planted()[2], 4)]
+    one, mixed = (OnlineNMF(3, beta_loss=beta, max_iter=10, random_state=0) for _ in range(2))
+    for i, X in enumerate(batches):
+        one.partial_fit(X.astype(first))
+        mixed.partial_fit(X.astype(second if i % 2 else first))
+    assert mixed.components_.dtype == first
+    np.testing.assert_allclose(mixed.components_, one.components_, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("beta", [2, 1, 0])
 def test_fit_comes_close_to_a_fit_of_everything_at_once(beta):
     X = planted(n_samples=30)[0] + 0.1

@@ -38,8 +38,9 @@ def test_gaps_in_a_voice_are_closer_to_it_than_silence_and_the_rest_is_untouched
 @pytest.mark.needs_jit
 def test_what_a_missing_sample_holds_does_not_count():
     missing = lost((4000, 4320))
-    one, other = (restore_samples(np.where(missing, value, VOICE), SR, missing) for value in (0, 0.9))
-    np.testing.assert_array_equal(one, other)
+    one, *others = (restore_samples(np.where(missing, value, VOICE), SR, missing) for value in (0, 0.9, np.nan, np.inf))
+    for other in others:
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.needs_jit
@@ -91,6 +92,10 @@ def test_of_no_samples_none_are_missing(shape):
 def test_missing_samples_that_make_no_sense_are_refused():
     with pytest.raises(NmfaudioError, match="shape \\(3,\\), but the signal \\(16000,\\)"):
         restore_samples(VOICE, SR, np.zeros(3, bool))
+    with pytest.raises(NmfaudioError, match="sample 8 is nan"):
+        restore_samples(np.where(lost((0, 9)), np.nan, VOICE), SR, lost((0, 8)))
+    with pytest.raises(NmfaudioError, match="sample 0 is nan"):
+        restore_samples(np.where(lost((0, 9)), np.nan, VOICE), SR, lost((0, 9)), clipped=True)
     with pytest.raises(NmfaudioError, match="nothing to go by"):
         restore_samples(np.stack([VOICE] * 2), SR, np.stack([lost(), ~lost()]))
 
