@@ -64,7 +64,12 @@ THIRD = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4,
 RECIPES = {
     "speech": Recipe("file", (FIRST, SECOND, THIRD), Objective(compression=0.65), TOGETHER, mask_power=1.2),
     "speech-fast": Recipe("file-fast", (FIRST,), Objective()),
-    "speech-causal": Recipe("causal", (FIRST, SECOND), Objective(), TOGETHER),
+    "speech-causal": Recipe(
+        "causal",
+        (FIRST, replace(SECOND, steps=9000)),
+        Objective(compression=0.65),
+        replace(TOGETHER, steps=1150, decay=0.2),
+    ),
     "speech-causal-fast": Recipe("causal-fast", (FIRST,), Objective()),
 }
 OF_SONGS = {"songs": SONGS, "drums": DRUMS}

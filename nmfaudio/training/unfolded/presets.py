@@ -38,9 +38,9 @@ class Size:
 class Preset:
     """Contexts and sizes of the stages.
 
-    The first stage has the noisy spectrogram alone. The second has the mask of the first too, and in a second pass its
-    own. The third has the mask of the second at full resolution, and the band above 8 kHz. Fast variants have the first
-    stage alone.
+    The first stage has the noisy spectrogram alone. The second has the mask of the first too, in a second pass its own,
+    and the pitch. The third has the mask of the second at full resolution, and the band above 8 kHz. Fast variants have
+    the first stage alone.
 
     Parameters
     ----------
@@ -100,16 +100,16 @@ _CAUSAL_SECOND = Context(
     speech_means=spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2, -1, 0),
     noise_means=spans((-60, -31), (-30, -9), (-8, -4), (-3, -1), 0),
     noise_spectra=spans((-16, 0), (-100, 0)),
+    periodic=spans((-1, 0)),
     estimates=True,
 )
 _SMALL = Size((112, 64), (0, 1, 2))
-_MEDIUM = Size((224, 112), (0, 0, 1, 2), passes=2)
 _LARGE = Size((228, 76), (0, 1, 2, 3), against=(2, 3))
 _LARGE_TWICE = replace(_LARGE, passes=2)
 
 PRESETS = {
     "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE_TWICE, _LARGE), FULL_BAND),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _MEDIUM)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _LARGE_TWICE)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }
