@@ -11,8 +11,11 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
-# A job that a script runs in the background ignores SIGINT, and so would the commands that are tested.
+# A job that a script runs in the background ignores SIGINT, one under nohup SIGHUP, and so would the commands that are
+# tested: a process that is started has the default again where this one has a function.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def pytest_runtest_setup(item):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import NmfaudioError
 from ..files import replacing
 
@@ -80,6 +81,7 @@ class Checkpoint:
                 )
 
 
+@checked
 def hours(record: Mapping[str, Any], began: float) -> float:
     """Return how long a training has taken, also before it was killed, as far as its record tells that.
 

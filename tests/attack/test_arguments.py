@@ -137,6 +137,8 @@ def right(tmp_path_factory):
         "hz": [0.0, 1000.0],
         "info": nmfaudio.audio.info(file),
         "kind": "sparse",
+        "hours.began": 0.0,
+        "hours.record": {"hours": 1.0},
         "learningshow.dictionary": replace(sparse, record={"stages": [{"curve": [{"step": 1, "train": 1.0}]}]}),
         "length": 1000,
         "lufs": -23.0,
