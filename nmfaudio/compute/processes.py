@@ -40,8 +40,8 @@ def workers(
 ) -> Iterator[Map]:
     """Open workers, and give a function that maps others over items; it may be called many times.
 
-    What a lost worker had to do is done again by another, and nothing that came to an end. Workers end with this
-    process, however it ends.
+    What a lost worker had to do is done again by another. Processes of this machine do nothing twice that came to an
+    end; a cluster may, where the worker that held the result is lost. Workers end with this process, however it ends.
 
     Parameters
     ----------
