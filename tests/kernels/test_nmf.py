@@ -177,6 +177,13 @@ def test_divergence_of_zeros_tiny_and_huge_values(beta, dtype):
     np.testing.assert_allclose(beta_divergence(V, L, beta, eps, np.empty_like(V)), expected, rtol=1e-5)
 
 
+def test_a_sum_of_squares_has_room_for_what_single_precision_has_not():
+    V = np.full((40, 50), 1e18, np.float32)
+    for weights in (None, np.ones_like(V)):
+        value = beta_divergence(V, np.zeros_like(V), 2, 0.0, np.empty_like(V), weights)
+        np.testing.assert_allclose(value, 1e39, rtol=1e-5)
+
+
 def test_the_divergence_of_a_matrix_and_itself_is_zero():
     V = np.random.default_rng(0).random((5, 6))
     for beta in BETAS:

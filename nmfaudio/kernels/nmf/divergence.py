@@ -47,7 +47,7 @@ def beta_divergence(
 
 @jit
 def _euclidean(V, L, eps, weights):
-    total = 0.0
+    total = np.float64(0)  # where nothing is compiled, a sum that begins with 0.0 stays in single precision
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             d = V[f, n] - (L[f, n] + eps)
@@ -118,7 +118,7 @@ def itakura_saito_single(V, L, R, eps, weights):
 
 @jit
 def _kullback_leibler(V, L, eps, log_ratio, weights):
-    total = 0.0
+    total = np.float64(0)
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             d = V[f, n] * log_ratio[f, n] - V[f, n] + (L[f, n] + eps)
@@ -130,7 +130,7 @@ def _kullback_leibler(V, L, eps, log_ratio, weights):
 
 @jit
 def _itakura_saito(V, L, eps, log_ratio, weights):
-    total = 0.0
+    total = np.float64(0)
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             d = V[f, n] / (L[f, n] + eps) - log_ratio[f, n] - V.dtype.type(1)
@@ -142,7 +142,7 @@ def _itakura_saito(V, L, eps, log_ratio, weights):
 
 @jit
 def _general(V, L, beta, eps, weights):
-    total = 0.0
+    total = np.float64(0)
     for f in range(V.shape[0]):
         for n in range(V.shape[1]):
             v, x = np.float64(V[f, n]), np.float64(L[f, n] + eps)
