@@ -117,7 +117,9 @@ def main() -> None:
         "--dev", type=Path, metavar="SONGS", help="songs to watch the learning on, for `songs` and `drums`"
     )
     parser.add_argument("--scores", type=Path, metavar="MIXTURES")
-    parser.add_argument("--first", help="dictionary whose stages are taken over; only those after them are trained")
+    parser.add_argument(
+        "--first", help="dictionary whose stages are taken over; only those after them, then all, are trained"
+    )
     parser.add_argument("--steps", type=int, help="of each stage, to try the recipe in minutes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true", help="faster, coarser products; needs torch")
@@ -151,14 +153,16 @@ def speech(args: argparse.Namespace, work: Path) -> Dictionary:
     recipe = RECIPES[args.name]
     preset = PRESETS[recipe.preset]
     corpora = [Corpus(path, preset.front_end.sr) for path in lists(args.data, work)]
-    first = stages_of(Dictionary.load(args.first)) if args.first else []
+    first = stages_of(Dictionary.load(args.first))[: len(preset.contexts)] if args.first else []
+    if len(first) == len(preset.contexts) and recipe.together is None:
+        sys.exit(f"{args.first}: has all stages of {args.name}, and no training of all of them follows")
     dictionary = build_unfolded(
         *mixers(*corpora, preset.front_end, args.seed),
         preset,
         front_end=preset.front_end,
         schedules=[replace(s, steps=args.steps or s.steps) for s in recipe.schedules],
         objective=recipe.objective,
-        first_stages=first[: len(preset.contexts) - 1],
+        first_stages=first,
         together=recipe.together and replace(recipe.together, steps=args.steps or recipe.together.steps),
         to_the_end=True,  # where the loss on `dev` is lowest, the scores are not best
         random_state=args.seed,

@@ -38,6 +38,18 @@ def test_a_dictionary_is_made_from_named_data_with_its_curve_and_scores(tmp_path
     assert again.stdout == ""
 
 
+def test_a_dictionary_that_has_all_stages_leaves_nothing_to_train(tmp_path):
+    for split in ("train", "dev"):
+        for kind, y in zip(("speech", "noise"), voice_in_noise(16_000, seconds=1), strict=True):
+            path = tmp_path / split / kind / "one.flac"
+            path.parent.mkdir(parents=True)
+            sf.write(path, y, 16_000)
+    first = SCRIPT.with_name("speech-fast.npz")
+    command = [sys.executable, SCRIPT, "speech-fast", "--data", tmp_path, "--first", first, "-o", tmp_path / "a.npz"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "speech-fast.npz: has all stages of speech-fast" in done.stderr
+
+
 def test_songs_are_not_trained_without_others_to_watch(tmp_path):
     command = [sys.executable, SCRIPT, "songs", "--data", tmp_path, "-o", tmp_path / "s.npz"]
     done = subprocess.run(command, capture_output=True, text=True)
