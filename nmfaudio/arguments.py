@@ -165,6 +165,21 @@ def check_ranges(name: str, ranges: Any) -> None:
         raise NmfaudioError(f"{name} {shown(ranges)}: give pairs (start_s, stop_s) of seconds, as [(1.5, 1.52)]")
 
 
+def check_part(start_s: float | None, stop_s: float | None) -> None:
+    """Refuse a part of a recording that ends before it begins; None stands for the beginning and the end.
+
+    Raises
+    ------
+    NmfaudioError
+    """
+    begin_s = start_s or 0.0
+    if stop_s is not None and stop_s <= begin_s:
+        raise NmfaudioError(
+            f"--start {begin_s:g} s is not before --end {stop_s:g} s (in Python start_s and stop_s): give an earlier "
+            "start or a later end"
+        )
+
+
 def check_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf, unit: str = "") -> None:
     """Refuse what is not a number from `low` to `high`.
 

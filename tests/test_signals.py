@@ -174,6 +174,8 @@ FILE_MISTAKES = {
     "a target that cannot be": lambda: denoise_file("in.wav", "o\0.wav"),
     "start": lambda: denoise_file("in.wav", "o.wav", start_s="1"),
     "stop": lambda: denoise_file("in.wav", "o.wav", stop_s=np.nan),
+    "stop at once": lambda: denoise_file("in.wav", "o.wav", stop_s=0),
+    "stop before start": lambda: denoise_file("in.wav", "o.wav", start_s=0.1, stop_s=0.1),
     "noise": lambda: denoise_file("in.wav", "o.wav", noise=(1,)),
     "noise of text": lambda: denoise_file("in.wav", "o.wav", noise=("0", "x")),
     "damage": lambda: repair_file("in.wav", "o.wav", damage=3),
@@ -183,6 +185,8 @@ FILE_MISTAKES = {
     "holes": lambda: repair_file("in.wav", "o.wav", holes=3),
     "a stem's folder": lambda: separate_file("in.wav", 3),
     "a part of a mixture": lambda: separate_file("in.wav", "o", "harmonic-percussive", start_s="1"),
+    "a part that ends before it begins": lambda: separate_file("in.wav", "o", start_s=0.2, stop_s=0.1),
+    "a part of a page that ends at once": lambda: report.report_file("in.wav", "o.html", stop_s=0),
     "a page": lambda: report.report_file("in.wav", None),
     "info": lambda: audio.info(None),
     "a part": lambda: audio.read("in.wav", start_s="1"),
@@ -198,4 +202,5 @@ def test_arguments_of_file_functions_are_refused_in_one_line(tmp_path, monkeypat
     with pytest.raises(NmfaudioError) as caught:
         call()
     assert "\n" not in str(caught.value)
+    assert "has no sound" not in str(caught.value)  # it has some
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..arguments import check_part
 from ..audio import SUFFIXES
 from ..compute.processes import workers
 from ..denoising.music import is_harmed
@@ -25,7 +26,7 @@ from ..folders import walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
-from .options import absolute, check_part, denoiser_options, format_options, is_page
+from .options import absolute, denoiser_options, format_options, is_page
 from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 
 
@@ -67,7 +68,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
         raise NmfaudioError("standard input and output are not on the machines of a cluster: give files")
     if args.scheduler is not None and (here := _by_cleaning(args)):
         raise NmfaudioError(f"{here[0]}: is made where the file is cleaned, not on a cluster: leave out --scheduler")
-    check_part(args)
+    check_part(args.start, args.end)
     jobs = [_single(args)] if args.out_dir is None else list(dict.fromkeys(_mirrored(args)))
     if args.save_profile is not None:
         _check_profile(args, jobs)

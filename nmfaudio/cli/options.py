@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ..denoising.presets import PRESETS
-from ..errors import NmfaudioError
 
 
 def add_denoising(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +58,6 @@ def settle(args: argparse.Namespace) -> None:
     for name, value in {**_DEFAULTS, **preset}.items():
         if getattr(args, name, None) is None:
             setattr(args, name, value)
-
-
-def check_part(args: argparse.Namespace) -> None:
-    """Refuse a part of the sound that ends where it begins, or before."""
-    if args.end is not None and (args.start or 0.0) >= args.end:
-        raise NmfaudioError(f"--start {args.start or 0:g} s is not before --end {args.end:g} s")
 
 
 def denoiser_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import audio
+from ..arguments import check_part
 from ..errors import NmfaudioError
 from ..files import check_output
 from .console import OK
-from .options import add_denoising, check_part, denoiser_options, is_page, settle
+from .options import add_denoising, denoiser_options, is_page, settle
 
 DESCRIPTION = """Make a page of a recording before and after denoising: players that switch in
 place, spectrograms, the most active atoms, the numbers. It is one HTML file
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from .cleaning import Cleaner, Options
 
     settle(args)
-    check_part(args)
+    check_part(args.start, args.end)
     audio.info(args.input)  # before its name is made another, and before the dictionary is loaded
     target = Path(args.input).with_suffix(".html") if args.output is None else Path(args.output)
     if not is_page(target):

@@ -6,13 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ..arguments import check_part
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import identity, is_same
 from ..folders import walk
 from ..spectra.phase import METHODS
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, explained, progress_bar, say
-from .options import add_formats, check_part, count, format_options, number, seconds, seed
+from .options import add_formats, count, format_options, number, seconds, seed
 
 DESCRIPTION = """Separate songs into vocals, drums, bass and other, each a file beside the song.
 The stems add up to the song. A folder is searched for songs, and needs -o.
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     from .targets import clipping, mark_below
 
     sources = _way(args)
-    check_part(args)
+    check_part(args.start, args.end)
     files = [song for top in args.inputs for song in _songs(top, args)]
     folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
                for source, name in files]  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import audio
-from ..arguments import check_path, check_ranges, checked
+from ..arguments import check_part, check_path, check_ranges, checked
 from ..audio import ffmpeg
 from ..audio.loudness import with_loudness
 from ..dictionary import Dictionary, DictionaryLike
@@ -253,6 +253,7 @@ def process_file(
     began = time.perf_counter()
     for name in (source, target, target if residual is None else residual):
         check_path(name)
+    check_part(start_s, stop_s)
     itself = is_same(source, target) and not is_device(target)
     if itself and not in_place:
         raise AudioError(f"{target}: is the input itself: give --in-place (in Python in_place=True) to replace it")

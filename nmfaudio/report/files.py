@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .. import audio
-from ..arguments import check_path, checked
+from ..arguments import check_part, check_path, checked
 from ..denoising.denoiser import Denoiser
 from ..errors import AudioError
 from ..files import check_output, replacing
@@ -52,6 +52,7 @@ def report_file(
     """
     for path in (source, target):
         check_path(path)
+    check_part(start_s, stop_s)
     check_output(target, overwrite=overwrite, inputs=[source])
     header = audio.info(source)
     start_s = start_s or 0.0

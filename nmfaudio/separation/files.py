@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import audio
-from ..arguments import check_count, check_path, checked
+from ..arguments import check_count, check_part, check_path, checked
 from ..audio import as_signal
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
@@ -231,6 +231,7 @@ def separate_file(
     check_path(source)
     if out_dir is not None:
         check_path(out_dir)
+    check_part(start_s, stop_s)
     _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
     known = _of_blocks(sources)
     beside = out_dir is None
