@@ -27,12 +27,17 @@ from ..spectra.blocks import overlap_add
 _SAMPLED = 3000  # frames of the whole recording that numbers and outlines are estimated from
 _FRAMES_A_COLUMN = 3  # of a picture, at most
 _MOST_CHANNELS = 2  # that are played; of more, their mean
+_PATIENCE_S = 1.0  # in which others can be answered, too
 
 Powers = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
 class Stopped(Exception):
     """The work is of no use any more."""
+
+
+class NotYet(Exception):
+    """The sound is not there: ask again."""
 
 
 class Preview:
@@ -90,7 +95,7 @@ class Preview:
         return min(0.999, self.frames * self._stft.hop_length / max(1, self.header.frames))
 
     def stop(self) -> None:
-        """End the work, and the waiting for it."""
+        """End the work, and the waiting for it: other masks may take its place."""
         with self._more:
             self._stopped = True
             self._more.notify_all()
@@ -187,7 +192,7 @@ class Preview:
         return np.fft.rfft(y * stft.analysis_window.astype(np.float32), stft.n_fft).transpose(1, 2, 0)
 
     def wait_for(self, stop_s: float) -> None:
-        """Wait until the masks reach a time."""
+        """Wait until the masks reach a time; raise `NotYet` if that takes long, or these masks never will."""
         stft = self._stft
         needed = -(-(round(stop_s * self.sr) + stft.overlap) // stft.hop_length)
 
@@ -195,14 +200,15 @@ class Preview:
             return self.n_samples is not None or self.frames >= needed
 
         with self._more:
-            self._more.wait_for(lambda: there() or self._stopped or self._failed)
-            if self._stopped and not there():
-                raise Stopped
-            if not there():
+            self._more.wait_for(lambda: there() or self._stopped or self._failed, _PATIENCE_S)
+            if there():
+                return
+            if self._failed and not self._stopped:
                 raise AudioError(f"{self._source}: cannot be cleaned as far as {stop_s:.1f} s")
+            raise NotYet
 
     def sound(self, start_s: float, stop_s: float, rule: GainRule) -> NDArray[np.float32]:
-        """Sound of a part before and after, shape (2, channels, samples); waits until it is there."""
+        """Sound of a part before and after, shape (2, channels, samples); waits for it as `wait_for` does."""
         self.wait_for(stop_s)
         stft, hop = self._stft, self._stft.hop_length
         start, stop = round(start_s * self.sr), round(stop_s * self.sr)

@@ -28,7 +28,7 @@ from ..errors import NmfaudioError
 from ..report.numbers import numbers, sentence
 from ..report.page import SCRIPTS, static
 from .guard import App, Guard
-from .preview import Preview, Stopped
+from .preview import NotYet, Preview
 from .recordings import Recording, Recordings, gain_rule, settings_of
 
 LARGEST_UPLOAD = 8 * 2**30
@@ -98,7 +98,7 @@ def make_app(recordings: Recordings, token: str, port: int) -> App:
         Mount("/static", StaticFiles(packages=[("nmfaudio.report", "static"), ("nmfaudio.app", "static")])),
     ]
     faults: dict[Any, Any] = {HTTPException: _refused, Exception: _failed}
-    for kind in (NmfaudioError, OSError, MemoryError, Stopped, KeyError, ValueError, ClientDisconnect):
+    for kind in (NmfaudioError, OSError, MemoryError, NotYet, KeyError, ValueError, ClientDisconnect):
         faults[kind] = _failed
     app = Starlette(routes=routes, exception_handlers=faults)
     app.state.recordings = recordings
@@ -131,8 +131,8 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _failed(request: Request, error: Exception) -> Response:
     status, text = 500, _recordings(request).line(error)
-    if isinstance(error, Stopped):
-        status, text = 409, "stopped"
+    if isinstance(error, NotYet):
+        status, text = 409, "not yet"
     elif isinstance(error, (NmfaudioError, OSError, MemoryError)):
         status = 422
     elif isinstance(error, KeyError):

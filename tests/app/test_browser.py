@@ -180,6 +180,22 @@ def test_marked_noise_is_learnt_and_the_saved_file_is_that_of_the_command_line(p
     assert name == "talk.html" and b"<title>talk.wav: before and after" in report
 
 
+def test_sound_that_is_wanted_no_more_is_waited_for_no_more(page):
+    drop(page)
+    held, given_up = [], []
+    page.on("requestfailed", lambda request: given_up.append(request) if "/sound?" in request.url else None)
+    page.route("**/sound?*", lambda route: held.append(route))  # as if the cleaning had not come so far
+    page.get_by_role("button", name="Play").click()
+    for strength in ("0.5", "0.6", "0.7", "0.8"):
+        page.locator("#strength").fill(strength)
+        page.wait_for_timeout(200)
+    assert len(held) == len(given_up) + 1 == 5
+    page.get_by_role("button", name="Wait…").or_(page.get_by_role("button", name="Pause")).click()
+    page.wait_for_timeout(200)
+    assert len(given_up) == 5
+    page.unroute("**/sound?*")
+
+
 def test_presets_and_repair(page):
     drop(page, "loud.flac", np.clip(8 * talk(3), -0.5, 0.5), format="FLAC")
     assert page.locator("[aria-pressed=true][value]").text_content() == "Default"

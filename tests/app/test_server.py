@@ -2,9 +2,12 @@ import asyncio
 import errno
 import io
 import socket
+import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
+import anyio.from_thread
 import numpy as np
 import pytest
 import soundfile as sf
@@ -15,6 +18,7 @@ from starlette.testclient import TestClient
 from nmfaudio import NmfaudioError, denoise_file
 from nmfaudio.app import recordings as recordings_module
 from nmfaudio.app import serve, server
+from nmfaudio.app.preview import Preview
 from nmfaudio.app.recordings import Job, Recording, Recordings, Settings
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.dictionary import Dictionary
@@ -475,6 +479,27 @@ def test_a_damaged_recording_is_told(app):
     assert "cut.flac" in error and str(app.folder) not in error
     answer = app.client.get(f"recordings/{id}/sound", params={"start": 1.5, "stop": 2, **AS_IT_IS})
     assert answer.status_code == 422 and "cut.flac: cannot be cleaned as far as 2.0 s" in error_of(answer)
+
+
+def test_many_that_wait_for_sound_keep_the_app_from_nothing(app):
+    id = app.add()
+    recording, folder = app.recordings[id], app.folder / "masks"
+    folder.mkdir()
+    recording.preview = Preview(recording.path, recording._denoiser(recording.prepared), folder)  # that is not at work
+
+    def wait():
+        return app.client.get(f"recordings/{id}/sound", params={"start": 1, "stop": 2, **AS_IT_IS})
+
+    with anyio.from_thread.start_blocking_portal() as app.client.portal, ThreadPoolExecutor(41) as pool:
+        relief = threading.Timer(20, recording.preview.stop)
+        relief.start()
+        answers = [pool.submit(wait) for _ in range(41)]  # more than the server has threads
+        began = time.monotonic()
+        assert app.client.get("recordings").status_code == 200
+        assert time.monotonic() - began < 15
+        assert {answer.result().status_code for answer in answers} == {409}
+        relief.cancel()
+    app.client.portal = None
 
 
 def test_all_are_saved_at_once_each_with_its_own_strength(app):

@@ -17,8 +17,9 @@ async function api(path, options = {}) {
   throw new Error(error);
 }
 const STOPPED = "stopped"; // an error that is none: other settings, or another recording, have taken the place
+const NOT_YET = "not yet"; // nor is this: the cleaning has not come so far
 const post = (path, value) => api(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(value) });
-const samples = async (path) => new Float32Array(await (await api(path)).arrayBuffer());
+const samples = async (path, options) => new Float32Array(await (await api(path, options)).arrayBuffer());
 const split = (all, tracks, channels) => {
   const n = all.length / tracks.length / channels;
   const channel = (i, c) => all.subarray((i * channels + c) * n, (i * channels + c + 1) * n);
@@ -59,13 +60,13 @@ class Remote {
     return { url: `${this.address}/picture?${where}&${this.#how}`, start, stop };
   }
 
-  async sound(start, stop) {
+  async sound(start, stop, signal) {
     let both = null;
     while (!both) {
       try {
-        both = await samples(`${this.address}/sound?start=${start}&stop=${stop}&${this.#how}`);
+        both = await samples(`${this.address}/sound?start=${start}&stop=${stop}&${this.#how}`, { signal });
       } catch (error) {
-        if (error.message !== STOPPED || remote !== this) throw error;
+        if (error.message !== NOT_YET || signal.aborted) throw error;
         await sleep(0.3);
       }
     }

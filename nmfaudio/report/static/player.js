@@ -24,10 +24,11 @@ class Player extends EventTarget {
   #position = 0; // while nothing is scheduled
   #cursor = 0; // where the next part begins
   #fresh = true; // the next part does not go on where the last one ends
-  #generation = 0;
+  #filling = new AbortController(); // of what is asked for now
   #loop = null;
 
-  // A source has duration, sr, channels, tracks, and sound(start, stop): a promise of the channels of each track.
+  // A source has duration, sr, channels, tracks, and sound(start, stop, signal): a promise of the channels of each
+  // track, which nobody waits for any more once the signal is aborted.
   constructor(source) {
     super();
     this.#source = source;
@@ -85,6 +86,7 @@ class Player extends EventTarget {
     if (this.paused) return;
     this.#position = this.currentTime;
     this.paused = true;
+    this.#filling.abort();
     this.#silence();
     this.waiting = false;
     this.#tell("pause", "timeupdate");
@@ -92,15 +94,15 @@ class Player extends EventTarget {
 
   // Get the sound anew from here on, after the source has changed.
   refresh(from = this.currentTime) {
-    this.#generation++;
+    this.#filling.abort();
+    this.#filling = new AbortController();
     this.#cursor = from;
     this.#fresh = true;
-    if (!this.paused) this.#fill(this.#generation);
+    if (!this.paused) this.#fill(this.#filling.signal);
   }
 
   close() {
     this.pause();
-    this.#generation++;
     this.#context?.close();
     this.#context = null;
   }
@@ -123,9 +125,8 @@ class Player extends EventTarget {
     return last ? last.at + last.stop - last.start : 0;
   }
 
-  async #fill(generation) {
-    const current = () => generation === this.#generation && !this.paused;
-    while (current()) {
+  async #fill(signal) {
+    while (!signal.aborted) {
       if (!this.#fresh && this.#horizon - this.#context.currentTime > AHEAD_S) {
         await sleep(0.1);
         continue;
@@ -136,14 +137,14 @@ class Player extends EventTarget {
       const start = this.#cursor, stop = Math.min(limit, start + (this.#fresh ? FIRST_S : PIECE_S));
       let sound;
       try {
-        sound = await this.#source.sound(start, stop);
+        sound = await this.#source.sound(start, stop, signal);
       } catch (error) {
-        if (!current()) return;
+        if (signal.aborted) return;
         this.pause();
         this.dispatchEvent(new CustomEvent("trouble", { detail: error.message }));
         return;
       }
-      if (!current()) return;
+      if (signal.aborted) return;
       this.#schedule(sound, start, stop);
       this.#cursor = inLoop && stop >= limit - 1e-6 ? this.#loop.start : stop;
     }
