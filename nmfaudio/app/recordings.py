@@ -38,6 +38,7 @@ class Job:
     part: float = 0.0
     done: bool = False  # set last, and read before the error: what is done without one has worked
     error: str | None = None
+    settings: Settings | None = None  # of a cleaning
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Recording:
         self.folder = path.parent
         self.prepared = Prepared(Settings(), path)
         self.preview: Preview | None = None
+        self.heard = self.prepared  # which the preview is of
         self.version = 0  # of the preview
         self.stems: Stems | None = None
         self.jobs: dict[str, Job] = {}
@@ -116,6 +118,7 @@ class Recording:
         folder.mkdir()
         preview = Preview(prepared.path, self._denoiser(prepared), folder)
         former, self.preview = self.preview, preview
+        self.heard = prepared
         self.version += 1
         if former:
             former.stop()
@@ -275,7 +278,7 @@ class Recordings:
     def clean(self, name: str, settings: Settings) -> None:
         """Compute the masks of a recording, in place of those of others that are not done."""
         recording = self[name]
-        job = self._wanted = _new_job(recording, "clean")
+        job = self._wanted = _new_job(recording, "clean", settings)
         for _, other in self.items():
             if other.preview and other.preview.n_samples is None:
                 other.preview.stop()
@@ -357,8 +360,8 @@ class Recordings:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _new_job(recording: Recording, kind: str) -> Job:
-    job = Job(kind)
+def _new_job(recording: Recording, kind: str, settings: Settings | None = None) -> Job:
+    job = Job(kind, settings=settings)
     recording.jobs = {**recording.jobs, kind: job}  # readers keep the former one
     return job
 

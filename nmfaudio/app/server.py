@@ -150,7 +150,8 @@ def _page(request: Request) -> Response:
 
 def _state(name: str, recording: Recording) -> dict[str, Any]:
     """Describe a recording as JSON."""
-    header, preview, prepared = recording.header, recording.preview, recording.prepared
+    version, heard, preview = recording.version, recording.heard, recording.preview  # the version is written last
+    header = recording.header
     return {
         "id": name,
         "name": recording.path.name,
@@ -159,10 +160,10 @@ def _state(name: str, recording: Recording) -> dict[str, Any]:
         "channels": header.channels,
         "played": min(header.channels, 2) if header.channels <= 2 else 1,
         "format": header.format,
-        "version": recording.version,
+        "version": version,
         "cleaned": preview.part_done if preview else 0,
-        "settings": asdict(prepared.settings),
-        "repairs": prepared.repairs,
+        "settings": asdict(heard.settings),
+        "repairs": heard.repairs,
         "stems": recording.stems.names if recording.stems else None,
         "jobs": {kind: asdict(job) for kind, job in recording.jobs.items()},
         "files": {what: path.name for what, path in recording.files.items()},

@@ -223,6 +223,30 @@ def test_many_files_are_saved_at_once(page):
         assert np.allclose(sf.read(io.BytesIO(files.read(name)))[0], talk(2), atol=1e-4)
 
 
+def test_what_others_are_told_is_heard_in_them_too(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, np.clip(8 * talk(2), -0.5, 0.5))
+    page.get_by_label("Clipped peaks").check()
+    page.get_by_text("samples restored").wait_for()
+    page.get_by_role("button", name="Same settings for all").click()
+    page.get_by_role("button", name="a.wav", exact=True).click()
+    page.get_by_role("heading", name="a.wav").wait_for()
+    page.get_by_text("samples restored").wait_for()
+
+
+def test_a_reload_keeps_the_channels_as_they_are_heard(page):
+    drop(page, "call.wav", np.stack([talk(2), talk(2)[::-1]], axis=1))
+    page.get_by_role("button", name="Call").click()
+    page.wait_for_function("recordings.get(current).state.settings.channels === 'independent'")
+    page.wait_for_function("document.getElementById('progress').hidden")
+    page.reload()
+    page.wait_for_selector("#view canvas", state="attached")
+    assert not page.locator("#presets [aria-pressed=true]").count()  # none of them is all of what is heard
+    with page.expect_request("**/save") as request:
+        saved(page, "Save cleaned")
+    assert request.value.post_data_json["settings"]["channels"] == "independent"
+
+
 def test_stems_are_mixed(page):
     t = np.arange(2 * SR) / SR
     y = 0.2 * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 5000 * t) * (t % 0.5 < 0.1)

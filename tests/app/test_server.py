@@ -376,6 +376,13 @@ def test_other_settings_of_what_is_saved_meanwhile_change_nothing_that_is_heard(
     assert np.array_equal(app.heard(alone, channels=2), app.heard(disturbed, channels=2))
 
 
+def test_settings_are_those_of_what_is_heard_whatever_is_saved(app):
+    id = app.add(content=as_file(sound(channels=2)))
+    app.clean(id, channels="independent")
+    app.save(id, settings={**PLAIN, "damage": ["clicks"]})
+    assert app.client.get(f"recordings/{id}").json()["settings"] == {**PLAIN, "channels": "independent"}
+
+
 def test_a_repair_that_was_made_is_not_made_again(app, monkeypatch):
     id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
     repairs = app.clean(id, damage=["clipped"])["repairs"]

@@ -81,6 +81,7 @@ let current = null, remote = null, defaults = null, presets = {}, polling = fals
 
 const address = () => `recordings/${current}`;
 const now = () => recordings.get(current);
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b); // settings
 const busy = ({ state }) => Object.values(state.jobs).some((job) => !job.done);
 const say = (text) => {
   byId("fault").textContent = text;
@@ -122,12 +123,12 @@ const add = attempt(async (files) => {
 });
 
 function take(state) {
-  const like = now();
+  const like = now(), { noise, damage, channels } = state.settings;
   recordings.set(state.id, {
     state,
     options: { ...(like?.options ?? defaults) },
-    settings: { noise: state.settings.noise, damage: [...(like?.settings.damage ?? state.settings.damage)], channels: like?.settings.channels ?? "linked" },
-    preset: like ? like.preset : "default",
+    settings: { noise, damage: [...(like?.settings.damage ?? damage)], channels: like?.settings.channels ?? channels },
+    preset: like ? like.preset : channels === "linked" ? "default" : null,
     tab: "clean",
     strips: null,
   });
@@ -185,8 +186,8 @@ const open = attempt(async (id) => {
 });
 
 const show = attempt(async () => {
-  const { tab, state } = now(), id = current, clean = tab === "clean", job = state.jobs.clean;
-  const there = state.cleaned && job?.error !== STOPPED;
+  const { tab, state, settings } = now(), id = current, clean = tab === "clean", job = state.jobs.clean;
+  const there = state.cleaned && same(state.settings, settings) && job?.error !== STOPPED;
   byId("clean").hidden = byId("measured").hidden = !clean;
   byId("stems").hidden = clean;
   byId("sentence").hidden = !clean;
@@ -217,8 +218,9 @@ const show = attempt(async () => {
 });
 
 async function clean_() {
-  await post(`${address()}/clean`, now().settings);
-  now().state.cleaned = 0;
+  const recording = now();
+  await post(`${address()}/clean`, recording.settings);
+  recording.state.cleaned = 0;
   poll();
 }
 
