@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import audio
 from ..denoising.denoiser import Denoiser
-from ..denoising.files import noise_of_part, process_file
+from ..denoising.files import check_noise_part, noise_of_part, process_file
 from ..denoising.gain import GainRule
 from ..dictionary import Dictionary, DictionaryLike
 from ..errors import AudioError, NmfaudioError
@@ -278,6 +278,8 @@ class Recordings:
     def clean(self, name: str, settings: Settings) -> None:
         """Compute the masks of a recording, in place of those of others that are not done."""
         recording = self[name]
+        if settings.noise:
+            check_noise_part(recording.path, settings.noise)  # before the work on others is given up for it
         job = self._wanted = _new_job(recording, "clean", settings)
         for _, other in self.items():
             if other.preview and other.preview.n_samples is None:

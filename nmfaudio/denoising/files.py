@@ -177,6 +177,29 @@ def denoise_file(
 
 
 @checked
+def check_noise_part(source: PathLike, part: tuple[float, float]) -> None:
+    """Refuse a part of a sound file that is too short to learn its noise from.
+
+    Parameters
+    ----------
+    source : path
+        Sound file.
+    part : (float, float)
+        From and to a time in seconds.
+
+    Raises
+    ------
+    AudioError
+        If it is too short.
+    """
+    start_s, stop_s = part
+    if stop_s - start_s < _SHORTEST_NOISE_S:
+        raise AudioError(
+            f"{source}: noise of {stop_s - start_s:g} s is too short for a profile: give {_SHORTEST_NOISE_S:g} s or "
+            "more, best a second"
+        )
+
+
 def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: DictionaryLike) -> Dictionary:
     """Learn the profile of the noise from a part of a sound file.
 
@@ -199,11 +222,7 @@ def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: Dicti
         If the file cannot be read, ends before, or is silent there, or the part is too short.
     """
     start_s, stop_s = part
-    if stop_s - start_s < _SHORTEST_NOISE_S:
-        raise AudioError(
-            f"{source}: noise of {stop_s - start_s:g} s is too short for a profile: give {_SHORTEST_NOISE_S:g} s or "
-            "more, best a second"
-        )
+    check_noise_part(source, part)
     y, sr = audio.read(source, start_s=start_s, stop_s=min(stop_s, start_s + LONGEST_S))
     end_s = max(start_s + y.shape[-1] / sr, audio.info(source).duration_s)
     if stop_s > end_s + _NEAR_S:

@@ -126,6 +126,13 @@ def saved(page, button, scope="body"):
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
+def this_is_the_noise(page, start, end):
+    for id, seconds in (("from", start), ("to", end)):
+        page.locator(f"#{id}").fill(str(seconds))
+        page.locator(f"#{id}").press("Enter")
+    page.get_by_role("button", name="This is the noise").click()
+
+
 def test_dropped_recordings_are_heard_before_and_after_and_sliders_at_once(page):
     drop(page)
     assert "lower" in page.locator("#sentence").text_content()
@@ -158,10 +165,7 @@ def test_marked_noise_is_learnt_and_the_saved_file_is_that_of_the_command_line(p
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.1, box["y"] + 60, steps=8)
     page.mouse.up()
-    for id, seconds in (("from", "0.1"), ("to", "0.9")):
-        page.locator(f"#{id}").fill(seconds)
-        page.locator(f"#{id}").press("Enter")
-    page.get_by_role("button", name="This is the noise").click()
+    this_is_the_noise(page, 0.1, 0.9)
     page.get_by_text("Learnt from 0:00.10 to 0:00.90").wait_for()
     page.wait_for_function("document.getElementById('progress').hidden")
     page.locator("#strength").fill("1.2")
@@ -194,6 +198,36 @@ def test_sound_that_is_wanted_no_more_is_waited_for_no_more(page):
     page.wait_for_timeout(200)
     assert len(given_up) == 5
     page.unroute("**/sound?*")
+
+
+@pytest.mark.parametrize(("end", "words"), [(0.1, "too short"), (0.5, "silence")])
+def test_noise_that_cannot_be_learnt_is_told_and_changes_nothing(page, end, words):
+    y = talk(3)
+    y[:SR] = 0
+    asked = []
+
+    def while_it_is_cleaned(route):
+        answer = route.fetch()
+        found = answer.json()
+        if len(asked) < 3:
+            for state in found["recordings"]:
+                state["cleaned"] = min(state["cleaned"], 0.5)
+        route.fulfill(response=answer, json=found)
+
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/clean") else None)
+    page.route("**/recordings", while_it_is_cleaned)
+    drop(page, "talk.wav", y)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("i")
+    this_is_the_noise(page, 0, end)
+    page.get_by_role("alert").get_by_text(words).wait_for()
+    page.get_by_text("Steady noise is removed better").wait_for()
+    page.wait_for_function("document.getElementById('progress').hidden")
+    assert len(asked) == (2 if end < 0.25 else 3)  # what was given up for it goes on
+    page.wait_for_function("remote !== null")
+    saved(page, "Save cleaned")
+    assert page.get_by_role("alert").is_hidden()
+    page.unroute("**/recordings")
 
 
 def test_presets_and_repair(page):

@@ -346,6 +346,17 @@ def test_repairs_come_first(app, tmp_path):
     assert app.clean(id)["repairs"] == []
 
 
+def test_too_short_a_noise_is_refused_before_anything_is_given_up_for_it(app, monkeypatch):
+    monkeypatch.setattr(recordings_module, "repair_file", long_repair)
+    id, other = app.add(), app.add()
+    app.client.post(f"recordings/{other}/clean", json={**PLAIN, "damage": ["clicks"]})
+    answer = app.client.post(f"recordings/{id}/clean", json={**PLAIN, "noise": [0, 0.1]})
+    assert answer.status_code == 422
+    assert error_of(answer).startswith("talk.wav: noise of 0.1 s is too short")
+    time.sleep(0.2)
+    assert not app.client.get(f"recordings/{other}").json()["jobs"]["clean"]["done"]
+
+
 def test_a_noise_that_cannot_be_learnt_leaves_no_repair_behind(app):
     id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
     wrong = {**PLAIN, "damage": ["clipped"], "noise": [3, 5]}

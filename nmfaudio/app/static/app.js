@@ -275,10 +275,22 @@ for (const [id, option] of [["strength", "strength"], ["limit", "attenuation_lim
 }
 
 const change = attempt(async (settings) => {
-  Object.assign(now().settings, settings);
+  const recording = now(), former = recording.settings;
+  say("");
+  recording.settings = { ...former, ...settings };
   controls();
-  await clean_();
+  try {
+    await clean_();
+  } catch (error) {
+    goBack(recording, former);
+    throw error;
+  }
 });
+
+function goBack(recording, settings) { // to those that work
+  recording.settings = structuredClone(settings);
+  if (recording === now()) controls();
+}
 
 function choose(name) {
   const { purpose, channels = "linked", ...options } = presets[name] ?? {};
@@ -356,8 +368,14 @@ async function look() {
 
 // Show more of the recording that is open as it becomes ready.
 async function follow() {
-  const { state, tab } = now(), job = state.jobs[tab === "clean" ? "clean" : "separate"];
-  if (job?.done && job.error && job.error !== STOPPED) say(job.error);
+  const { state, tab, settings } = now(), job = state.jobs[tab === "clean" ? "clean" : "separate"];
+  if (job?.done && job.error && job.error !== STOPPED) {
+    say(job.error);
+    if (same(job.settings, settings) && !same(settings, state.settings)) {
+      goBack(now(), state.settings);
+      if (state.cleaned < 1) return clean_(); // which was given up for the others
+    }
+  }
   if (tab === "stems") {
     if (state.stems && byId("unseparated").hidden === false) await show();
   } else if (!remote && (state.cleaned || job?.error === STOPPED)) {
