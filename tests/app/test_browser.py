@@ -230,6 +230,114 @@ def test_noise_that_cannot_be_learnt_is_told_and_changes_nothing(page, end, word
     page.unroute("**/recordings")
 
 
+class Held:
+    """Answers that the page gets when the test lets it: numbers that say which strength they are of."""
+
+    def __init__(self, page):
+        self._page, self._routes = page, []
+        page.route("**/numbers?*", lambda route: self._routes.append(route))
+
+    def wait(self, n=1):
+        for _ in range(200):
+            if len(self._routes) >= n:
+                return
+            self._page.wait_for_timeout(50)
+        raise AssertionError("is not asked for")
+
+    def answer(self, i=0):
+        route = self._routes[i]
+        found = route.fetch().json()
+        route.fulfill(json={**found, "sentence": route.request.url.split("strength=")[1].split("&")[0]})
+        self._page.wait_for_timeout(100)
+
+
+def test_a_late_answer_is_not_shown_under_another_recording(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
+    held = Held(page)
+    page.locator("#strength").fill("0.5")
+    held.wait()
+    page.get_by_role("button", name="a.wav", exact=True).click()
+    page.get_by_role("heading", name="a.wav").wait_for()
+    held.answer()
+    assert page.locator("#sentence").text_content() != "0.5"
+    held.wait(2)
+    held.answer(1)
+    assert page.locator("#sentence").text_content() == "1"
+    assert page.get_by_role("alert").is_hidden()
+    page.unroute("**/numbers?*")
+
+
+def test_the_last_strength_is_told_whatever_is_answered_last(page):
+    drop(page, "a.wav", talk(1))
+    held = Held(page)
+    for n, strength in enumerate(("0.5", "0.6"), 1):
+        page.locator("#strength").fill(strength)
+        held.wait(n)
+    held.answer(1)
+    held.answer(0)
+    page.wait_for_timeout(300)
+    assert page.locator("#sentence").text_content() == "0.6"
+    page.unroute("**/numbers?*")
+
+
+def test_a_recording_may_be_removed_while_its_numbers_are_asked_for(page):
+    drop(page, "a.wav", talk(1))
+    page.locator("#strength").fill("0.5")
+    page.evaluate("document.querySelector('.remove').click()")
+    page.locator("#welcome").wait_for()
+    page.wait_for_timeout(400)
+    assert page.get_by_role("alert").is_hidden()
+
+
+def test_a_preset_that_is_chosen_while_a_recording_opens_is_heard(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
+    held = Held(page)
+    page.get_by_role("button", name="a.wav", exact=True).click()
+    held.wait()
+    page.get_by_role("button", name="Gentle").click()
+    held.answer()
+    held.wait(2)
+    held.answer(1)
+    page.wait_for_selector("#view canvas", state="attached")
+    assert page.locator("#sentence").text_content() == "0.7"
+    with page.expect_request("**/sound?*strength=0.7*"):
+        page.get_by_role("button", name="Play").click()
+    page.unroute("**/numbers?*")
+
+
+def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
+
+    def separated(route):
+        answer = route.fetch()
+        found = answer.json()
+        for state in found["recordings"]:
+            state["stems"] = ["voice", "rest"]
+        route.fulfill(response=answer, json=found)
+
+    held = []
+    page.route("**/recordings", separated)
+    page.route("**/stems/peaks", lambda route: held.append(route))
+    page.reload()
+    page.get_by_role("button", name="b.wav", exact=True).click()
+    page.wait_for_selector("#view canvas", state="attached")
+    page.locator(".tabs").get_by_text("Stems").click()
+    page.wait_for_timeout(200)
+    page.get_by_role("button", name="a.wav", exact=True).click()
+    page.get_by_role("heading", name="a.wav").wait_for()
+    (route,) = held
+    route.fulfill(body=bytes(16))
+    page.wait_for_selector("#view canvas", state="attached")
+    page.wait_for_timeout(100)
+    assert page.get_by_role("alert").is_hidden()
+    assert not page.locator("#mixer section").count()
+    for pattern in ("**/recordings", "**/stems/peaks"):
+        page.unroute(pattern)
+
+
 def test_presets_and_repair(page):
     drop(page, "loud.flac", np.clip(8 * talk(3), -0.5, 0.5), format="FLAC")
     assert page.locator("[aria-pressed=true][value]").text_content() == "Default"

@@ -26,32 +26,43 @@ const split = (all, tracks, channels) => {
   return Object.fromEntries(tracks.map((track, i) => [track, Array.from({ length: channels }, (_, c) => channel(i, c))]));
 };
 
-// A recording on the server, cleaned with these options.
+// A recording on the server, cleaned with its options.
 class Remote {
   tracks = ["before", "after", "removed"];
   loudness = null;
+  #recording;
   #version = 0;
 
-  constructor(address, { duration, sr, played }, options) {
-    Object.assign(this, { address, duration, sr, channels: played, nyquist: sr / 2, options });
+  constructor(address, recording) {
+    const { duration, sr, played } = recording.state;
+    Object.assign(this, { address, duration, sr, channels: played, nyquist: sr / 2 });
+    this.#recording = recording;
   }
 
   get #how() {
-    return new URLSearchParams({ strength: this.options.strength, attenuation_limit_db: this.options.attenuation_limit_db });
+    const { strength, attenuation_limit_db } = this.#recording.options;
+    return String(new URLSearchParams({ strength, attenuation_limit_db }));
+  }
+
+  async #ask(what) { // and again, if the options have changed meanwhile
+    for (;;) {
+      const how = this.#how, answer = await api(`${this.address}/${what}?${how}`);
+      if (how === this.#how) return answer;
+    }
   }
 
   changed() { this.#version++; } // of the masks: pictures are drawn anew
 
   async numbers() {
-    const found = await (await api(`${this.address}/numbers?${this.#how}`)).json();
+    const found = await (await this.#ask("numbers")).json();
     this.loudness = found.loudness;
-    const { loudness_lufs: wanted } = this.options, { after } = found.loudness;
+    const { loudness_lufs: wanted } = this.#recording.options, { after } = found.loudness;
     this.raisedDb = Number.isFinite(wanted) && Number.isFinite(after) ? wanted - after : 0; // when it is saved
     return found;
   }
 
   async peaks() {
-    const peaks = await samples(`${this.address}/peaks?${this.#how}`), n = peaks.length / 3;
+    const peaks = new Float32Array(await (await this.#ask("peaks")).arrayBuffer()), n = peaks.length / 3;
     return Object.fromEntries(this.tracks.map((track, i) => [track, peaks.subarray(i * n, (i + 1) * n)]));
   }
 
@@ -157,7 +168,7 @@ async function discard(id) {
   await api(`recordings/${id}`, { method: "DELETE" });
   recordings.delete(id);
   if (id === current) {
-    current = null;
+    current = remote = null;
     listening.close();
     const next = [...recordings.keys()][0];
     if (next) await open(next);
@@ -202,9 +213,10 @@ const show = attempt(async () => {
     if (!state.stems) return;
     const source = new Stems(address(), state.stems, state);
     await listening.open(source, source.lanes());
+    if (id !== current || now().tab !== tab) return;
     now().strips = mixer.open(state.stems, listening.player, now().strips);
   } else if (there) {
-    const source = new Remote(address(), state, now().options);
+    const source = new Remote(address(), now());
     const found = await source.numbers();
     if (id !== current || now().tab !== tab) return;
     remote = source;
@@ -243,8 +255,9 @@ function numbers(found) {
 
 const hear = later(0.04, () => remote && listening.player.refresh());
 const redraw = later(0.2, attempt(async () => {
-  if (!remote) return;
-  numbers(await remote.numbers());
+  const source = remote, found = await source?.numbers();
+  if (!source || source !== remote) return; // another one is open by now
+  numbers(found);
   await listening.view.refresh();
 }));
 
@@ -295,7 +308,6 @@ function goBack(recording, settings) { // to those that work
 function choose(name) {
   const { purpose, channels = "linked", ...options } = presets[name] ?? {};
   Object.assign(now(), { options: { ...defaults, ...options }, preset: name });
-  if (remote) remote.options = now().options;
   controls();
   hear();
   redraw();
