@@ -293,8 +293,11 @@ class Recordings:
         self._saving.submit(self._run, job, lambda progress: recording.save(what, settings, options, progress))
 
     def separate(self, name: str) -> None:
-        """Separate a recording into stems."""
+        """Separate a recording into stems, once."""
         recording = self[name]
+        last = recording.jobs.get("separate")
+        if recording.stems or (last and not last.done):
+            return
         self._saving.submit(self._run, _new_job(recording, "separate"), recording.separate)
 
     def save_all(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]]) -> None:

@@ -389,6 +389,29 @@ def test_a_reload_keeps_the_channels_as_they_are_heard(page):
     assert request.value.post_data_json["settings"]["channels"] == "independent"
 
 
+def test_separating_is_shown_while_the_cleaning_goes_on(page):
+    drop(page, "song.wav", talk(1))
+
+    def at_work(route):
+        answer = route.fetch()
+        found = answer.json()
+        for state in found["recordings"]:
+            job = {"done": False, "error": None, "settings": None}
+            state["jobs"] = {"clean": {**job, "part": 0.25}, "separate": {**job, "part": 0.5}}
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/separate", lambda route: route.fulfill(status=202, json={}))
+    page.route("**/recordings", at_work)
+    page.locator(".tabs").get_by_text("Stems").click()
+    page.get_by_role("button", name="Separate into stems").click()
+    page.get_by_text("Separating… 50 %").wait_for()
+    assert page.get_by_role("button", name="Separate into stems").is_disabled()
+    page.locator(".tabs").get_by_text("Clean").click()
+    page.get_by_text("Cleaning… 25 %").wait_for()
+    for pattern in ("**/recordings", "**/separate"):
+        page.unroute(pattern)
+
+
 def test_stems_are_mixed(page):
     t = np.arange(2 * SR) / SR
     y = 0.2 * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 5000 * t) * (t % 0.5 < 0.1)

@@ -613,6 +613,26 @@ def test_only_the_last_recording_that_was_asked_for_is_cleaned(app, monkeypatch)
     assert app.wait(repaired, "clean")["error"] == app.wait(waiting, "clean")["error"] == "stopped"
 
 
+def test_stems_are_separated_once_however_often_they_are_asked_for(app, monkeypatch):
+    made, go_on = [], threading.Event()
+
+    class Stems:
+        names = ("vocals",)
+
+        def __init__(self, source, folder, progress):
+            made.append(folder)
+            go_on.wait(20)
+
+    monkeypatch.setattr(recordings_module, "Stems", Stems)
+    id = app.add("song.wav")
+    for _ in range(2):
+        assert app.client.post(f"recordings/{id}/separate").status_code == 202
+    go_on.set()
+    assert app.do(id, "separate", "separate")["stems"] == ["vocals"]
+    app.save(id)  # by the thread that separates
+    assert len(made) == 1
+
+
 @pytest.mark.needs_jit
 def test_stems_add_up_and_are_mixed(app):
     y = sound(1.0, channels=2)

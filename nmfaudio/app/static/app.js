@@ -403,13 +403,13 @@ async function follow() {
 
 function progress({ ready, saving }) {
   const { state, tab } = now() ?? { state: { jobs: {} } };
-  const job = Object.values(state.jobs).find((job) => !job.done && ["clean", "separate"].includes(job.kind));
-  byId("progress").hidden = !job || (job.kind === "separate") !== (tab === "stems");
+  const { clean, separate } = state.jobs, stems = tab === "stems", job = stems ? separate : clean;
+  byId("separate").disabled = Boolean(separate && !separate.done);
+  byId("progress").hidden = !job || job.done;
   const bar = byId("progress").firstElementChild;
   if (job?.part) bar.value = job.part;
   else bar.removeAttribute("value");
-  const what = job?.kind === "separate" ? "Separating" : "Cleaning";
-  byId("progress").lastElementChild.textContent = ready ? `${what}… ${Math.round(100 * (job?.part ?? 0))} %` : "Getting ready: compiling, this once";
+  byId("progress").lastElementChild.textContent = ready ? `${stems ? "Separating" : "Cleaning"}… ${Math.round(100 * (job?.part ?? 0))} %` : "Getting ready: compiling, this once";
   byId("save-all").disabled = Boolean(saving && !saving.done);
   byId("state").textContent = saving && !saving.done ? `Saving all… ${Math.round(100 * saving.part)} %` : "";
 }
