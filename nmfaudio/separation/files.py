@@ -426,6 +426,8 @@ class Choice:
             raise NmfaudioError("only and rest choose stems, and gains_db mixes them: give one or the other")
         if rest and (not only or rest in sources):
             raise NmfaudioError(f"rest {rest!r}: name the other sources in only, and give the rest another name")
+        if rest and not set(sources) - set(self._only):
+            raise NmfaudioError(f"rest {rest!r}: only names all sources, and nothing is left: leave out rest")
         self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
         self._mixed = gains_db is not None
         self.names = ["mix"] if self._mixed else [*(self._only or sources), *([rest] if rest else [])]
@@ -438,7 +440,7 @@ class Choice:
             return stems
         chosen = {name: stems[name] for name in self._only}
         others = [y for name, y in stems.items() if name not in chosen]
-        return chosen | ({self._rest: np.sum(others, axis=0)} if self._rest and others else {})
+        return chosen | ({self._rest: np.sum(others, axis=0)} if self._rest else {})
 
 
 def _separator(sources: Mapping[str, Source], penalty: float | None, phase: str, random_state: int) -> Separator:

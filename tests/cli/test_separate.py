@@ -405,6 +405,13 @@ def test_a_gain_that_no_mix_has_is_refused_in_python_too(folder, db):
     assert not (folder / "out").exists()
 
 
+def test_a_rest_of_nothing_is_refused(folder):
+    options = {"only": ["percussive", "harmonic"], "rest": "others"}
+    with pytest.raises(NmfaudioError, match="rest 'others': only names all sources, and nothing is left: leave out"):
+        separate_file("mix.wav", "out", "harmonic-percussive", **options)
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.needs_jit
 def test_numbers_of_numpy_are_numbers(folder):
     options = {"n_components": np.int64(3)}
