@@ -29,6 +29,7 @@ FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent
 OBJECTIVE = Objective(compression=1.0)
 
 _SECONDS = 20.0
+_SILENT = 1e-6  # power relative to the song's, -60 dB: dither, not a sound to raise to a level
 _MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
@@ -100,7 +101,7 @@ class SongMixer:
     """Mixes of stems, each computed from its number alone.
 
     Half of them are excerpts of songs; in the others each stem is of another song. Levels, equalisers, sides and widths
-    vary.
+    vary. A stem that is 60 dB below its song in an excerpt is silent there.
 
     Parameters
     ----------
@@ -136,6 +137,10 @@ class SongMixer:
                     y = audio.resample(y[:2], sr, FRONT_END.sr)
                     y = np.stack([vary_speed(channel, speed) for channel in y])[:, : self.n]
                     spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))
+        least = _SILENT * _power(out.sum(axis=0))
+        for spectra in out:
+            if _power(spectra) < least:
+                spectra[:] = 0
         return out
 
     def __call__(self, index: int) -> np.ndarray:
@@ -149,9 +154,8 @@ class SongMixer:
             if not excerpt.any() or rng.random() < source.absent:
                 stem[:] = 0
                 continue
-            rms = np.sqrt(np.mean(np.abs(excerpt) ** 2))
             gain_db = rng.normal(0, 4) if whole else rng.normal(0, 5)
-            gain = 10 ** (gain_db / 20) * (1.0 if whole else source.level / rms)
+            gain = 10 ** (gain_db / 20) * (1.0 if whole else source.level / np.sqrt(_power(excerpt)))
             n_bins, n_frames = excerpt.shape[1:]
             swell = np.interp(np.arange(n_frames), np.linspace(0, n_frames, 8), rng.normal(0, 1.5, 8))
             colour = np.interp(np.log2(1 + np.arange(n_bins) / 8), np.linspace(0, 8.1, 7), rng.normal(0, 3, 7))
@@ -167,6 +171,10 @@ class SongMixer:
             np.multiply(left, shape, out=stem[0])
             np.multiply(right, shape, out=stem[1])
         return stems
+
+
+def _power(Y: np.ndarray) -> float:
+    return float(np.mean(np.abs(Y) ** 2))
 
 
 def targets(stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,11 @@ from nmfaudio.training.unfolded.presets import Size
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 
 FEW = {name: replace(source, n_atoms=2 + i % 2) for i, (name, source) in enumerate(SONGS.items())}
+SHORT = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
+
+
+def brief(folders, sources=FEW, schedules=(SHORT, SHORT), **options):
+    return train_songs(sources, folders, folders, schedules=schedules, n_dev=1, **options)
 
 
 @pytest.fixture
@@ -50,6 +55,14 @@ def test_mixes_depend_on_their_number_alone_and_differ(folders):
 def test_a_missing_stem_is_silent(folders):
     stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
+
+
+def test_dither_is_silence(folders):
+    y = np.random.default_rng(0).integers(-1, 2, (2 * 44100, 2)).astype(np.int16)
+    sf.write(folders[0] / "vocals.flac", y, 44100)
+    mixer = SongMixer(SONGS, folders[:1], 0)
+    mixes = [mixer(number) for number in range(8)]
+    assert not any(stems[0].any() for stems in mixes) and all(stems[1:].any() for stems in mixes)
 
 
 def test_levels_absences_and_places_vary_as_the_sources_say(folders):
@@ -105,16 +118,8 @@ def test_the_error_of_a_mask_is_that_of_the_stems(folders):
 
 @pytest.mark.needs_jit
 def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
-    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
     entries = []
-    dictionary = train_songs(
-        FEW,
-        folders,
-        folders,
-        schedules=[schedule, schedule],
-        n_dev=1,
-        report=lambda stage, entry: entries.append(stage),
-    )
+    dictionary = brief(folders, report=lambda stage, entry: entries.append(stage))
     dictionary.save(tmp_path / "mine.npz", compact=True)
     assert entries == [0, 0, 1, 1] and len(dictionary.record["stages"]) == 2
     separator = SongSeparator(tmp_path / "mine.npz")
@@ -128,8 +133,7 @@ def test_drums_are_trained_as_songs_are(folders):
     for folder in folders:
         for source, drum in zip(list(SONGS)[1:], drums, strict=True):
             (folder / f"{source}.flac").rename(folder / f"{drum}.flac")
-    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
-    dictionary = train_songs(drums, folders, folders, schedules=[schedule], n_dev=1)
+    dictionary = brief(folders, drums, [SHORT])
     assert SongSeparator(dictionary).names == ["kick", "snare", "cymbals"]
 
 
