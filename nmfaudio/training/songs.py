@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
+from ..arguments import check_count
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..separation.songs.context import SongContext
@@ -310,7 +311,7 @@ def train_songs(
     folders, dev_folders : sequence of Path
         Songs to learn from, and to watch the learning on: folders with one file for each of the sources.
     schedules : sequence of Schedule
-        One for each stage; two at most.
+        One for each stage: one or two.
     n_dev : int
         Number of mixes to watch the learning on.
     random_state : int
@@ -332,6 +333,12 @@ def train_songs(
     NmfaudioError
         If no folder has one of the sources, a checkpoint is of another training, or the training breaks down.
     """
+    for name, some in (("folders", folders), ("dev_folders", dev_folders)):
+        if not some:
+            raise NmfaudioError(f"{name} is empty: give folders with a file for each of {', '.join(sources)}")
+    if not 1 <= len(schedules) <= len(_LAYERS):
+        raise NmfaudioError(f"{len(schedules)} schedules: give one for each stage, of which there are one or two")
+    check_count("n_dev", n_dev)
     mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
     contexts = FIRST, replace(SECOND, n_sources=len(sources))
     n_atoms = tuple(source.n_atoms for source in sources.values())

@@ -127,6 +127,18 @@ def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
     np.testing.assert_allclose(sum(separator(y, 44100).values()), y, atol=1e-5)
 
 
+def test_what_cannot_be_trained_is_refused_at_once(folders):
+    with pytest.raises(NmfaudioError, match="^folders is empty: give folders with a file for each of vocals, drums"):
+        train_songs(FEW, [], folders, schedules=[SHORT])
+    with pytest.raises(NmfaudioError, match="^dev_folders is empty: give folders with a file for each of vocals"):
+        train_songs(FEW, folders, [], schedules=[SHORT])
+    for n in (0, 3):
+        with pytest.raises(NmfaudioError, match=f"{n} schedules: give one for each stage, of which there are one or"):
+            train_songs(FEW, folders, folders, schedules=[SHORT] * n)
+    with pytest.raises(NmfaudioError, match="n_dev must be a positive integer, not 0"):
+        train_songs(FEW, folders, folders, schedules=[SHORT], n_dev=0)
+
+
 @pytest.mark.needs_jit
 def test_drums_are_trained_as_songs_are(folders):
     drums = {name: replace(source, n_atoms=2) for name, source in DRUMS.items()}
