@@ -18,7 +18,7 @@ from ..unfolded.context import spans
 from ..unfolded.stage import Stage
 from ..unfolded.updates import Matmul
 from ..unfolded.weights import Weights
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, fingerprint
 from .data.augment import vary_speed
 from .data.frame_pool import Example
 from .unfolded.loss import Objective
@@ -345,7 +345,15 @@ def train_songs(
     stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()
     for i, schedule in enumerate(schedules):
         context, size = contexts[i], Size(n_atoms, *_LAYERS[i])
-        settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
+        settings = {
+            "random_state": random_state,
+            "order": size.order,
+            "against": size.against,
+            "sources": list(sources),
+            **{f"source {name}": asdict(source) for name, source in sources.items()},
+            "before": [fingerprint(stage.weights.arrays()) for stage in stages],
+            **asdict(context),
+        }
         weights, curve = train_stage(
             initial_weights(context, mixer, size, random_state),
             size.order,

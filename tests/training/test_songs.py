@@ -127,6 +127,40 @@ def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
     np.testing.assert_allclose(sum(separator(y, 44100).values()), y, atol=1e-5)
 
 
+@pytest.mark.needs_jit
+def test_a_training_that_was_killed_in_its_second_stage_goes_on_to_the_same_dictionary(folders, tmp_path):
+    def kill(stage, entry):
+        if (stage, entry["step"]) == (1, 2):
+            raise KeyboardInterrupt
+
+    entries = []
+    with pytest.raises(KeyboardInterrupt):
+        brief(folders, checkpoint=tmp_path / "state", report=kill)
+    got = brief(folders, checkpoint=tmp_path / "state", report=lambda *entry: entries.append(entry))
+    assert [(stage, entry["step"]) for stage, entry in entries] == [(1, 2)]
+    for name, array in brief(folders).arrays.items():
+        np.testing.assert_allclose(got.arrays[name], array, rtol=1e-5)
+
+
+@pytest.mark.needs_jit
+def test_a_checkpoint_of_other_sources_is_refused(folders, tmp_path):
+    brief(folders, schedules=[SHORT], checkpoint=tmp_path / "state")
+    others = {**FEW, "bass": replace(FEW["bass"], level=0.1)}
+    with pytest.raises(NmfaudioError, match="state.0.npz: checkpoint of another training .source bass .*'level': 0.1"):
+        brief(folders, others, [SHORT], checkpoint=tmp_path / "state")
+    turned = dict(reversed(FEW.items()))
+    with pytest.raises(NmfaudioError, match="another training .sources .'vocals', .*, not .'other', "):
+        brief(folders, turned, [SHORT], checkpoint=tmp_path / "state")
+
+
+@pytest.mark.needs_jit
+def test_a_checkpoint_of_a_second_stage_on_another_first_one_is_refused(folders, tmp_path):
+    brief(folders, checkpoint=tmp_path / "state")
+    longer = replace(SHORT, steps=3)
+    with pytest.raises(NmfaudioError, match="state.1.npz: checkpoint of another training .before"):
+        brief(folders, schedules=[longer, SHORT], checkpoint=tmp_path / "state")
+
+
 def test_what_cannot_be_trained_is_refused_at_once(folders):
     with pytest.raises(NmfaudioError, match="^folders is empty: give folders with a file for each of vocals, drums"):
         train_songs(FEW, [], folders, schedules=[SHORT])
