@@ -439,16 +439,41 @@ def test_options_in_python_that_do_not_go_together(sources, options, message):
 
 
 @pytest.mark.parametrize(
-    "words", ["mix.wav mix.flac -o out", "mix.wav other/mix.wav -o out", "mix.wav mix.flac --format WAV", ". -o out"]
+    "words",
+    [
+        "mix.wav mix.flac -o out --split",
+        "mix.wav other/mix.wav -o out --split",
+        "mix.wav mix.flac --format WAV --split",
+        ". -o out --split",
+        "mix.wav mix.flac --stems 2",  # both have groups
+    ],
 )
 def test_songs_never_get_the_stems_of_each_other(folder, capsys, words):
     (folder / "other").mkdir()
     for path in ("mix.flac", "other/mix.wav"):
         sf.write(path, SOURCES.sum(axis=0), SR)
     before = sorted(folder.rglob("*"))
-    assert main(["separate", *words.split(), "--split", "--overwrite", "-q"]) == 2
+    assert main(["separate", *words.split(), "--overwrite", "-q"]) == 2
     assert "would have the same stems: rename one" in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("mix.wav mix_harmonic.wav --split", "mix_harmonic.wav"),
+        ("out/stereo/mix.wav stereo.wav --split -o out --mix harmonic=3", "out/stereo/mix.wav"),
+        ("mix.wav mix_source2.wav --stems 3", "mix_source2.wav"),
+    ],
+)
+def test_no_stem_takes_the_place_of_a_song_that_is_not_separated_yet(folder, capsys, words, lost):
+    (folder / "out" / "stereo").mkdir(parents=True)
+    for path in ("mix_harmonic.wav", "mix_source2.wav", "out/stereo/mix.wav"):
+        sf.write(path, SOURCES[0], SR)
+    before = {path: path.read_bytes() for path in folder.rglob("*.wav")}
+    assert main(["separate", *words.split(), "--overwrite", "-q"]) == 2
+    assert f"{lost}: is also the input {lost}, which would be lost: give another folder" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*.wav")} == before
 
 
 @pytest.mark.needs_jit
