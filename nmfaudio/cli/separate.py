@@ -109,11 +109,12 @@ def run(args: argparse.Namespace) -> int:
     outputs = [_outputs(source, folder, sources, format=args.format, **options)
                for (source, _), folder in zip(files, folders, strict=True)]  # fmt: skip
     _check_places([source for source, _ in files], folders, outputs)
+    n_sources = sources if options["groups"] is None else len(options["groups"]) + 1
     failed = 0
     for (source, _), out_dir in zip(files, folders, strict=True):
         try:
             if isinstance(sources, int) and not args.quiet:
-                needed = memory_for(source, sources, args.phase, start_s=args.start, stop_s=args.end)
+                needed = memory_for(source, n_sources, args.phase, start_s=args.start, stop_s=args.end)
                 if needed > _MUCH:
                     say(f"{source}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
             with compilation_bar(not args.quiet), progress_bar(str(source), not args.quiet) as progress:

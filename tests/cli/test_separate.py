@@ -9,6 +9,7 @@ from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Separator, separate, separate_file
+from nmfaudio.separation.files import memory_for
 
 SR = 8000
 
@@ -492,6 +493,16 @@ def test_unknown_sources_of_a_long_file_say_what_memory_they_need(folder, capsys
     assert "mix.wav: needs about 0.0 GB of memory; less for a part (--start, --end)" in said
     assert "take a part of it (--start and --end), or give dictionaries" in said
     assert not (folder / "out").exists()
+
+
+@pytest.mark.needs_jit
+def test_the_memory_spoken_of_is_that_of_all_groups(folder, capsys, monkeypatch):
+    groups = {f"group{k}": [k] for k in range(20)}
+    (folder / "groups.json").write_text(json.dumps(groups))
+    two, all_of_them = (memory_for("mix.wav", n) for n in (2, len(groups) + 1))
+    monkeypatch.setattr("nmfaudio.cli.separate._MUCH", (two + all_of_them) / 2)
+    assert main(["separate", "mix.wav", "-o", "out", "--groups", "groups.json"]) == 0
+    assert "mix.wav: needs about" in capsys.readouterr().err
 
 
 def test_a_file_that_breaks_off_leaves_no_folder(folder):
