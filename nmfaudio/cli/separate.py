@@ -8,7 +8,7 @@ from typing import Any
 
 from ..arguments import check_part
 from ..dictionary import Dictionary
-from ..errors import NmfaudioError
+from ..errors import AudioError, NmfaudioError
 from ..files import identity, is_same
 from ..folders import walk
 from ..spectra.phase import METHODS
@@ -95,15 +95,26 @@ def run(args: argparse.Namespace) -> int:
 
     sources = _way(args)
     check_part(args.start, args.end)
+    options: dict[str, Any] = {
+        "only": ["vocals"] if args.karaoke else args.only or (),
+        "rest": "karaoke" if args.karaoke else None,
+        "gains_db": args.mix,
+        "groups": _json(args.groups) if args.groups else None,
+        "n_components": args.components,
+    }
+    guidance = _json(args.guidance) if args.guidance else None
     files = [song for top in args.inputs for song in _songs(top, args)]
     folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
                for source, name in files]  # fmt: skip
-    _check_places([source for source, _ in files], folders, args.format)
+    outputs = [_outputs(source, folder, sources, format=args.format, **options)
+               for (source, _), folder in zip(files, folders, strict=True)]  # fmt: skip
+    _check_places([source for source, _ in files], folders, outputs)
+    n_sources = sources if options["groups"] is None else len(options["groups"]) + 1
     failed = 0
     for (source, _), out_dir in zip(files, folders, strict=True):
         try:
             if isinstance(sources, int) and not args.quiet:
-                needed = memory_for(source, sources, args.phase, start_s=args.start, stop_s=args.end)
+                needed = memory_for(source, n_sources, args.phase, start_s=args.start, stop_s=args.end)
                 if needed > _MUCH:
                     say(f"{source}: needs about {needed / 1e9:.1f} GB of memory; less for a part (--start, --end)")
             with compilation_bar(not args.quiet), progress_bar(str(source), not args.quiet) as progress:
@@ -112,12 +123,7 @@ def run(args: argparse.Namespace) -> int:
                     source,
                     out_dir,
                     sources,
-                    only=["vocals"] if args.karaoke else args.only or (),
-                    rest="karaoke" if args.karaoke else None,
-                    gains_db=args.mix,
-                    guidance=_json(args.guidance) if args.guidance else None,
-                    groups=_json(args.groups) if args.groups else None,
-                    n_components=args.components,
+                    guidance=guidance,
                     n_taps=args.taps,
                     penalty=args.penalty,
                     phase=args.phase,
@@ -126,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
                     stop_s=args.end,
                     overwrite=args.overwrite,
                     progress=progress,
+                    **options,
                     **format_options(args),
                 )
         except Exception as error:
@@ -170,19 +177,36 @@ def _refuse(path: Path, reason: str) -> None:
     raise NmfaudioError(f"{path}: {reason}")
 
 
-def _check_places(sources: list[Path], folders: list[Path | None], format: str | None) -> None:
-    """Refuse songs whose stems would get the same names, before the first is separated."""
+def _outputs(song: Path, folder: Path | None, sources: Any, **options: Any) -> list[Path]:
+    """List the files that come of a song; none of one that cannot be read, which is said in its turn."""
+    from ..separation.files import stem_files
+
+    try:
+        return stem_files(song, folder, sources, **options)
+    except AudioError:
+        return []
+
+
+def _check_places(songs: list[Path], folders: list[Path | None], outputs: list[list[Path]]) -> None:
+    """Refuse stems that would replace a song or each other, before the first song is separated."""
+    inputs = {identity(song): song for song in songs}
     places: dict[object, Path] = {}
-    for source, folder in zip(sources, folders, strict=True):
-        beside = source.with_suffix(f".{format.lower()}" if format else source.suffix)
-        other = places.setdefault(identity(folder or beside), source)
-        if other is not source:
-            raise NmfaudioError(f"{other} and {source} would have the same stems: rename one")
+    for song, folder, stems in zip(songs, folders, outputs, strict=True):
+        for path in stems:
+            if lost := inputs.get(identity(path)):
+                raise NmfaudioError(
+                    f"{path}: is also the input {lost}, which would be lost: give another folder for the stems by -o"
+                )
+        for path in [folder] if folder else stems:
+            other = places.setdefault(identity(path), song)
+            if other is not song:
+                raise NmfaudioError(f"{other} and {song} would have the same stems: rename one")
 
 
 def _way(args: argparse.Namespace) -> Any:
     """Sources that the options ask for."""
     from ..separation.files import HARMONIC_PERCUSSIVE, SONGS
+    from ..separation.songs.separator import SongSeparator
 
     known = bool(args.source or args.learn)
     numbers = any(value is not None for value in (args.stems, args.components, args.taps))
@@ -218,7 +242,7 @@ def _way(args: argparse.Namespace) -> Any:
         from ..separation.songs.drums import DrumSeparator
 
         return DrumSeparator(args.dictionary or SONGS)
-    return args.dictionary or SONGS
+    return SongSeparator(args.dictionary or SONGS)
 
 
 def _sources(args: argparse.Namespace) -> dict[str, Any]:

@@ -34,6 +34,7 @@ Groups = Mapping[str, Sequence[int]]
 
 HARMONIC_PERCUSSIVE = "harmonic-percussive"
 SONGS = "songs"
+GROUPS = "groups.json"
 MOST_GAIN_DB = 60.0
 """Most that a mix raises a source by, in decibels."""
 
@@ -234,27 +235,22 @@ def separate_file(
     check_part(start_s, stop_s)
     _check_options(sources, guidance, groups, n_components, n_taps, penalty, phase)
     known = _of_blocks(sources)
-    beside = out_dir is None
-    out_dir = Path(source).parent if out_dir is None else Path(out_dir)
-    if not out_dir.is_dir() and (out_dir.exists() or out_dir.suffix.lower() in audio.SUFFIXES):
-        raise NmfaudioError(f"{out_dir}: names a file: give a folder for the stems")
-    if known is None and not beside and out_dir.is_dir() and any(out_dir.iterdir()) and not overwrite:
+    folder = Path(source).parent if out_dir is None else Path(out_dir)
+    if not folder.is_dir() and (folder.exists() or folder.suffix.lower() in audio.SUFFIXES):
+        raise NmfaudioError(f"{folder}: names a file: give a folder for the stems")
+    if known is None and out_dir is not None and folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise NmfaudioError(
-            f"{out_dir}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
+            f"{folder}: is not empty: give --overwrite (in Python overwrite=True) to replace what is in it"
         )
     choice = Choice(known.names if known else _names(sources, groups, n_components), only, rest, gains_db)
-    names = choice.names
-    for name in names:
-        check_stem(name)
     header = audio.info(source)
-    suffix = f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
+    suffix = _suffix(source, header, format)
     like = header.written_to(f"stem{suffix}", format, subtype, bit_rate=bit_rate, quality=quality)
-    prefix = f"{Path(source).stem}_" if beside else ""
-    if not out_dir.is_dir():
-        _check_new(out_dir)
+    if not folder.is_dir():
+        _check_new(folder)
     else:
-        for name in names or ["stem"]:
-            check_output(out_dir / f"{prefix}{name}{suffix}", overwrite=overwrite, inputs=[source])
+        for name in choice.names or ["stem"]:
+            check_output(_place(source, out_dir, f"{name}{suffix}"), overwrite=overwrite, inputs=[source])
     phase = phase or _phase((header.channels, header.frames))
     found = None
     blocks = audio.blocks(source, start_s=start_s, stop_s=stop_s)
@@ -284,12 +280,12 @@ def separate_file(
     if not beginning:
         raise NmfaudioError(f"{source}: has no sound in it")
     duration_s = min(stop_s or math.inf, header.duration_s) - (start_s or 0.0)
-    paths = {name: out_dir / f"{prefix}{name}{suffix}" for name in beginning[0]}
+    paths = {name: _place(source, out_dir, f"{name}{suffix}") for name in beginning[0]}
     done = 0
     with ExitStack() as files:
-        if not out_dir.exists():
-            out_dir.mkdir(parents=True)
-            files.callback(_remove_empty, out_dir)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            files.callback(_remove_empty, folder)
         for path in paths.values():
             check_output(path, overwrite=overwrite, inputs=[source])
         outputs = {
@@ -301,10 +297,49 @@ def separate_file(
                 done = out.frames
             progress(min(done / (duration_s * header.sr), 1.0))
         if found:
-            listing = files.enter_context(replacing(out_dir / f"{prefix}groups.json", overwrite=overwrite))
+            listing = files.enter_context(replacing(_place(source, out_dir, GROUPS), overwrite=overwrite))
             listing.write_text(json.dumps(found, indent=2) + "\n")
     clipped = sum(out.clipped for out in outputs.values())
     return SeparationReport(os.fspath(source), {name: str(path) for name, path in paths.items()}, found, clipped)
+
+
+@checked
+def stem_files(
+    source: PathLike,
+    out_dir: PathLike | None = None,
+    sources: Sources = SONGS,
+    *,
+    only: Sequence[str] = (),
+    rest: str | None = None,
+    gains_db: Mapping[str, float] | None = None,
+    groups: Groups | None = None,
+    n_components: int | None = None,
+    format: str | None = None,
+) -> list[Path]:
+    """List the files that :func:`separate_file` writes; of unknown sources, all that there may be.
+
+    Parameters
+    ----------
+    source, out_dir, sources, only, rest, gains_db, groups, n_components, format
+        As for :func:`separate_file`.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    NmfaudioError
+        If the options do not go together, or the file cannot be read.
+    """
+    known = _of_blocks(sources)
+    names = Choice(known.names if known else _names(sources, groups, n_components), only, rest, gains_db).names
+    suffix = _suffix(source, audio.info(source), format)
+    others = list[str]()
+    if isinstance(sources, (int, np.integer)):
+        names = names or [f"source{i}" for i in range(1, sources + 1)]
+        others = [GROUPS]
+    return [_place(source, out_dir, name) for name in (*(f"{name}{suffix}" for name in names), *others)]
 
 
 @checked
@@ -426,9 +461,13 @@ class Choice:
             raise NmfaudioError("only and rest choose stems, and gains_db mixes them: give one or the other")
         if rest and (not only or rest in sources):
             raise NmfaudioError(f"rest {rest!r}: name the other sources in only, and give the rest another name")
+        if rest and not set(sources) - set(self._only):
+            raise NmfaudioError(f"rest {rest!r}: only names all sources, and nothing is left: leave out rest")
         self._gains = {name: np.float32(10 ** (db / 20)) for name, db in (gains_db or {}).items()}
         self._mixed = gains_db is not None
         self.names = ["mix"] if self._mixed else [*(self._only or sources), *([rest] if rest else [])]
+        for name in self.names:
+            check_stem(name)
 
     def __call__(self, stems: Stems) -> Stems:
         """Choose, add or mix a block of stems."""
@@ -438,7 +477,7 @@ class Choice:
             return stems
         chosen = {name: stems[name] for name in self._only}
         others = [y for name, y in stems.items() if name not in chosen]
-        return chosen | ({self._rest: np.sum(others, axis=0)} if self._rest and others else {})
+        return chosen | ({self._rest: np.sum(others, axis=0)} if self._rest else {})
 
 
 def _separator(sources: Mapping[str, Source], penalty: float | None, phase: str, random_state: int) -> Separator:
@@ -473,6 +512,15 @@ def _blind(
     else:  # of Python's integers, which JSON knows
         found = {name: [int(k) for k in members] for name, members in groups.items()}
     return components.stems(found, phase), found
+
+
+def _suffix(source: PathLike, header: audio.AudioInfo, format: str | None) -> str:
+    return f".{format.lower()}" if format else ".wav" if header.picture else Path(source).suffix
+
+
+def _place(source: PathLike, out_dir: PathLike | None, name: str) -> Path:
+    """Path of a file in the folder for the stems, or beside the source."""
+    return Path(source).with_name(f"{Path(source).stem}_{name}") if out_dir is None else Path(out_dir, name)
 
 
 def _check_new(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """State of a training on disk, so that it goes on where it was killed."""
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -79,6 +80,32 @@ class Checkpoint:
                 raise NmfaudioError(
                     f"{path}: checkpoint of another training ({name} {value}, not {wanted}); remove it or name another"
                 )
+
+
+@checked
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return what differs where a value differs: for the settings of a training that goes on from some arrays.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+
+    Returns
+    -------
+    str
+        Twelve hexadecimal digits.
+
+    Examples
+    --------
+    >>> fingerprint({"W": np.eye(2)}) == fingerprint({"W": np.eye(2)})
+    True
+    >>> fingerprint({"W": np.eye(2)}) == fingerprint({"W": 2 * np.eye(2)})
+    False
+    """
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        found.update(name.encode() + array.tobytes())
+    return found.hexdigest()[:12]
 
 
 @checked

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
+from ..arguments import check_count
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..separation.songs.context import SongContext
@@ -17,7 +18,7 @@ from ..unfolded.context import spans
 from ..unfolded.stage import Stage
 from ..unfolded.updates import Matmul
 from ..unfolded.weights import Weights
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, fingerprint
 from .data.augment import vary_speed
 from .data.frame_pool import Example
 from .unfolded.loss import Objective
@@ -29,6 +30,7 @@ FRONT_END = FrontEnd(44_100, window_s=0.093, hop_s=0.02325, n_bins=279, exponent
 OBJECTIVE = Objective(compression=1.0)
 
 _SECONDS = 20.0
+_SILENT = 1e-6  # power relative to the song's, -60 dB: dither, not a sound to raise to a level
 _MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
@@ -100,7 +102,7 @@ class SongMixer:
     """Mixes of stems, each computed from its number alone.
 
     Half of them are excerpts of songs; in the others each stem is of another song. Levels, equalisers, sides and widths
-    vary.
+    vary. A stem that is 60 dB below its song in an excerpt is silent there.
 
     Parameters
     ----------
@@ -136,6 +138,10 @@ class SongMixer:
                     y = audio.resample(y[:2], sr, FRONT_END.sr)
                     y = np.stack([vary_speed(channel, speed) for channel in y])[:, : self.n]
                     spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))
+        least = _SILENT * _power(out.sum(axis=0))
+        for spectra in out:
+            if _power(spectra) < least:
+                spectra[:] = 0
         return out
 
     def __call__(self, index: int) -> np.ndarray:
@@ -149,9 +155,8 @@ class SongMixer:
             if not excerpt.any() or rng.random() < source.absent:
                 stem[:] = 0
                 continue
-            rms = np.sqrt(np.mean(np.abs(excerpt) ** 2))
             gain_db = rng.normal(0, 4) if whole else rng.normal(0, 5)
-            gain = 10 ** (gain_db / 20) * (1.0 if whole else source.level / rms)
+            gain = 10 ** (gain_db / 20) * (1.0 if whole else source.level / np.sqrt(_power(excerpt)))
             n_bins, n_frames = excerpt.shape[1:]
             swell = np.interp(np.arange(n_frames), np.linspace(0, n_frames, 8), rng.normal(0, 1.5, 8))
             colour = np.interp(np.log2(1 + np.arange(n_bins) / 8), np.linspace(0, 8.1, 7), rng.normal(0, 3, 7))
@@ -167,6 +172,10 @@ class SongMixer:
             np.multiply(left, shape, out=stem[0])
             np.multiply(right, shape, out=stem[1])
         return stems
+
+
+def _power(Y: np.ndarray) -> float:
+    return float(np.mean(np.abs(Y) ** 2))
 
 
 def targets(stems: np.ndarray, frames: slice | np.ndarray = slice(None)) -> tuple[np.ndarray, np.ndarray]:
@@ -302,7 +311,7 @@ def train_songs(
     folders, dev_folders : sequence of Path
         Songs to learn from, and to watch the learning on: folders with one file for each of the sources.
     schedules : sequence of Schedule
-        One for each stage; two at most.
+        One for each stage: one or two.
     n_dev : int
         Number of mixes to watch the learning on.
     random_state : int
@@ -324,13 +333,27 @@ def train_songs(
     NmfaudioError
         If no folder has one of the sources, a checkpoint is of another training, or the training breaks down.
     """
+    for name, some in (("folders", folders), ("dev_folders", dev_folders)):
+        if not some:
+            raise NmfaudioError(f"{name} is empty: give folders with a file for each of {', '.join(sources)}")
+    if not 1 <= len(schedules) <= len(_LAYERS):
+        raise NmfaudioError(f"{len(schedules)} schedules: give one for each stage, of which there are one or two")
+    check_count("n_dev", n_dev)
     mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
     contexts = FIRST, replace(SECOND, n_sources=len(sources))
     n_atoms = tuple(source.n_atoms for source in sources.values())
     stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()
     for i, schedule in enumerate(schedules):
         context, size = contexts[i], Size(n_atoms, *_LAYERS[i])
-        settings = {"order": size.order, "n_atoms": size.n_atoms, "random_state": random_state, **asdict(context)}
+        settings = {
+            "random_state": random_state,
+            "order": size.order,
+            "against": size.against,
+            "sources": list(sources),
+            **{f"source {name}": asdict(source) for name, source in sources.items()},
+            "before": [fingerprint(stage.weights.arrays()) for stage in stages],
+            **asdict(context),
+        }
         weights, curve = train_stage(
             initial_weights(context, mixer, size, random_state),
             size.order,

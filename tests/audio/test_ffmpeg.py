@@ -8,6 +8,7 @@ import soundfile as sf
 from nmfaudio import Denoiser, audio
 from nmfaudio.audio import ffmpeg
 from nmfaudio.cli.denoise import main
+from nmfaudio.cli.main import main as nmfaudio_main
 from nmfaudio.errors import AudioError
 
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
@@ -161,6 +162,15 @@ def test_films_in_a_folder(folder):
     assert main(["in", "--out-dir", "m4a", "--format", "m4a"]) == 0
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.wav", "film.mp4"]
     assert sorted(path.name for path in (folder / "m4a").iterdir()) == ["a.m4a", "film.m4a"]
+
+
+@needs_ffmpeg
+def test_a_film_and_a_song_never_get_the_stems_of_each_other(folder, capsys):
+    film("a.mp4", "-c:v", "mpeg4")
+    run("-i", "sound.wav", "a.wav")
+    assert nmfaudio_main(["separate", "a.mp4", "a.wav", "--split", "-q"]) == 2
+    assert "a.mp4 and a.wav would have the same stems: rename one" in capsys.readouterr().err
+    assert not list(folder.glob("a_*"))
 
 
 @needs_ffmpeg

@@ -9,6 +9,7 @@ from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
 from nmfaudio.separation import Separator, separate, separate_file
+from nmfaudio.separation.files import memory_for
 
 SR = 8000
 
@@ -405,6 +406,13 @@ def test_a_gain_that_no_mix_has_is_refused_in_python_too(folder, db):
     assert not (folder / "out").exists()
 
 
+def test_a_rest_of_nothing_is_refused(folder):
+    options = {"only": ["percussive", "harmonic"], "rest": "others"}
+    with pytest.raises(NmfaudioError, match="rest 'others': only names all sources, and nothing is left: leave out"):
+        separate_file("mix.wav", "out", "harmonic-percussive", **options)
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.needs_jit
 def test_numbers_of_numpy_are_numbers(folder):
     options = {"n_components": np.int64(3)}
@@ -432,16 +440,41 @@ def test_options_in_python_that_do_not_go_together(sources, options, message):
 
 
 @pytest.mark.parametrize(
-    "words", ["mix.wav mix.flac -o out", "mix.wav other/mix.wav -o out", "mix.wav mix.flac --format WAV", ". -o out"]
+    "words",
+    [
+        "mix.wav mix.flac -o out --split",
+        "mix.wav other/mix.wav -o out --split",
+        "mix.wav mix.flac --format WAV --split",
+        ". -o out --split",
+        "mix.wav mix.flac --stems 2",  # both have groups
+    ],
 )
 def test_songs_never_get_the_stems_of_each_other(folder, capsys, words):
     (folder / "other").mkdir()
     for path in ("mix.flac", "other/mix.wav"):
         sf.write(path, SOURCES.sum(axis=0), SR)
     before = sorted(folder.rglob("*"))
-    assert main(["separate", *words.split(), "--split", "--overwrite", "-q"]) == 2
+    assert main(["separate", *words.split(), "--overwrite", "-q"]) == 2
     assert "would have the same stems: rename one" in capsys.readouterr().err
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("mix.wav mix_harmonic.wav --split", "mix_harmonic.wav"),
+        ("out/stereo/mix.wav stereo.wav --split -o out --mix harmonic=3", "out/stereo/mix.wav"),
+        ("mix.wav mix_source2.wav --stems 3", "mix_source2.wav"),
+    ],
+)
+def test_no_stem_takes_the_place_of_a_song_that_is_not_separated_yet(folder, capsys, words, lost):
+    (folder / "out" / "stereo").mkdir(parents=True)
+    for path in ("mix_harmonic.wav", "mix_source2.wav", "out/stereo/mix.wav"):
+        sf.write(path, SOURCES[0], SR)
+    before = {path: path.read_bytes() for path in folder.rglob("*.wav")}
+    assert main(["separate", *words.split(), "--overwrite", "-q"]) == 2
+    assert f"{lost}: is also the input {lost}, which would be lost: give another folder" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in folder.rglob("*.wav")} == before
 
 
 @pytest.mark.needs_jit
@@ -460,6 +493,16 @@ def test_unknown_sources_of_a_long_file_say_what_memory_they_need(folder, capsys
     assert "mix.wav: needs about 0.0 GB of memory; less for a part (--start, --end)" in said
     assert "take a part of it (--start and --end), or give dictionaries" in said
     assert not (folder / "out").exists()
+
+
+@pytest.mark.needs_jit
+def test_the_memory_spoken_of_is_that_of_all_groups(folder, capsys, monkeypatch):
+    groups = {f"group{k}": [k] for k in range(20)}
+    (folder / "groups.json").write_text(json.dumps(groups))
+    two, all_of_them = (memory_for("mix.wav", n) for n in (2, len(groups) + 1))
+    monkeypatch.setattr("nmfaudio.cli.separate._MUCH", (two + all_of_them) / 2)
+    assert main(["separate", "mix.wav", "-o", "out", "--groups", "groups.json"]) == 0
+    assert "mix.wav: needs about" in capsys.readouterr().err
 
 
 def test_a_file_that_breaks_off_leaves_no_folder(folder):

@@ -24,6 +24,11 @@ from nmfaudio.training.unfolded.presets import Size
 from nmfaudio.training.unfolded.stage import Schedule, mean_loss, train_stage
 
 FEW = {name: replace(source, n_atoms=2 + i % 2) for i, (name, source) in enumerate(SONGS.items())}
+SHORT = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
+
+
+def brief(folders, sources=FEW, schedules=(SHORT, SHORT), **options):
+    return train_songs(sources, folders, folders, schedules=schedules, n_dev=1, **options)
 
 
 @pytest.fixture
@@ -50,6 +55,14 @@ def test_mixes_depend_on_their_number_alone_and_differ(folders):
 def test_a_missing_stem_is_silent(folders):
     stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
+
+
+def test_dither_is_silence(folders):
+    y = np.random.default_rng(0).integers(-1, 2, (2 * 44100, 2)).astype(np.int16)
+    sf.write(folders[0] / "vocals.flac", y, 44100)
+    mixer = SongMixer(SONGS, folders[:1], 0)
+    mixes = [mixer(number) for number in range(8)]
+    assert not any(stems[0].any() for stems in mixes) and all(stems[1:].any() for stems in mixes)
 
 
 def test_levels_absences_and_places_vary_as_the_sources_say(folders):
@@ -105,16 +118,8 @@ def test_the_error_of_a_mask_is_that_of_the_stems(folders):
 
 @pytest.mark.needs_jit
 def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
-    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
     entries = []
-    dictionary = train_songs(
-        FEW,
-        folders,
-        folders,
-        schedules=[schedule, schedule],
-        n_dev=1,
-        report=lambda stage, entry: entries.append(stage),
-    )
+    dictionary = brief(folders, report=lambda stage, entry: entries.append(stage))
     dictionary.save(tmp_path / "mine.npz", compact=True)
     assert entries == [0, 0, 1, 1] and len(dictionary.record["stages"]) == 2
     separator = SongSeparator(tmp_path / "mine.npz")
@@ -123,13 +128,58 @@ def test_a_dictionary_is_trained_in_two_stages_and_separates(folders, tmp_path):
 
 
 @pytest.mark.needs_jit
+def test_a_training_that_was_killed_in_its_second_stage_goes_on_to_the_same_dictionary(folders, tmp_path):
+    def kill(stage, entry):
+        if (stage, entry["step"]) == (1, 2):
+            raise KeyboardInterrupt
+
+    entries = []
+    with pytest.raises(KeyboardInterrupt):
+        brief(folders, checkpoint=tmp_path / "state", report=kill)
+    got = brief(folders, checkpoint=tmp_path / "state", report=lambda *entry: entries.append(entry))
+    assert [(stage, entry["step"]) for stage, entry in entries] == [(1, 2)]
+    for name, array in brief(folders).arrays.items():
+        np.testing.assert_allclose(got.arrays[name], array, rtol=1e-5)
+
+
+@pytest.mark.needs_jit
+def test_a_checkpoint_of_other_sources_is_refused(folders, tmp_path):
+    brief(folders, schedules=[SHORT], checkpoint=tmp_path / "state")
+    others = {**FEW, "bass": replace(FEW["bass"], level=0.1)}
+    with pytest.raises(NmfaudioError, match="state.0.npz: checkpoint of another training .source bass .*'level': 0.1"):
+        brief(folders, others, [SHORT], checkpoint=tmp_path / "state")
+    turned = dict(reversed(FEW.items()))
+    with pytest.raises(NmfaudioError, match="another training .sources .'vocals', .*, not .'other', "):
+        brief(folders, turned, [SHORT], checkpoint=tmp_path / "state")
+
+
+@pytest.mark.needs_jit
+def test_a_checkpoint_of_a_second_stage_on_another_first_one_is_refused(folders, tmp_path):
+    brief(folders, checkpoint=tmp_path / "state")
+    longer = replace(SHORT, steps=3)
+    with pytest.raises(NmfaudioError, match="state.1.npz: checkpoint of another training .before"):
+        brief(folders, schedules=[longer, SHORT], checkpoint=tmp_path / "state")
+
+
+def test_what_cannot_be_trained_is_refused_at_once(folders):
+    with pytest.raises(NmfaudioError, match="^folders is empty: give folders with a file for each of vocals, drums"):
+        train_songs(FEW, [], folders, schedules=[SHORT])
+    with pytest.raises(NmfaudioError, match="^dev_folders is empty: give folders with a file for each of vocals"):
+        train_songs(FEW, folders, [], schedules=[SHORT])
+    for n in (0, 3):
+        with pytest.raises(NmfaudioError, match=f"{n} schedules: give one for each stage, of which there are one or"):
+            train_songs(FEW, folders, folders, schedules=[SHORT] * n)
+    with pytest.raises(NmfaudioError, match="n_dev must be a positive integer, not 0"):
+        train_songs(FEW, folders, folders, schedules=[SHORT], n_dev=0)
+
+
+@pytest.mark.needs_jit
 def test_drums_are_trained_as_songs_are(folders):
     drums = {name: replace(source, n_atoms=2) for name, source in DRUMS.items()}
     for folder in folders:
         for source, drum in zip(list(SONGS)[1:], drums, strict=True):
             (folder / f"{source}.flac").rename(folder / f"{drum}.flac")
-    schedule = Schedule(steps=2, n_frames=16, pool_items=2, new_items=0.5, item_frames=10, check_every=1)
-    dictionary = train_songs(drums, folders, folders, schedules=[schedule], n_dev=1)
+    dictionary = brief(folders, drums, [SHORT])
     assert SongSeparator(dictionary).names == ["kick", "snare", "cymbals"]
 
 
