@@ -139,7 +139,7 @@ class Denoiser(Options):
         Returns
         -------
         ndarray, shape of y
-            float64 for float64 input, otherwise float32.
+            float64 for float64 input and for integers of more than 16 bits, otherwise float32.
 
         Raises
         ------
@@ -316,7 +316,7 @@ def denoise(
     Returns
     -------
     ndarray, shape of y
-        float64 for float64 input, otherwise float32.
+        float64 for float64 input and for integers of more than 16 bits, otherwise float32.
 
     Raises
     ------

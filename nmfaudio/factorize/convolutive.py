@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from ..arguments import check_count
 from ..errors import NmfaudioError
@@ -102,6 +103,7 @@ class ConvolutiveNMF(Factorizer):
         -------
         ndarray, shape (n_samples, n_features)
         """
+        check_is_fitted(self)
         W = dense(X)
         atoms = shifted(np.ascontiguousarray(self.components_.transpose(2, 1, 0)), self.n_shifts)
         model = np.zeros((len(W), len(atoms)), np.result_type(W, atoms))

@@ -5,7 +5,6 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from sklearn.base import ClusterMixin
 from sklearn.utils.extmath import row_norms
-from sklearn.utils.validation import check_is_fitted
 
 from ..nmf.beta_divergence import dot
 from ..nmf.start import Init, initialise
@@ -95,8 +94,7 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
         -------
         ndarray of int, shape (n_samples,)
         """
-        check_is_fitted(self)
-        return self._projected(self._checked(X, reset=False))[1]
+        return self.transform(X).argmax(axis=1)
 
     def _run(self, X: np.ndarray | csr_matrix, rng: np.random.RandomState) -> Run:
         init = self.init
@@ -129,18 +127,13 @@ class OrthogonalNMF(ClusterMixin, Factorizer):
         norms[norms == 0] = 1
         return Run(W / norms, U * norms[:, None], objective, {"labels_": labels})
 
-    def _projected(self, X: np.ndarray | csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-        """Activations and labels."""
+    def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
         H = self.components_.astype(X.dtype)
         norms = np.linalg.norm(H, axis=1)
         norms[norms == 0] = 1
         P = X @ (H / norms[:, None]).T
-        labels = P.argmax(axis=1)
-        W = np.where(labels[:, None] == np.arange(len(H)), P / norms, 0)
-        return W.astype(X.dtype), labels
-
-    def _activations(self, X: np.ndarray | csr_matrix) -> np.ndarray:
-        return self._projected(X)[0]
+        W = np.where(P.argmax(axis=1)[:, None] == np.arange(len(H)), P / norms, 0)
+        return W.astype(X.dtype)
 
 
 def _unit(H: np.ndarray) -> np.ndarray:

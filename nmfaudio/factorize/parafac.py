@@ -5,6 +5,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import khatri_rao
+from sklearn.utils.validation import check_is_fitted
 
 from ..arguments import shown
 from ..errors import NmfaudioError
@@ -99,6 +100,7 @@ class PARAFAC(Factorizer):
         -------
         ndarray, shape (n_samples, ...)
         """
+        check_is_fitted(self)
         return np.tensordot(dense(X), self.components_, 1)
 
     def _check_parameters(self) -> None:

@@ -27,6 +27,10 @@ def test_orthogonal_nmf_is_orthogonal():
     np.testing.assert_allclose(W.T @ W, np.eye(3), atol=1e-12)
     np.testing.assert_array_equal(W.argmax(axis=1), model.labels_)
     np.testing.assert_array_equal(model.predict(X), model.labels_)
+    for level in (1e-24, 1e21):  # squares have no room there
+        at_level = (level * X).astype(np.float32)
+        other = OrthogonalNMF(3, random_state=0).fit(at_level)
+        np.testing.assert_array_equal(other.predict(at_level), other.labels_)
     np.testing.assert_allclose(model.transform(X), W, atol=1e-12)
     assert adjusted_rand_score(truth, model.labels_) == 1
     for k in range(3):  # the best component of a cluster is its leading singular vector

@@ -5,6 +5,7 @@ import pytest
 from factorize_estimators import scikit_learn_checks
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import (
@@ -214,6 +215,8 @@ def test_what_cannot_be_is_named(estimator, message):
 )
 def test_activations_may_be_sparse(estimator):
     X = np.random.default_rng(0).random((9, 6))
+    with pytest.raises(NotFittedError):
+        estimator.inverse_transform(X[:, :2])
     W = estimator.fit_transform(X)
     W[W < W.mean()] = 0
     np.testing.assert_allclose(estimator.inverse_transform(csr_matrix(W)), estimator.inverse_transform(W))

@@ -143,6 +143,13 @@ def test_mending_one_place_keeps_the_samples_of_all_others(tmp_path):
     assert (mended[near] != y[near]).any()
 
 
+def test_a_gap_may_end_where_the_recording_ends(tmp_path):
+    sf.write(tmp_path / "in.wav", VOICE[:4001], 8000)
+    end_s = 4001 / 8000  # times 8000 it is more than 4001
+    repair_file(tmp_path / "in.wav", tmp_path / "out.wav", gaps=[(end_s - 0.01, end_s)])
+    assert sf.info(tmp_path / "out.wav").frames == 4001
+
+
 def test_a_gap_over_all_of_the_recording_is_refused(tmp_path):
     sf.write(tmp_path / "in.wav", VOICE, SR)
     with pytest.raises(NmfaudioError, match="nothing to go by"):
