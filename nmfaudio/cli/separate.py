@@ -73,7 +73,8 @@ def add_parser(subparsers: Any) -> None:
     blind.add_argument("--taps", type=count, metavar="T", help="frames of a component; 8 for drums (default: 1)")
     blind.add_argument("--groups", type=Path, metavar="FILE", help="JSON: the components of each stem")
     blind.add_argument("--split", action="store_true", help="split into a harmonic and a percussive part")
-    add = parser.add_argument_group("sound and files").add_argument
+    files = parser.add_argument_group("sound and files")
+    add = files.add_argument
     add(
         "--phase",
         choices=(*METHODS, "spatial"),
@@ -84,7 +85,9 @@ def add_parser(subparsers: Any) -> None:
     add("--start", type=seconds, metavar="TIME", help="begin at TIME: seconds or [h:]m:ss")
     add("--end", type=seconds, metavar="TIME", help="end before TIME")
     add_formats(add)
-    add("--overwrite", action="store_true", help="replace files that exist")
+    existing = files.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument("--skip-existing", action="store_true", help="skip songs whose stems exist")
     add("-q", "--quiet", action="store_true", help="print errors only")
 
 
@@ -110,8 +113,13 @@ def run(args: argparse.Namespace) -> int:
                for (source, _), folder in zip(files, folders, strict=True)]  # fmt: skip
     _check_places([source for source, _ in files], folders, outputs)
     n_sources = sources if options["groups"] is None else len(options["groups"]) + 1
-    failed = 0
-    for (source, _), out_dir in zip(files, folders, strict=True):
+    failed = skipped = 0
+    for (source, _), out_dir, stems in zip(files, folders, outputs, strict=True):
+        if args.skip_existing and stems and all(path.is_file() for path in stems):
+            skipped += 1
+            if not args.quiet:
+                say(f"{source}: skipped, {stems[0]} exists")
+            continue
         try:
             if isinstance(sources, int) and not args.quiet:
                 needed = memory_for(source, n_sources, args.phase, start_s=args.start, stop_s=args.end)
@@ -148,6 +156,9 @@ def run(args: argparse.Namespace) -> int:
             mark_below(args.out_dir, args.inputs)
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
+    if len(files) > 1 and not args.quiet:
+        counts = {"done": len(files) - skipped - failed, "skipped": skipped, "failed": failed}
+        say(f"{len(files)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
     return OK if not failed else BAD_INPUT if failed == len(files) else SOME_FAILED
 
 

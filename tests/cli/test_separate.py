@@ -505,6 +505,36 @@ def test_the_memory_spoken_of_is_that_of_all_groups(folder, capsys, monkeypatch)
     assert "mix.wav: needs about" in capsys.readouterr().err
 
 
+def test_songs_that_have_their_stems_are_skipped(folder, capsys):
+    for name in ("a", "b", "c"):
+        sf.write(f"piano/{name}.wav", SOURCES[0], SR)
+    argv = ["separate", "piano", "-o", "out", "--split"]
+    assert main(argv) == 0
+    assert "4 files: 4 done\n" in capsys.readouterr().err
+    (folder / "out" / "b" / "harmonic.wav").unlink()
+    for path in (folder / "out" / "c").iterdir():
+        path.unlink()
+    before = {path: path.stat() for path in folder.rglob("*.wav")}
+    assert main([*argv, "--skip-existing"]) == 1
+    said = capsys.readouterr().err
+    assert "piano/a.wav: skipped, out/a/harmonic.wav exists\n" in said
+    assert "error: out/b: is not empty: give --overwrite" in said
+    assert said.endswith("4 files: 1 done, 2 skipped, 1 failed\n")
+    assert {path: path.stat() for path in before} == before and (folder / "out" / "c" / "harmonic.wav").exists()
+    assert main(["separate", "mix.wav", "--split", "-q"]) == 0
+    assert main(["separate", "mix.wav", "--split", "-q", "--skip-existing"]) == 0
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.needs_jit
+def test_components_are_skipped_with_their_groups(folder, capsys):
+    argv = ["separate", "mix.wav", "-o", "out", "--stems", "2", "--components", "4", "--skip-existing"]
+    assert main(argv) == main(argv) == 0
+    assert capsys.readouterr().err.endswith("mix.wav: skipped, out/source1.wav exists\n")
+    (folder / "out" / "groups.json").unlink()
+    assert main(argv) == 2
+
+
 def test_a_file_that_breaks_off_leaves_no_folder(folder):
     sf.write("long.flac", np.tile(SOURCES.sum(axis=0), 30), SR)
     data = (folder / "long.flac").read_bytes()
