@@ -1,7 +1,6 @@
 """Base of the estimators: checks of the input, restarts, convergence and fitted attributes."""
 
 import copy
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..arguments import check_count, check_number, shown
 from ..errors import NmfaudioError
-from ..nmf.beta_divergence import beta_of, divergence
+from ..nmf.beta_divergence import beta_of, divergence, times_power
 from ..nmf.descent import descend, telling
 from ..nmf.start import initialise
+
+_MOST_WEIGHT = 2.0**60  # of a penalty: values around 1 are nothing beside it, and its square is a number in float32
 
 
 @dataclass
@@ -133,12 +134,12 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         np.ldexp(best.W, w, out=best.W)
         np.ldexp(best.H, h, out=best.H)
         power = exponent * self._beta
-        self.restarts_, self.objective_ = _times_power(last, power), _times_power(best.objective, power)
+        self.restarts_, self.objective_ = times_power(last, power), times_power(best.objective, power)
         self.components_ = best.H
         self.n_components_, self.n_iter_ = len(best.H), len(best.objective) - 1
         for name, value in best.extra.items():
             setattr(self, name, value)
-        self.reconstruction_err_ = float(_times_power(np.array(error), power / 2))
+        self.reconstruction_err_ = float(times_power(np.array(error), power / 2))
         if self.n_iter_ == self.max_iter and self.tol > 0:
             text = f"{type(self).__name__} has not converged after {self.n_iter_} iterations; raise max_iter or tol"
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
@@ -177,7 +178,8 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _weight(self, alpha: float, of_W: float, of_H: float = 0.0) -> float:
         """Weight of a penalty of such degrees in W and H where they, and the divergence, are scaled."""
         w, h = self._levels
-        return alpha * float(np.exp2(of_W * w + of_H * h - self._beta * (w + h))) if alpha else 0.0
+        weight = times_power(np.array(alpha, float), of_W * w + of_H * h - self._beta * (w + h))
+        return min(float(weight), _MOST_WEIGHT)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Data that activations stand for.
@@ -275,14 +277,6 @@ def scaled(X: Any, exponent: int) -> Any:
     if sparse:
         return type(X)((np.ldexp(X.data, exponent), X.indices, X.indptr), X.shape)
     return np.ldexp(X, exponent)
-
-
-def _times_power(values: np.ndarray, exponent: float) -> np.ndarray:
-    """``values * 2**exponent``, infinity beyond the largest number; 0 stays 0, whatever the power."""
-    whole = math.floor(exponent)
-    with np.errstate(over="ignore"):
-        product: np.ndarray = np.ldexp(values * 2.0 ** (exponent - whole), whole)
-    return product
 
 
 def generator(random_state: Any) -> np.random.RandomState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -259,6 +260,14 @@ def divergence(X: np.ndarray | csr_matrix, W: np.ndarray, H: np.ndarray, beta: f
     if beta == 2 and isinstance(X, np.ndarray):  # as a difference, to the last digit
         return _half_square(X - W @ H)
     return Divergence(X, beta).value(np.ascontiguousarray(W), np.ascontiguousarray(H.T))
+
+
+def times_power(values: np.ndarray, exponent: float) -> np.ndarray:
+    """``values * 2**exponent``, infinity beyond the largest number; 0 stays 0, whatever the power."""
+    whole = math.floor(exponent)
+    with np.errstate(over="ignore"):
+        product: np.ndarray = np.ldexp(values * 2.0 ** (exponent - whole), whole)
+    return product
 
 
 def dot(A: np.ndarray, B: np.ndarray) -> float:

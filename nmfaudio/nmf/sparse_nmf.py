@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from ..arguments import check_count, check_seed, checked
 from ..errors import NmfaudioError
 from .acceleration import Guarded
-from .beta_divergence import beta_of
+from .beta_divergence import beta_of, times_power
 from .descent import descend
 from .multiplicative_updates import MultiplicativeUpdates
 
@@ -129,7 +129,7 @@ def sparse_nmf(
     # Work at values up to one: a power of two, so that scaling rounds nothing. d(sV | sL) = s^beta d(V | L).
     exponent = int(np.frexp(data.max())[1])
     data = np.ldexp(data, -exponent)
-    mu = np.minimum(mu * 2.0 ** (exponent * (1 - beta)), np.finfo(dtype).max ** 0.5).astype(dtype)
+    mu = np.minimum(times_power(mu, exponent * (1 - beta)), np.finfo(dtype).max ** 0.5).astype(dtype)
 
     random = random_atoms(data, n_components - given.shape[1], np.random.default_rng(random_state))
     atoms = np.concatenate([given, random], axis=1)
@@ -144,7 +144,7 @@ def sparse_nmf(
     else:
         objective = descend(updates.step, updates.objective, max_iter, tol)
     with np.errstate(over="ignore"):
-        return Factorization(atoms, np.ldexp(updates.H, exponent), objective * np.exp2(exponent * beta))
+        return Factorization(atoms, np.ldexp(updates.H, exponent), times_power(objective, exponent * beta))
 
 
 def random_atoms(V: np.ndarray, n_atoms: int, rng: np.random.Generator) -> np.ndarray:

@@ -105,6 +105,17 @@ def test_penalties_follow_what_is_scaled_inside(estimator, degree, beta):
     assert models[0][0].objective_[-1] > unpenalised.objective_[-1]
 
 
+@pytest.mark.parametrize("level, beta", [(1e-300, 3), (1e300, -1)])
+@pytest.mark.parametrize(
+    "kind", [NMF, WeightedNMF, SparseNMF, GroupSparseNMF, SmoothNMF], ids=lambda kind: kind.__name__
+)
+def test_penalties_beside_which_the_data_are_nothing_leave_nothing(kind, level, beta):
+    penalty = {"alpha_W": 0.1} if kind is NMF else {"alpha": 0.1}
+    model = kind(2, beta_loss=beta, **penalty, **FEW)
+    fitted = model.inverse_transform(model.fit_transform(level * data()))
+    assert (fitted < 0.01 * level).all()
+
+
 def test_a_start_is_scaled_too():
     X, exponent = data(np.float32), 66
     W, H = np.ones((9, 2), np.float32), np.random.default_rng(0).random((2, 7)).astype(np.float32) + 0.1

@@ -170,6 +170,22 @@ def test_only_the_level_changes_with_the_level(beta, scale):
     np.testing.assert_allclose(two.H, one.H * scale, rtol=1e-5)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.1])
+@pytest.mark.parametrize("beta, level", [(3, 1e-160), (20, 1e-30), (-0.5, 1e220)])
+def test_a_level_whose_powers_are_no_numbers_is_no_trouble(beta, level, alpha):
+    V, *_ = planted()
+    result = sparse_nmf(level * V, 3, beta_loss=beta, alpha_H=alpha, random_state=0, max_iter=20)
+    if alpha:  # more than such data weigh
+        assert result.H.max() < 1e-3 * level
+    else:
+        one = sparse_nmf(V, 3, beta_loss=beta, random_state=0, max_iter=20)
+        np.testing.assert_allclose(result.W @ (result.H / level), one.W @ one.H, rtol=1e-6)
+
+
+def test_an_exact_fit_at_a_high_level_has_an_objective_of_zero():
+    assert sparse_nmf([[1e200]], 1, beta_loss=2, random_state=0).objective[-1] == 0
+
+
 def test_the_seed_decides():
     V, *_ = planted()
     one, two, three = (sparse_nmf(V, 3, random_state=seed, max_iter=5).W for seed in (1, 1, 2))
