@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,8 +172,9 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         model = copy.copy(self)
         model._levels = w, h
         if (w or h) and isinstance(getattr(self, "init", None), tuple | list):
-            first, *others, last = self.init
-            model.init = np.ldexp(first, -w), *others, np.ldexp(last, -h)
+            with suppress(TypeError, ValueError):  # what is no start is named where starts are checked
+                first, *others, last = self.init
+                model.init = np.ldexp(first, -w), *others, np.ldexp(last, -h)
         return model
 
     def _weight(self, alpha: float, of_W: float, of_H: float = 0.0) -> float:

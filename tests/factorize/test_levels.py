@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from nmfaudio.errors import NmfaudioError
 from nmfaudio.factorize import (
     NMF,
     PARAFAC,
@@ -114,6 +115,16 @@ def test_penalties_beside_which_the_data_are_nothing_leave_nothing(kind, level, 
     model = kind(2, beta_loss=beta, **penalty, **FEW)
     fitted = model.inverse_transform(model.fit_transform(level * data()))
     assert (fitted < 0.01 * level).all()
+
+
+@pytest.mark.parametrize("level", [1, 1e9, 1e-9])
+@pytest.mark.parametrize(
+    "init, message",
+    [((np.ones((9, 2)),), "init must be a string or a pair"), (("a", "b"), "W in init must be an array")],
+)
+def test_a_wrong_start_is_named_at_any_level(init, message, level):
+    with pytest.raises(NmfaudioError, match=message):
+        NMF(2, init=init).fit(level * data())
 
 
 def test_a_start_is_scaled_too():
