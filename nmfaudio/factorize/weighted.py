@@ -8,7 +8,7 @@ from ..arguments import check_number
 from ..errors import NmfaudioError
 from ..nmf.beta_divergence import Divergence, dot
 from ..nmf.start import Init, initialise
-from ._base import Factorizer, Run
+from ._base import Factorizer, Run, level_of, scaled
 from ._sweep import sweep
 
 
@@ -148,7 +148,8 @@ class WeightedNMF(Factorizer):
         data, unseen = self._checked(X, reset=False), np.asarray(hidden, bool)
         model = self.inverse_transform(self._transformed(data, weights=~unseen))
         truth, counts = masked(data, unseen)
-        error = counts * (truth - model)
+        exponent = level_of(data)  # the square of 1e160 is no number
+        error, truth = scaled(counts * (truth - model), -exponent), scaled(truth, -exponent)
         return float(np.sqrt(dot(error, error) / max(dot(truth, truth), np.finfo(float).tiny)))
 
     def _check_parameters(self) -> None:

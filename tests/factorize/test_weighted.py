@@ -132,6 +132,15 @@ def test_cross_validation_finds_the_planted_rank():
     np.testing.assert_array_equal(again.errors, found.errors[1:2])
 
 
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("exponent", [-530, 530])  # 1e-160 and 1e160, whose squares are no numbers
+def test_predictions_do_not_depend_on_the_level(exponent):
+    X, _ = planted(20, 14, rank=2)
+    one, far = (cross_validated_rank(np.ldexp(X, e), [1, 2], n_folds=2, random_state=0) for e in (0, exponent))
+    np.testing.assert_allclose(far.errors, one.errors, rtol=0.05)
+    assert far.best == 2
+
+
 @pytest.mark.parametrize(
     ("ranks", "n_folds", "message"), [([], 3, "ranks is empty"), ([0], 3, "a rank"), ([1], 1, "at least 2")]
 )
