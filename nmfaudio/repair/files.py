@@ -135,6 +135,8 @@ def repair_file(
     if not length:
         raise NmfaudioError(f"{source}: has no sound in it")
     for start_s, stop_s in gaps:
+        if round(start_s * sr) == round(stop_s * sr):
+            raise NmfaudioError(f"{source}: the gap {start_s:g}-{stop_s:g} s holds no sample at {sr} Hz: widen it")
         if round(stop_s * sr) > length:
             raise NmfaudioError(
                 f"{source}: the gap {start_s:g}-{stop_s:g} s is beyond the end of the recording at {length / sr:g} s"

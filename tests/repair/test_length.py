@@ -150,6 +150,12 @@ def test_a_gap_may_end_where_the_recording_ends(tmp_path):
     assert sf.info(tmp_path / "out.wav").frames == 4001
 
 
+def test_a_gap_without_a_sample_is_refused(tmp_path):
+    sf.write(tmp_path / "in.wav", VOICE, SR)
+    with pytest.raises(NmfaudioError, match=r"in.wav: the gap 0.50001-0.50002 s holds no sample at 16000 Hz"):
+        repair_file(tmp_path / "in.wav", tmp_path / "out.wav", gaps=[(0.50001, 0.50002)])
+
+
 def test_a_gap_over_all_of_the_recording_is_refused(tmp_path):
     sf.write(tmp_path / "in.wav", VOICE, SR)
     with pytest.raises(NmfaudioError, match="nothing to go by"):
