@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -167,8 +168,8 @@ def find_damage(
     >>> sum(int(clipped.sum()) for _, dropouts, clicks, clipped in blocks) == int(find_clipped(y).sum())
     True
     """
-    step = int(_CLICK_FRAME_S * sr)  # clicks are looked for in frames
-    context = -(-round(_CONTEXT_S * sr) // step) * step
+    step = _click_frame(sr)  # clicks are looked for in frames
+    context = math.ceil(_CONTEXT_S * sr / step) * step
     limits: list[_Limits] = []
     if "clipped" in kinds or "dropouts" in kinds:
         for y in read():
@@ -248,7 +249,7 @@ def _clicks(y: NDArray[np.float64], sr: float) -> NDArray[np.bool_]:
     from scipy.ndimage import binary_propagation, maximum_filter1d
     from scipy.signal import lfilter
 
-    n, margin = max(_ORDER, int(_CLICK_FRAME_S * sr)), max(1, int(_CLICK_MARGIN_S * sr))
+    n, margin = _click_frame(sr), max(1, int(_CLICK_MARGIN_S * sr))
     window, noise = np.hanning(2 * n), np.random.default_rng(0).standard_normal(2 * n)
     if not y.size:
         return np.zeros(0, bool)
@@ -265,6 +266,10 @@ def _clicks(y: NDArray[np.float64], sr: float) -> NDArray[np.bool_]:
                 loud = binary_propagation(gathered > _PEAK * usual, mask=gathered > _EDGE * usual)
                 found[start : start + n] = loud[n // 2 : n // 2 + n][: len(y) - start]
     return _runs(maximum_filter1d(found, 2 * margin + 1), 1, int(_LONGEST_CLICK_S * sr))
+
+
+def _click_frame(sr: float) -> int:
+    return max(_ORDER, int(_CLICK_FRAME_S * sr))
 
 
 def _runs(mask: NDArray[np.bool_], shortest: int, longest: float = np.inf) -> NDArray[np.bool_]:

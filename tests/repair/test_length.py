@@ -19,7 +19,7 @@ from nmfaudio.repair import (
     restore_samples,
 )
 from nmfaudio.repair.bandwidth import Band
-from nmfaudio.repair.detection import find_damage
+from nmfaudio.repair.detection import DAMAGE, find_damage
 from nmfaudio.repair.lost_samples import restored_blocks
 from nmfaudio.repair.spectral_holes import filled_blocks
 
@@ -47,6 +47,15 @@ def test_damage_is_found_in_blocks_as_in_one_piece(n):
     for mask, wanted in zip(masks, (find_dropouts(y, SR), find_clicks(y, SR), find_clipped(y)), strict=True):
         assert wanted.any() or n < 10
         np.testing.assert_array_equal(mask, wanted)
+
+
+@pytest.mark.parametrize("sr", [20, 500])  # the frames of clicks are longer there than elsewhere
+def test_clicks_at_low_rates_are_found_in_blocks_as_in_one_piece(sr):
+    y = np.sin(0.3 * np.arange(3000)) + 0.001 * np.random.default_rng(0).standard_normal(3000)
+    y[500::500] += 0.5
+    found = np.concatenate([clicks[0] for _, _, clicks, _ in find_damage(lambda: in_blocks(y[None], 100), sr, DAMAGE)])
+    np.testing.assert_array_equal(found, find_clicks(y, sr))
+    assert found.any() == (sr == 500)  # a sample at 20 Hz is too long for a click
 
 
 @pytest.mark.needs_jit
