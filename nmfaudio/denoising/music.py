@@ -14,7 +14,8 @@ _ABOVE_DB = 10.0  # their mean level
 _HELD, _HUM = 10, 90  # frames: a voice glides sooner, a note ends sooner
 _PARTIALS = 3
 _QUIET = 1e-4  # of the loud frames' power
-_PIECE_S, _PERIOD_S, _LEAST_S = 10.0, 60.0, 5.0
+_PIECE_S, _LEAST_S = 10.0, 5.0
+_PERIOD = 6  # pieces of a minute
 _MUCH_DB = 3.0
 
 
@@ -46,23 +47,22 @@ class MusicMeter:
 
     def __init__(self, sr: float) -> None:
         self._window, self._hop = round(_WINDOW_S * sr), round(_HOP_S * sr)
-        self._piece, self._period, self._least = (round(s * sr) for s in (_PIECE_S, _PERIOD_S, _LEAST_S))
+        self._piece, self._least = round(_PIECE_S * sr), round(_LEAST_S * sr)
         self._bins = slice(round(_LOWEST_HZ * _WINDOW_S), round(_HIGHEST_HZ * _WINDOW_S))
         self._held: list[NDArray[np.floating]] = []  # blocks of the present piece, one channel
-        self._place = 0  # in samples of the present minute; those of the first minute are all looked at
-        self._first = True
+        self._pieces, self._place = 0, 0  # pieces that are complete, and samples of the present one
         self._musical, self._active = 0, 0
 
     def push(self, y: NDArray[np.floating]) -> None:
         """Take the next block, shape (channels, samples)."""
-        if self._first or self._place < self._piece:
-            self._held.append(y.mean(axis=0))
-        self._place += y.shape[1]
-        if sum(map(len, self._held)) >= self._piece:
-            self._musical, self._active = self._counts()
-            self._held = []
-        if self._place >= self._period:
-            self._place, self._first = 0, False
+        while y.shape[1]:
+            part, y = np.split(y, [self._piece - self._place], axis=1)
+            if self._pieces < _PERIOD or self._pieces % _PERIOD == 0:  # the first minute, and 10 s of each later one
+                self._held.append(part.mean(axis=0))
+            self._place += part.shape[1]
+            if self._place == self._piece:
+                self._musical, self._active = self._counts()
+                self._pieces, self._place, self._held = self._pieces + 1, 0, []
 
     @property
     def share(self) -> float:
