@@ -40,7 +40,7 @@ def noise_profile(y: ArrayLike, sr: float, dictionary: DictionaryLike = "speech"
     y : array_like, shape (samples,) or (channels, samples)
         Noise; float, or integers that are scaled to full scale 1.
     sr : float
-        Sampling rate in Hz; any.
+        Sampling rate in Hz, 63 or more for the shipped dictionaries.
     dictionary : str, path or Dictionary
         Dictionary to use the profile with; the shipped ones share their front end, and so their profiles.
 
