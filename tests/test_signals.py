@@ -25,6 +25,7 @@ from nmfaudio import (
     separate_file,
     separation,
 )
+from nmfaudio.denoising.files import noise_of_part
 from nmfaudio.errors import AudioError, NmfaudioError
 
 matplotlib.use("Agg")
@@ -178,6 +179,7 @@ FILE_MISTAKES = {
     "stop before start": lambda: denoise_file("in.wav", "o.wav", start_s=0.1, stop_s=0.1),
     "noise": lambda: denoise_file("in.wav", "o.wav", noise=(1,)),
     "noise of text": lambda: denoise_file("in.wav", "o.wav", noise=("0", "x")),
+    "a part of noise": lambda: noise_of_part("in.wav", 3, "speech"),
     "damage": lambda: repair_file("in.wav", "o.wav", damage=3),
     "gaps": lambda: repair_file("in.wav", "o.wav", gaps=(0.1, 0.2)),
     "gaps backwards": lambda: repair_file("in.wav", "o.wav", gaps=[(0.2, 0.1)]),

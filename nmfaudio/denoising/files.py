@@ -176,7 +176,6 @@ def denoise_file(
     )
 
 
-@checked
 def check_noise_part(source: PathLike, part: tuple[float, float]) -> None:
     """Refuse a part of a sound file that is too short to learn its noise from.
 
@@ -200,6 +199,7 @@ def check_noise_part(source: PathLike, part: tuple[float, float]) -> None:
         )
 
 
+@checked
 def noise_of_part(source: PathLike, part: tuple[float, float], dictionary: DictionaryLike) -> Dictionary:
     """Learn the profile of the noise from a part of a sound file.
 
