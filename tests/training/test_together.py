@@ -8,6 +8,7 @@ import pytest
 from unfolded_helpers import CAUSAL, LOOKING_AHEAD, N_BINS, N_HIGH, random_weights
 
 from nmfaudio.denoising.unfolded.context import Context
+from nmfaudio.errors import NmfaudioError
 from nmfaudio.spectra.front_end import FrontEnd
 from nmfaudio.spectra.stft import STFT
 from nmfaudio.training.checkpoint import Checkpoint
@@ -144,7 +145,12 @@ def test_training_of_all_stages_that_was_killed_goes_on_to_the_same_result(tmp_p
             np.testing.assert_allclose(other.weights.arrays()[name], array, rtol=1e-5)
 
 
-def test_stages_of_a_preset_are_trained_together_at_the_end(sounds, monkeypatch):
+STILL = Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)
+
+
+@pytest.fixture
+def build_two(sounds, monkeypatch):
+    """Train two small stages."""
     monkeypatch.setattr("nmfaudio.training.unfolded.start.N_FRAMES", 50)
     monkeypatch.setattr(build, "N_DEV_MIXTURES", 1)
     mixer = Mixer(*(Corpus(sounds / kind, 16000) for kind in ("speech", "noise")), STFT.for_rate(16000), seconds=0.5)
@@ -152,23 +158,42 @@ def test_stages_of_a_preset_are_trained_together_at_the_end(sounds, monkeypatch)
         Context(257, 4, 8000.0, means=((-1, -1),), floors=((-5, 0),)),
         Context(257, 4, 8000.0, speech_means=((-1, 0),), noise_means=((-1, 0),), estimates=True),
     )
-    still = Schedule(steps=1, rate=1e-9, n_frames=8, pool_items=1, new_items=1, item_frames=8)
-    steps = []
-    made = [
-        build.build_unfolded(
+
+    def built(schedules=(STILL, STILL), **options):
+        return build.build_unfolded(
             mixer,
             mixer,
             presets.Preset(contexts, (presets.Size((3, 2), (0,)),) * 2),
             front_end=FrontEnd(exponent=0.6),
-            schedules=[still, still],
+            schedules=list(schedules),
             objective=Objective(),
             first_stages=[],
-            together=together,
-            report=lambda stage, entry: steps.append((stage, entry["step"])),
+            **options,
         )
-        for together in (None, replace(still, steps=2, rate=0.01))
+
+    return built
+
+
+def test_stages_of_a_preset_are_trained_together_at_the_end(build_two):
+    steps = []
+    made = [
+        build_two(together=together, report=lambda stage, entry: steps.append((stage, entry["step"])))
+        for together in (None, replace(STILL, steps=2, rate=0.01))
     ]
     assert steps == [(0, 1), (1, 1)] + [(0, 1), (1, 1), (2, 2)]
     assert [len(dictionary.record["stages"]) for dictionary in made] == [2, 3]
     for name in ("0/atoms0", "1/atoms0"):
         assert not np.allclose(made[0].arrays[name], made[1].arrays[name], rtol=1e-4)
+
+
+def test_no_training_goes_on_from_stages_that_are_others_by_now(build_two, tmp_path):
+    state, steps = tmp_path / "state", []
+    build_two(together=STILL, checkpoint=state)
+    again = build_two(together=STILL, checkpoint=state, report=lambda stage, entry: steps.append(stage))
+    assert not steps and len(again.record["stages"]) == 3
+    other = replace(STILL, steps=2, rate=0.01)
+    with pytest.raises(NmfaudioError, match="state.1.npz: checkpoint of another training .before"):
+        build_two((other, STILL), together=STILL, checkpoint=state)
+    (tmp_path / "state.1.npz").unlink()
+    with pytest.raises(NmfaudioError, match="state.together.npz: checkpoint of another training .before"):
+        build_two((other, STILL), together=STILL, checkpoint=state)

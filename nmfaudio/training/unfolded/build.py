@@ -17,7 +17,7 @@ from ...spectra.front_end import FrontEnd
 from ...unfolded.stage import Stage, run_stages
 from ...unfolded.updates import Matmul
 from ...unfolded.weights import Weights, named_arrays
-from ..checkpoint import Checkpoint
+from ..checkpoint import Checkpoint, fingerprint
 from ..data.corpus import Corpus
 from ..data.frame_pool import Example
 from ..data.mixing import ADDED, AnyMixer, FullBandMixer, Mixture, mixer_of
@@ -117,6 +117,7 @@ def build_unfolded(
             "random_state": random_state,
             "objective": asdict(objective),
             "contexts": [asdict(stage.context) for stage in stages],
+            "before": [fingerprint(stage.weights.arrays()) for stage in stages],
             "passes": [stage.passes for stage in stages],
         }
         stages, curve = train_together(
@@ -280,6 +281,7 @@ def _trained(
         "n_components": len(stage.weights.start),
         "against": [i for i, layer in enumerate(stage.weights.layers) if layer.against is not None],
         "objective": asdict(examples.objective),
+        "before": [fingerprint(earlier.weights.arrays()) for earlier in examples.before],
         **asdict(stage.context),
     }
     weights, curve = train_stage(
