@@ -331,6 +331,15 @@ def stem_files(
     ------
     NmfaudioError
         If the options do not go together, or the file cannot be read.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import soundfile as sf
+    >>> with TemporaryDirectory() as folder:
+    ...     sf.write(f"{folder}/song.wav", np.zeros(800), 8000)
+    ...     [path.name for path in stem_files(f"{folder}/song.wav", "stems", "harmonic-percussive")]
+    ['harmonic.wav', 'percussive.wav']
     """
     known = _of_blocks(sources)
     names = Choice(known.names if known else _names(sources, groups, n_components), only, rest, gains_db).names
