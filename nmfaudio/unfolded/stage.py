@@ -30,6 +30,8 @@ class Stage:
         Frames around a frame that enter its stack.
     passes : int
         Times that :func:`run_stages` runs the stage.
+    joined : bool
+        If true, :func:`run_stages` averages the masks of the stage with those of the stage before.
 
     Attributes
     ----------
@@ -39,13 +41,16 @@ class Stage:
 
     block_frames = 512
 
-    def __init__(self, weights: Weights, order: Sequence[int], context: StackContext, passes: int = 1) -> None:
-        self.weights, self.order, self.context, self.passes = weights, list(order), context, passes
+    def __init__(
+        self, weights: Weights, order: Sequence[int], context: StackContext, passes: int = 1, joined: bool = False
+    ) -> None:
+        self.weights, self.order, self.context = weights, list(order), context
+        self.passes, self.joined = passes, joined
         self._below: dict[int, Stage] = {}  # there are few rates
 
     def of(self, weights: Weights) -> "Stage":
         """Return the same stage with other weights."""
-        return Stage(weights, self.order, self.context, self.passes)
+        return Stage(weights, self.order, self.context, self.passes, self.joined)
 
     def below(self, height: int) -> "Stage":
         """Return the stage for spectrograms of `height` rows, which may lack the highest bands.
@@ -73,7 +78,7 @@ class Stage:
         )
         sources = {"sources": w.sources[:, :height], "source_gains": w.source_gains[..., :height]}
         cut = w._replace(layers=layers, power=w.power[:height], **sources)
-        return Stage(cut.map(np.ascontiguousarray), self.order, context, self.passes)
+        return Stage(cut.map(np.ascontiguousarray), self.order, context, self.passes, self.joined)
 
     @cached_property
     def layers(self) -> Layers:
@@ -165,7 +170,7 @@ def run_stages(
     """Compute the masks of some frames, stage after stage; each also computes the frames that later stages look at.
 
     A stage of several passes takes its own mask from the second one on. What it gives is the geometric mean of the
-    masks of all passes, equation (8).
+    masks of all passes, equation (8); that of a joined stage has those of the stage before in it, too.
 
     Parameters
     ----------
@@ -185,8 +190,10 @@ def run_stages(
     """
     mask, known = None, 0  # the mask of the frames from `known` on
     past, future = reach(stages)
+    masks: list[np.ndarray] = []
     for stage in stages:
-        masks: list[np.ndarray] = []
+        if not stage.joined:
+            masks = []
         for _ in range(stage.passes):
             past, future = past - stage.context.past, future - stage.context.future
             first, last = max(0, start - past), min(V.shape[-1], stop + future)
@@ -242,7 +249,10 @@ def read_stages(
             passes = settings.get("passes", 1)
             if type(passes) is not int or not 1 <= passes <= (_MOST_PASSES if i else 1):  # a first stage takes no mask
                 raise ValueError(f"{passes!r} passes of stage {i}")
-            stages.append(Stage(weights, settings["order"], context, passes))
+            joined = settings.get("joined", False)
+            if type(joined) is not bool or joined and not (stages and context.n_high == stages[-1].context.n_high):
+                raise ValueError(f"stage {i} is joined ({joined!r}) to one for as many bands, or to none")
+            stages.append(Stage(weights, settings["order"], context, passes, joined))
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DictionaryError):
             raise

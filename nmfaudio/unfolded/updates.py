@@ -18,8 +18,8 @@ in each bin, its power, and the masks are::
     (6)  S_i = (s_i / sum_k s_k)^p
     (7)  m_i = S_i / sum_k S_k
 
-A stage may run several times, n, on the mask that it has just made. Its mask is then the geometric mean of all of
-them::
+A stage may run several times on the mask that it has just made, and may be joined to the stage before. Its mask is
+then the geometric mean of all n masks, its own and those of the stages that it is joined to::
 
     (8)  m_i = (m_i1 ... m_in)^(1/n)
 

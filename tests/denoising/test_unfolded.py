@@ -221,6 +221,26 @@ def test_mask_of_a_stage_of_two_passes_is_the_geometric_mean_of_its_mask_and_tha
     np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V), np.sqrt(once * twice), rtol=1e-4)
 
 
+def test_mask_of_a_joined_stage_is_the_geometric_mean_of_all_their_masks():
+    first, second, third = LOOKING_AHEAD
+    dictionary = random_dictionary([first, second, second, third], passes=(1, 2, 1, 1), joined={2})
+    V = np.random.default_rng(0).random((N_BINS + N_HIGH, 60), np.float32)
+    stages = stages_of(dictionary)
+    once = stages[1](V, stages[0](V)[0])[0]
+    twice = stages[1](V, once)[0]
+    other = stages[2](V, np.sqrt(once * twice))[0]
+    mean = np.cbrt(once * twice * other)
+    np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V[:N_BINS]), mean, rtol=1e-4)
+    np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V), stages[3](V, mean)[0], rtol=1e-4)
+    np.testing.assert_allclose(UnfoldedDecomposition(dictionary)(V, slice(20, 31))[:, 4], stages[3](V, mean)[0, :, 24])
+
+
+@pytest.mark.parametrize(("contexts", "joined"), [(CAUSAL, {0}), (CAUSAL, {2})])
+def test_a_stage_is_joined_to_one_of_as_many_bands(contexts, joined):
+    with pytest.raises(NmfaudioError, match=f"stage {min(joined)} is joined"):
+        stages_of(random_dictionary(contexts, joined=joined))
+
+
 def test_one_pass_alone_does_not_close_a_bin():
     masks = np.float32([[0, 0.25]]), np.float32([[1, 1]])
     np.testing.assert_allclose(geometric_mean(masks), [[1e-4, 0.5]], rtol=1e-5)
@@ -252,8 +272,10 @@ def test_the_first_stage_and_no_other_goes_without_a_mask(contexts):
         stages_of(random_dictionary(contexts, passes=(1, 1)))
 
 
-def test_stream_of_frames_gives_the_numbers_of_the_whole():
-    dictionary = random_dictionary(CAUSAL)
+@pytest.mark.parametrize("joined", [(), (1,), (1, 2)])
+def test_stream_of_frames_gives_the_numbers_of_the_whole(joined):
+    first, second, third = CAUSAL
+    dictionary = random_dictionary([first, second, second, third], passes=(1, 2, 1, 2), joined=joined)
     decomposition = UnfoldedDecomposition(dictionary)
     V = np.random.default_rng(0).random((N_BINS + N_HIGH, 40)).astype(np.float32)
     mask = decomposition(V)

@@ -88,9 +88,12 @@ def random_frames(context, n=9, seed=0, dtype=np.float32):
     return tuple(rng.random(shape).astype(dtype) for shape in shapes)
 
 
-def random_dictionary(contexts, front_end=None, n_atoms=5, passes=(1, 2, 3)):
+def random_dictionary(contexts, front_end=None, n_atoms=5, passes=(1, 2, 3), joined=()):
     """Separate nothing but run through every path; by default 9 bins to 250 Hz, 5 bands above."""
     front_end = front_end or FrontEnd(1200, 0.032, 0.016, n_bins=N_BINS, exponent=0.6, n_high=N_HIGH, high_hz=550)
     arrays = named_arrays([random_weights(c, n_atoms, 3, seed=i) for i, c in enumerate(contexts)])
-    stages = [{"order": [0, 2, 1], "context": asdict(c), "passes": n} for c, n in zip(contexts, passes, strict=False)]
+    stages = [
+        {"order": [0, 2, 1], "context": asdict(c), "passes": n, "joined": i in joined}
+        for i, (c, n) in enumerate(zip(contexts, passes, strict=False))
+    ]
     return Dictionary("unfolded", arrays, front_end, {"stages": stages}, {})

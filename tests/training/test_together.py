@@ -34,9 +34,9 @@ from nmfaudio.unfolded.weights import Weights
 N_FRAMES = 14
 
 
-def stages_for(contexts, dtype=np.float64, passes=(1, 1, 1)):
+def stages_for(contexts, dtype=np.float64, passes=(1, 1, 1), joined=()):
     return [
-        Stage(random_weights(context, seed=i).map(lambda x: x.astype(dtype)), [0, 0, 1], context, n)
+        Stage(random_weights(context, seed=i).map(lambda x: x.astype(dtype)), [0, 0, 1], context, n, i in joined)
         for i, (context, n) in enumerate(zip(contexts, passes, strict=False))
     ]
 
@@ -54,8 +54,20 @@ def random_whole(number, height, context, dtype=np.float32):
 @pytest.mark.parametrize("contexts", [LOOKING_AHEAD, CAUSAL])
 @pytest.mark.parametrize("height", [N_BINS, N_BINS + 3, N_BINS + N_HIGH])  # rates that lack all or some high bands
 def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height, passes):
-    stages, objective, rng = stages_for(contexts, passes=passes), Objective(), np.random.default_rng(0)
-    whole = random_whole(0, height, contexts[-1], np.float64)
+    check_gradient(stages_for(contexts, passes=passes), height)
+
+
+@pytest.mark.parametrize("passes", [(1, 1, 1, 1), (1, 2, 1, 2)])
+@pytest.mark.parametrize("joined", [{1}, {2}, {1, 2}])
+def test_gradient_of_joined_stages_is_the_slope_of_the_loss(joined, passes):
+    first, second, third = LOOKING_AHEAD
+    check_gradient(stages_for([first, second, second, third], passes=passes, joined=joined), N_BINS + N_HIGH)
+    check_gradient(stages_for([first, second, second], passes=passes, joined=joined), N_BINS)
+
+
+def check_gradient(stages, height):
+    objective, rng = Objective(), np.random.default_rng(0)
+    whole = random_whole(0, height, stages[-1].context, np.float64)
 
     def loss_of(stages):
         def loss(mask):

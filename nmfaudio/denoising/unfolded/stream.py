@@ -120,13 +120,15 @@ class DecompositionStream:
                 "as speech-causal"
             )
         self._profile = profile
-        self._stages = [[StageStream(stage) for _ in range(stage.passes)] for stage in stages]
+        self._stages = [(stage.joined, [StageStream(stage) for _ in range(stage.passes)]) for stage in stages]
 
     def push(self, v: np.ndarray) -> np.ndarray:
         """Return the mask, shape (F,), of the compressed magnitude v of one frame, shape (F,)."""
         mask: np.ndarray | None = None
-        for passes in self._stages:
-            masks = []
+        masks: list[np.ndarray] = []
+        for joined, passes in self._stages:
+            if not joined:
+                masks = []
             for stage in passes:
                 mask = stage.push(v, mask)[0]
                 masks.append(mask)
@@ -138,6 +140,6 @@ class DecompositionStream:
 
     def reset(self) -> None:
         """Forget all frames."""
-        for passes in self._stages:
+        for _, passes in self._stages:
             for stage in passes:
                 stage.context.reset()

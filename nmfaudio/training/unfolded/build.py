@@ -99,7 +99,7 @@ def build_unfolded(
         if i < len(start):
             weights = _going_on(weights, start[i].weights)
         stage, curve = _trained(
-            Stage(weights, size.order, context, size.passes),
+            Stage(weights, size.order, context, size.passes, size.joined),
             Examples(mixer, tuple(stages), context, front_end, objective, schedules[i].item_frames),
             dev_mixer,
             N_DEV_MIXTURES,
@@ -119,6 +119,7 @@ def build_unfolded(
             "contexts": [asdict(stage.context) for stage in stages],
             "before": [fingerprint(stage.weights.arrays()) for stage in stages],
             "passes": [stage.passes for stage in stages],
+            "joined": [stage.joined for stage in stages],
         }
         stages, curve = train_together(
             stages,

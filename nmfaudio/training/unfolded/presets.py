@@ -26,12 +26,15 @@ class Size:
         Layers with a learnt frame-dependent penalty.
     passes : int
         Times that the stage is run, from the second one on on its own mask.
+    joined : bool
+        If true, its masks are averaged with those of the stage before.
     """
 
     n_atoms: tuple[int, ...]
     order: tuple[int, ...]
     against: tuple[int, ...] = ()
     passes: int = 1
+    joined: bool = False
 
 
 @dataclass(frozen=True)

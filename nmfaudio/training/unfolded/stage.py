@@ -270,7 +270,7 @@ def trained_dictionary(
 
 
 def _settings(stage: Stage) -> dict[str, Any]:
-    return {"order": stage.order, "context": asdict(stage.context), "passes": stage.passes}
+    return {"order": stage.order, "context": asdict(stage.context), "passes": stage.passes, "joined": stage.joined}
 
 
 def _restore(checkpoint: Checkpoint, state: dict[str, Arrays]) -> tuple[int, Curve]:

@@ -53,18 +53,24 @@ class Run(NamedTuple):
         Mask (F, T) that each pass was given; None for the first stage.
     mask : ndarray, shape (T, F)
         Mask of speech of the stage.
+    n_masks : int
+        Masks that it is the mean of: those of its passes, and of the stages that it is joined to.
     """
 
     passes: list[Pass]
     given: list[np.ndarray | None]
     mask: np.ndarray
+    n_masks: int
 
 
 def run(stages: Sequence[Stage], V: np.ndarray, matmul: Matmul = np.matmul) -> list[Run]:
     """Run all stages on a mixture, each on the mask of the one before."""
     runs: list[Run] = []
     mask: np.ndarray | None = None
+    masks: list[np.ndarray] = []
     for stage in stages:
+        if not stage.joined:
+            masks = []
         passes, given = list[Pass](), list[np.ndarray | None]()
         n_high = np.full(V.shape[1], stage.context.below(len(V)).n_high)
         rows = Rows.of(stage.context, n_high)
@@ -73,7 +79,8 @@ def run(stages: Sequence[Stage], V: np.ndarray, matmul: Matmul = np.matmul) -> l
             stack, tracked = stage.context.stack_rows(V, mask)
             passes.append(forward(stage.weights, stage.order, Inputs(stack, tracked), rows, matmul))
             mask = passes[-1].masks[0].T
-        runs.append(Run(passes, given, geometric_mean([passed.masks[0] for passed in passes])))
+        masks += [passed.masks[0] for passed in passes]
+        runs.append(Run(passes, given, geometric_mean(masks), len(masks)))
         mask = runs[-1].mask.T
     return runs
 
@@ -102,27 +109,32 @@ def loss_and_gradients(
     height = stages[-1].context.height
     loss, dmasks = objective(runs[-1].mask[None], whole.mixture[..., :height], whole.target[..., :height])
     by_mask, gradients = dmasks[0], list[Weights]()
-    for stage, (passes, given, mask) in zip(stages[::-1], runs[::-1], strict=True):
+    means: list[tuple[Run, np.ndarray]] = []  # those that the masks of a stage are in, and the gradient by them
+    for stage, this in zip(stages[::-1], runs[::-1], strict=True):
+        passes, given = this.passes, this.given
         gradient, height = stage.weights.map(np.zeros_like), stage.context.height
-        by_mean, by_mask = by_mask, np.zeros_like(by_mask)
+        means, by_mask = [*means, (this, by_mask)], np.zeros_like(by_mask)
         for passed, before in zip(passes[::-1], given[::-1], strict=True):
             if passed is runs[-1].passes[-1]:  # its own mask has no loss beside that of the mean
                 dmasks = np.zeros_like(passed.masks)
             else:
                 _, dmasks = objective(passed.masks, whole.mixture[..., :height], whole.target[..., :height])
                 dmasks *= np.float32(EARLIER)
-            dmasks[0] += by_mask + _by_one(passed.masks[0], mask, by_mean, len(passes))
+            dmasks[0] += by_mask + sum(_by_one(passed.masks[0], mean, by_mean) for mean, by_mean in means)
             by_inputs = None if before is None else Inputs(*map(np.zeros_like, passed.inputs))
             backward(stage.weights, passed, dmasks, gradient, matmul, by_inputs)
             if before is not None and by_inputs is not None:
                 by_mask = mask_gradient(cast(Context, stage.context), whole.V, before, passed.inputs, by_inputs).T
         gradients.insert(0, gradient)
+        if not stage.joined:
+            means = []
     return loss, gradients
 
 
-def _by_one(mask: np.ndarray, mean: np.ndarray, by_mean: np.ndarray, n: int) -> np.ndarray:
-    """Gradient by one of n masks, given that by their geometric mean."""
-    return by_mean if n == 1 else by_mean * mean / (np.float32(n) * np.maximum(mask, LEAST_MASK))
+def _by_one(mask: np.ndarray, mean: Run, by_mean: np.ndarray) -> np.ndarray:
+    """Gradient by one of the masks of a mean, given that by their mean."""
+    n = mean.n_masks
+    return by_mean if n == 1 else by_mean * mean.mask / (np.float32(n) * np.maximum(mask, LEAST_MASK))
 
 
 def train_together(
