@@ -241,7 +241,7 @@ def read_stages(
     DictionaryError
         If a stage lacks settings or arrays, or they do not fit each other.
     """
-    stages = []
+    stages: list[Stage] = []
     try:
         for i, settings in enumerate(dictionary.settings["stages"]):
             weights, context = read_weights(dictionary.arrays, i), context_of(settings["context"])
