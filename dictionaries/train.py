@@ -60,13 +60,14 @@ class Recipe:
 
 FIRST = Schedule(steps=30_000, rate=0.005, pool_items=400)
 SECOND = Schedule(steps=24_800, rate=0.004, decay=0.4, pool_items=400)
-THIRD = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4, check_every=100, averaged=150)
+JOINED = replace(SECOND, steps=9000)
+LAST = Schedule(steps=1200, rate=0.005, decay=0.8, pool_items=250, new_items=4, check_every=100, averaged=150)
 RECIPES = {
-    "speech": Recipe("file", (FIRST, SECOND, THIRD), Objective(compression=0.65), TOGETHER, mask_power=1.2),
+    "speech": Recipe("file", (FIRST, SECOND, JOINED, LAST), Objective(compression=0.65), TOGETHER, mask_power=1.2),
     "speech-fast": Recipe("file-fast", (FIRST,), Objective()),
     "speech-causal": Recipe(
         "causal",
-        (FIRST, replace(SECOND, steps=9000)),
+        (FIRST, replace(SECOND, steps=9000), JOINED),
         Objective(compression=0.65),
         replace(TOGETHER, steps=1150, decay=0.2),
     ),

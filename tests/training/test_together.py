@@ -171,11 +171,13 @@ def build_two(sounds, monkeypatch):
         Context(257, 4, 8000.0, speech_means=((-1, 0),), noise_means=((-1, 0),), estimates=True),
     )
 
-    def built(schedules=(STILL, STILL), **options):
+    def built(schedules=(STILL, STILL), joined=False, **options):
+        size = presets.Size((3, 2), (0,))
+        more = (contexts[1:], (replace(size, joined=True),)) if joined else ((), ())
         return build.build_unfolded(
             mixer,
             mixer,
-            presets.Preset(contexts, (presets.Size((3, 2), (0,)),) * 2),
+            presets.Preset((*contexts, *more[0]), (size, size, *more[1])),
             front_end=FrontEnd(exponent=0.6),
             schedules=list(schedules),
             objective=Objective(),
@@ -196,6 +198,14 @@ def test_stages_of_a_preset_are_trained_together_at_the_end(build_two):
     assert [len(dictionary.record["stages"]) for dictionary in made] == [2, 3]
     for name in ("0/atoms0", "1/atoms0"):
         assert not np.allclose(made[0].arrays[name], made[1].arrays[name], rtol=1e-4)
+
+
+def test_a_joined_stage_learns_beside_the_one_before_and_from_other_atoms(build_two):
+    still, moved = (build_two((STILL, second, STILL), joined=True) for second in (STILL, replace(STILL, rate=0.01)))
+    assert [stage["joined"] for stage in still.settings["stages"]] == [False, False, True]
+    assert not np.allclose(still.arrays["1/atoms0"], moved.arrays["1/atoms0"], rtol=1e-4)
+    np.testing.assert_array_equal(still.arrays["2/atoms0"], moved.arrays["2/atoms0"])
+    assert not np.allclose(still.arrays["2/atoms0"], still.arrays["1/atoms0"], rtol=0.01)
 
 
 def test_no_training_goes_on_from_stages_that_are_others_by_now(build_two, tmp_path):

@@ -69,7 +69,7 @@ def build_unfolded(
     to_the_end : bool
         As for :func:`nmfaudio.training.unfolded.stage.train_stage`.
     random_state : int
-        Seed of all random choices.
+        Seed of all random choices; that of stage i is i more.
     matmul : callable
         Matrix product of the training steps.
     checkpoint : Path, optional
@@ -94,18 +94,20 @@ def build_unfolded(
         )
     stages, curves = list(first_stages), list[tuple[Schedule, Curve]]()
     for i in range(len(stages), len(preset.contexts)):
-        context, size = preset.contexts[i], preset.sizes[i]
-        weights = initial_weights(context, mixer, front_end, size, random_state)
+        context, size, seed = preset.contexts[i], preset.sizes[i], random_state + i
+        weights = initial_weights(context, mixer, front_end, size, seed)
+        # a joined stage learns from the mask that those it is joined to take, so that it errs in other places
+        group = next(j for j in range(i, -1, -1) if not preset.sizes[j].joined)
         if i < len(start):
             weights = _going_on(weights, start[i].weights)
         stage, curve = _trained(
             Stage(weights, size.order, context, size.passes, size.joined),
-            Examples(mixer, tuple(stages), context, front_end, objective, schedules[i].item_frames),
+            Examples(mixer, tuple(stages[:group]), context, front_end, objective, schedules[i].item_frames),
             dev_mixer,
             N_DEV_MIXTURES,
             schedules[i],
             to_the_end=to_the_end,
-            random_state=random_state,
+            random_state=seed,
             matmul=matmul,
             checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.{i}.npz"),
             report=partial(report, i),

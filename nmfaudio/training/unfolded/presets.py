@@ -42,8 +42,8 @@ class Preset:
     """Contexts and sizes of the stages.
 
     The first stage has the noisy spectrogram alone. The second has the mask of the first too, in a second pass its own,
-    and the pitch. The third has the mask of the second at full resolution, and the band above 8 kHz. Fast variants have
-    the first stage alone.
+    and the pitch; a third like it is joined to it. The last one has their mask at full resolution, and the band above
+    8 kHz. Fast variants have the first stage alone.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ _FILE_SECOND = Context(
     periodic=spans((-1, 1)),
     estimates=True,
 )
-_FILE_THIRD = Context(
+_FILE_LAST = Context(
     N_BINS,
     FINE,
     MAX_HZ,
@@ -109,10 +109,13 @@ _CAUSAL_SECOND = Context(
 _SMALL = Size((112, 64), (0, 1, 2))
 _LARGE = Size((228, 76), (0, 1, 2, 3), against=(2, 3))
 _LARGE_TWICE = replace(_LARGE, passes=2)
+_LARGE_JOINED = replace(_LARGE, joined=True)
 
 PRESETS = {
-    "file": Preset((_FILE_FIRST, _FILE_SECOND, _FILE_THIRD), (_SMALL, _LARGE_TWICE, _LARGE), FULL_BAND),
+    "file": Preset(
+        (_FILE_FIRST, _FILE_SECOND, _FILE_SECOND, _FILE_LAST), (_SMALL, _LARGE_TWICE, _LARGE_JOINED, _LARGE), FULL_BAND
+    ),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND), (_SMALL, _LARGE_TWICE)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_SECOND), (_SMALL, _LARGE_TWICE, _LARGE_JOINED)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }
