@@ -307,19 +307,45 @@ def test_a_preset_that_is_chosen_while_a_recording_opens_is_heard(page):
     page.unroute("**/numbers?*")
 
 
-def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
-    for name in ("a.wav", "b.wav"):
-        drop(page, name, talk(1))
+def told(page, **facts):
+    """Let the page be told other facts of all recordings."""
 
-    def separated(route):
+    def tell(route):
         answer = route.fetch()
         found = answer.json()
         for state in found["recordings"]:
-            state["stems"] = ["voice", "rest"]
+            state.update(facts)
         route.fulfill(response=answer, json=found)
 
+    page.route("**/recordings", tell)
+
+
+@pytest.mark.parametrize(("first", "then"), [("After", "Removed"), ("Removed", "After")])
+def test_what_is_shown_is_what_is_heard_whatever_was_pressed_over_the_stems(page, first, then):
+    keys = {"After": "2", "Removed": "3"}
+    drop(page, "a.wav", talk(1))
+    told(page, stems=["voice", "rest"])
+    page.route("**/stems/peaks", lambda route: route.fulfill(body=bytes(16)))
+    page.reload()
+    for name in (then, first):
+        page.wait_for_selector("#view canvas", state="attached")
+        page.keyboard.press(keys[name])
+    page.locator(".tabs").get_by_text("Stems").click()
+    page.locator(".lane").get_by_text("voice").wait_for()
+    page.keyboard.press(keys[then])
+    page.locator(".tabs").get_by_text("Clean").click()
+    page.locator(".lane").get_by_text(then).first.wait_for()
+    page.keyboard.press(keys[first])
+    assert page.locator(".lane").all_text_contents() == ["Before", first] * 2
+    for pattern in ("**/recordings", "**/stems/peaks"):
+        page.unroute(pattern)
+
+
+def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
     held = []
-    page.route("**/recordings", separated)
+    told(page, stems=["voice", "rest"])
     page.route("**/stems/peaks", lambda route: held.append(route))
     page.reload()
     page.get_by_role("button", name="b.wav", exact=True).click()
@@ -391,17 +417,9 @@ def test_a_reload_keeps_the_channels_as_they_are_heard(page):
 
 def test_separating_is_shown_while_the_cleaning_goes_on(page):
     drop(page, "song.wav", talk(1))
-
-    def at_work(route):
-        answer = route.fetch()
-        found = answer.json()
-        for state in found["recordings"]:
-            job = {"done": False, "error": None, "settings": None}
-            state["jobs"] = {"clean": {**job, "part": 0.25}, "separate": {**job, "part": 0.5}}
-        route.fulfill(response=answer, json=found)
-
+    job = {"done": False, "error": None, "settings": None}
     page.route("**/separate", lambda route: route.fulfill(status=202, json={}))
-    page.route("**/recordings", at_work)
+    told(page, jobs={"clean": {**job, "part": 0.25}, "separate": {**job, "part": 0.5}})
     page.locator(".tabs").get_by_text("Stems").click()
     page.get_by_role("button", name="Separate into stems").click()
     page.get_by_text("Separating… 50 %").wait_for()

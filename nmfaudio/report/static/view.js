@@ -91,6 +91,7 @@ class View extends EventTarget {
 
   // Show a track in the place of another.
   show(i, lane) {
+    if (lane === this.#lanes[i]) return;
     this.#lanes[i] = lane;
     const pictured = this.#lanes.filter((lane) => lane.picture);
     this.#pictures.forEach((picture, k) => {
