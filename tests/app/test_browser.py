@@ -561,6 +561,18 @@ def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):
         check()
 
 
+def test_only_the_recording_that_is_open_is_zoomed(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(4))
+    box = page.locator("#view").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 60)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    width = """document.querySelector("#view > div").shadowRoot.querySelector(".wrapper").clientWidth"""
+    page.wait_for_function(f"{width} > 1.2 * document.getElementById('view').clientWidth")
+
+
 def test_labels_stay_on_their_pictures_when_the_window_changes(page):
     drop(page, "a.wav", talk(1))
     for width in (375, 1280):

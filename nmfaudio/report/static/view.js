@@ -75,7 +75,7 @@ class View extends EventTarget {
     });
     this.#regions.on("region-updated", () => this.#tell("select"));
     for (const event of ["redrawcomplete", "scroll", "zoom"]) this.#wave.on(event, () => this.#draw());
-    this.#box.addEventListener("wheel", (event) => {
+    scroll.addEventListener("wheel", (event) => { // it goes with this view; the box stays
       if (!event.ctrlKey) return;
       event.preventDefault();
       this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
