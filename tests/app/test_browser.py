@@ -391,6 +391,14 @@ def test_many_files_are_saved_at_once(page):
         assert np.allclose(sf.read(io.BytesIO(files.read(name)))[0], talk(2), atol=1e-4)
 
 
+def test_what_is_saved_at_once_waits_for_no_other_work(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
+    told(page, jobs={"separate": {"done": False, "error": None, "part": 0.5, "settings": None}})
+    saved(page, "Save all 2 cleaned")
+    page.unroute("**/recordings")
+
+
 def test_what_others_are_told_is_heard_in_them_too(page):
     for name in ("a.wav", "b.wav"):
         drop(page, name, np.clip(8 * talk(2), -0.5, 0.5))

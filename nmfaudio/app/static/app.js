@@ -448,11 +448,16 @@ function download(href, name) {
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
 byId("save-all").addEventListener("click", attempt(async () => {
   await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
-  await poll();
-  while (polling) await sleep(0.2);
-  const { saving } = await (await api("recordings")).json();
-  if (saving.error) throw new Error(saving.error);
-  download("saved.zip", "cleaned.zip");
+  poll(); // which shows how far it is, and may go on for longer: other work may, too
+  for (;;) {
+    const { saving } = await (await api("recordings")).json();
+    if (saving.done) {
+      if (saving.error) throw new Error(saving.error);
+      download("saved.zip", "cleaned.zip");
+      return;
+    }
+    await sleep(0.2);
+  }
 }));
 byId("same").addEventListener("click", () => {
   const { options, settings, preset } = now();
