@@ -485,6 +485,21 @@ def test_each_of_several_that_are_no_recordings_is_told(page, tmp_path):
     assert [line.partition(":")[0] for line in said] == ["notes.txt", "list.txt"]
 
 
+def test_what_is_read_is_told_whatever_else_goes_on(page, tmp_path):
+    held = []
+    page.route("**/recordings?name=b.wav", lambda route: held.append(route))
+    for name in ("a.wav", "b.wav"):
+        sf.write(tmp_path / name, talk(1), SR)
+    page.set_input_files("#choose", [tmp_path / name for name in ("a.wav", "b.wav")])
+    page.wait_for_selector("#view canvas", state="attached")
+    page.wait_for_function("!polling")
+    assert page.get_by_text("Reading b.wav…").is_visible()
+    held[0].continue_()
+    page.get_by_role("button", name="b.wav", exact=True).wait_for()
+    page.get_by_text("Reading").wait_for(state="hidden")
+    page.unroute("**/recordings?name=b.wav")
+
+
 def test_a_recording_that_lost_its_turn_is_asked_for_again_while_it_is_open(page):
     asked = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/clean") else None)

@@ -119,7 +119,7 @@ const add = attempt(async (files) => {
   const faults = [];
   say("");
   for (const file of files) {
-    byId("state").textContent = `Reading ${file.name}…`;
+    byId("reading").textContent = `Reading ${file.name}…`;
     try {
       const state = await (await api(`recordings?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
       take(state);
@@ -129,7 +129,7 @@ const add = attempt(async (files) => {
     }
     if (faults.length) say(faults.join("\n")); // which opening a recording has wiped away
   }
-  byId("state").textContent = "";
+  byId("reading").textContent = "";
   list();
 });
 
@@ -448,7 +448,7 @@ function download(href, name) {
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
 byId("save-all").addEventListener("click", attempt(async () => {
   await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
-  poll(); // which shows how far it is, and may go on for longer: other work may, too
+  poll(); // shows how far it is, and goes on as long as other work does
   for (;;) {
     const { saving } = await (await api("recordings")).json();
     if (saving.done) {
