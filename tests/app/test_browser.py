@@ -485,6 +485,21 @@ def test_each_of_several_that_are_no_recordings_is_told(page, tmp_path):
     assert [line.partition(":")[0] for line in said] == ["notes.txt", "list.txt"]
 
 
+def test_a_folder_and_a_file_that_is_gone_are_told(page, tmp_path):
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "gone.wav").touch()
+    paths = [str(tmp_path / name) for name in ("songs", "gone.wav")]
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": paths, "dragOperationsMask": 1}
+        if kind == "drop":
+            (tmp_path / "gone.wav").unlink()
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": data})
+    said = page.get_by_role("alert")
+    said.get_by_text("gone.wav: cannot be read").wait_for()
+    assert "songs: cannot be read; of a folder, drop the files in it\n" in said.text_content()
+
+
 def test_what_is_read_is_told_whatever_else_goes_on(page, tmp_path):
     held = []
     page.route("**/recordings?name=b.wav", lambda route: held.append(route))

@@ -115,6 +115,8 @@ const later = (seconds, work) => { // once, some time after the last call
 
 // --- recordings come in ---
 
+const isReadable = (file) => file.stream().getReader().read().then(() => true, () => false);
+
 const add = attempt(async (files) => {
   const faults = [];
   say("");
@@ -124,8 +126,8 @@ const add = attempt(async (files) => {
       const state = await (await api(`recordings?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
       take(state);
       if (file === files[0] || !current) await open(state.id);
-    } catch (error) {
-      faults.push(error.message);
+    } catch (error) { // to fetch, a file that cannot be read is like an app that has ended
+      faults.push(await isReadable(file) ? error.message : `${file.name}: cannot be read; of a folder, drop the files in it`);
     }
     if (faults.length) say(faults.join("\n")); // which opening a recording has wiped away
   }
