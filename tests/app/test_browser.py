@@ -364,6 +364,18 @@ def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
         page.unroute(pattern)
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [({}, "In the format of the recording, WAV."), ({"format": "APE", "saved_as": "FLAC"}, "As FLAC, since")],
+)
+def test_the_format_that_will_be_written_is_told(page, facts, words):
+    drop(page, "a.wav", talk(1))
+    told(page, **facts)
+    page.reload()
+    page.locator("#format").get_by_text(words).wait_for()
+    page.unroute("**/recordings")
+
+
 def test_presets_and_repair(page):
     drop(page, "loud.flac", np.clip(8 * talk(3), -0.5, 0.5), format="FLAC")
     assert page.locator("[aria-pressed=true][value]").text_content() == "Default"
