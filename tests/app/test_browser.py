@@ -588,6 +588,19 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
     assert download.value.suggested_filename == "keys_cleaned.wav"
 
 
+def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.get_by_role("button", name="a.wav", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="a.wav").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "a.wav"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="b.wav").wait_for()
+    assert page.evaluate("document.activeElement.ariaLabel") == "Remove b.wav"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):

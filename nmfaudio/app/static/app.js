@@ -87,7 +87,7 @@ class Remote {
 }
 
 const listening = new Listening(), mixer = new Mixer(byId("mixer"), (name, button) => save(name, button));
-const recordings = new Map(); // id -> { state, options, settings, tab, strips }
+const recordings = new Map(); // id -> { state, item, options, settings, preset, tab, strips }
 let current = null, remote = null, defaults = null, presets = {}, polling = false, asked = false, drawn = null;
 
 const address = () => `recordings/${current}`;
@@ -139,6 +139,7 @@ function take(state) {
   const like = now(), { noise, damage, channels } = state.settings;
   recordings.set(state.id, {
     state,
+    item: inList(state),
     options: { ...(like?.options ?? defaults) },
     settings: { noise, damage: [...(like?.settings.damage ?? damage)], channels: like?.settings.channels ?? channels },
     preset: like ? like.preset : channels === "linked" ? "default" : null,
@@ -148,26 +149,31 @@ function take(state) {
   list();
 }
 
+function inList({ id, name }) { // once, so that what has the focus keeps it
+  const item = document.createElement("li"), button = document.createElement("button"), remove = document.createElement("button");
+  Object.assign(button, { type: "button", className: "open", textContent: name });
+  button.addEventListener("click", () => open(id));
+  Object.assign(remove, { type: "button", className: "remove", textContent: "×" });
+  remove.setAttribute("aria-label", `Remove ${name}`);
+  remove.addEventListener("click", attempt(() => discard(id)));
+  item.append(button, remove);
+  byId("recordings").append(item);
+  return item;
+}
+
 function list() {
   byId("welcome").hidden = recordings.size > 0;
   byId("work").hidden = byId("more").hidden = recordings.size === 0;
   byId("list").hidden = recordings.size < 2;
-  byId("recordings").replaceChildren(...[...recordings].map(([id, { state }]) => {
-    const item = document.createElement("li"), button = document.createElement("button"), remove = document.createElement("button");
-    Object.assign(button, { type: "button", className: "open", textContent: state.name });
-    button.setAttribute("aria-current", id === current);
-    button.addEventListener("click", () => open(id));
-    Object.assign(remove, { type: "button", className: "remove", textContent: "×" });
-    remove.setAttribute("aria-label", `Remove ${state.name}`);
-    remove.addEventListener("click", attempt(() => discard(id)));
-    item.append(button, remove);
-    return item;
-  }));
+  for (const [id, { item }] of recordings) item.firstChild.setAttribute("aria-current", id === current);
   byId("save-all").textContent = `Save all ${recordings.size} cleaned`;
 }
 
 async function discard(id) {
   await api(`recordings/${id}`, { method: "DELETE" });
+  const { item } = recordings.get(id), beside = item.nextSibling ?? item.previousSibling;
+  if (item.contains(document.activeElement)) beside?.lastChild.focus();
+  item.remove();
   recordings.delete(id);
   if (id === current) {
     current = remote = null;
