@@ -98,6 +98,12 @@ class Recording:
         if not self.header.frames:
             raise AudioError(f"{path}: has no sound in it")
         self.path = path
+        self.suffix = path.suffix  # of what is saved
+        try:
+            self.saved_as = self.header.written_to(path)
+        except AudioError:  # its own format can only be read
+            self.suffix = ".flac"
+            self.saved_as = self.header.written_to(path.with_suffix(".flac"))
         self.folder = path.parent
         self.prepared = Prepared(Settings(), path)
         self.preview: Preview | None = None
@@ -141,7 +147,7 @@ class Recording:
     def _repair(self, damage: tuple[str, ...], progress: Callable[[float], None]) -> tuple[Path, tuple[str, ...]]:
         """Repair damage, each kind of it once, into a file that stays: the other thread may be reading it."""
         if damage not in self._repaired:
-            ending = self.path.suffix if self.header.bit_rate is None else ".flac"
+            ending = self.suffix if self.header.bit_rate is None else ".flac"
             target = self._place(f".repaired{len(self._repaired)}", ending)
             report = repair_file(self.path, target, damage=damage, overwrite=True, progress=lambda part: progress(0.0))
             self._repaired[damage] = target, report.repairs
@@ -159,13 +165,13 @@ class Recording:
             prepared = self._prepare(settings, progress)
             rule = {name: options[name] for name in ("strength", "attenuation_limit_db")}
             denoiser = self._denoiser(prepared, **rule)
+        target = self._place(".saved", ".html" if what == "report" else f"_{what}{self.suffix}")
         if what == "report":
-            target = self._place(".saved", ".html")
             report_file(prepared.path, target, denoiser, command=self._command(settings, rule), overwrite=True)
         elif what in ("cleaned", "removed"):
-            target, like = self._like(what)
             kept: dict[str, Any] = {}
             if prepared.path != self.path:
+                like = self.saved_as
                 kept = {"format": like.format, "subtype": like.subtype, "bit_rate": self.header.bit_rate}
             if options.get("loudness_lufs") is not None and what == "cleaned":
                 kept["loudness_lufs"] = options["loudness_lufs"]
@@ -174,24 +180,14 @@ class Recording:
             process_file(denoiser, prepared.path, cleaned, residual=residual, overwrite=True, progress=progress, **kept)
         else:
             assert self.stems is not None
-            target, like = self._like(what)
             levels = options if what == "mix" else {what: 1.0}
-            self.stems.write(target, like, levels)
+            self.stems.write(target, self.saved_as, levels)
         self.files = {**self.files, what: target}  # readers keep the former one
         return target
 
     def separate(self, progress: Callable[[float], None]) -> None:
         """Separate the recording into stems."""
         self.stems = Stems(self.path, self.folder / ".stems", progress)
-
-    def _like(self, what: str) -> tuple[Path, audio.AudioInfo]:
-        """Place and format of a copy: the recording's own, or FLAC where that cannot be written."""
-        target = self._place(".saved", f"_{what}{self.path.suffix}")
-        try:
-            return target, self.header.written_to(target)
-        except AudioError:
-            target = target.with_suffix(".flac")
-            return target, self.header.written_to(target)
 
     def _place(self, folder: str, ending: str) -> Path:
         """Place of a file that comes of the recording, in a folder whose dot no recording's name begins with."""
@@ -201,8 +197,10 @@ class Recording:
     def _command(self, settings: Settings, options: Mapping[str, Any]) -> str:
         name, before = self.path.name, ""
         if settings.damage:
-            before = shlex.join(["nmfaudio", "repair", name, *(f"--{kind}" for kind in settings.damage)]) + " && "
-            name = f"{self.path.stem}_repaired{self.path.suffix}"
+            repaired = f"{self.path.stem}_repaired{self.suffix}"
+            kinds = [f"--{kind}" for kind in settings.damage]
+            before = shlex.join(["nmfaudio", "repair", name, repaired, *kinds]) + " && "
+            name = repaired
         words = ["nmfaudio", "report", name, "--strength", f"{options['strength']:g}"]
         words += ["--attenuation-limit", f"{options['attenuation_limit_db']:g}"]
         if settings.noise:

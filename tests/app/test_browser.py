@@ -307,19 +307,45 @@ def test_a_preset_that_is_chosen_while_a_recording_opens_is_heard(page):
     page.unroute("**/numbers?*")
 
 
-def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
-    for name in ("a.wav", "b.wav"):
-        drop(page, name, talk(1))
+def told(page, **facts):
+    """Let the page be told other facts of all recordings."""
 
-    def separated(route):
+    def tell(route):
         answer = route.fetch()
         found = answer.json()
         for state in found["recordings"]:
-            state["stems"] = ["voice", "rest"]
+            state.update(facts)
         route.fulfill(response=answer, json=found)
 
+    page.route("**/recordings", tell)
+
+
+@pytest.mark.parametrize(("first", "then"), [("After", "Removed"), ("Removed", "After")])
+def test_what_is_shown_is_what_is_heard_whatever_was_pressed_over_the_stems(page, first, then):
+    keys = {"After": "2", "Removed": "3"}
+    drop(page, "a.wav", talk(1))
+    told(page, stems=["voice", "rest"])
+    page.route("**/stems/peaks", lambda route: route.fulfill(body=bytes(16)))
+    page.reload()
+    for name in (then, first):
+        page.wait_for_selector("#view canvas", state="attached")
+        page.keyboard.press(keys[name])
+    page.locator(".tabs").get_by_text("Stems").click()
+    page.locator(".lane").get_by_text("voice").wait_for()
+    page.keyboard.press(keys[then])
+    page.locator(".tabs").get_by_text("Clean").click()
+    page.locator(".lane").get_by_text(then).first.wait_for()
+    page.keyboard.press(keys[first])
+    assert page.locator(".lane").all_text_contents() == ["Before", first] * 2
+    for pattern in ("**/recordings", "**/stems/peaks"):
+        page.unroute(pattern)
+
+
+def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
     held = []
-    page.route("**/recordings", separated)
+    told(page, stems=["voice", "rest"])
     page.route("**/stems/peaks", lambda route: held.append(route))
     page.reload()
     page.get_by_role("button", name="b.wav", exact=True).click()
@@ -336,6 +362,18 @@ def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
     assert not page.locator("#mixer section").count()
     for pattern in ("**/recordings", "**/stems/peaks"):
         page.unroute(pattern)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [({}, "In the format of the recording, WAV."), ({"format": "APE", "saved_as": "FLAC"}, "As FLAC, since")],
+)
+def test_the_format_that_will_be_written_is_told(page, facts, words):
+    drop(page, "a.wav", talk(1))
+    told(page, **facts)
+    page.reload()
+    page.locator("#format").get_by_text(words).wait_for()
+    page.unroute("**/recordings")
 
 
 def test_presets_and_repair(page):
@@ -365,6 +403,14 @@ def test_many_files_are_saved_at_once(page):
         assert np.allclose(sf.read(io.BytesIO(files.read(name)))[0], talk(2), atol=1e-4)
 
 
+def test_what_is_saved_at_once_waits_for_no_other_work(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(1))
+    told(page, jobs={"separate": {"done": False, "error": None, "part": 0.5, "settings": None}})
+    saved(page, "Save all 2 cleaned")
+    page.unroute("**/recordings")
+
+
 def test_what_others_are_told_is_heard_in_them_too(page):
     for name in ("a.wav", "b.wav"):
         drop(page, name, np.clip(8 * talk(2), -0.5, 0.5))
@@ -391,17 +437,9 @@ def test_a_reload_keeps_the_channels_as_they_are_heard(page):
 
 def test_separating_is_shown_while_the_cleaning_goes_on(page):
     drop(page, "song.wav", talk(1))
-
-    def at_work(route):
-        answer = route.fetch()
-        found = answer.json()
-        for state in found["recordings"]:
-            job = {"done": False, "error": None, "settings": None}
-            state["jobs"] = {"clean": {**job, "part": 0.25}, "separate": {**job, "part": 0.5}}
-        route.fulfill(response=answer, json=found)
-
+    job = {"done": False, "error": None, "settings": None}
     page.route("**/separate", lambda route: route.fulfill(status=202, json={}))
-    page.route("**/recordings", at_work)
+    told(page, jobs={"clean": {**job, "part": 0.25}, "separate": {**job, "part": 0.5}})
     page.locator(".tabs").get_by_text("Stems").click()
     page.get_by_role("button", name="Separate into stems").click()
     page.get_by_text("Separating… 50 %").wait_for()
@@ -457,6 +495,36 @@ def test_each_of_several_that_are_no_recordings_is_told(page, tmp_path):
     page.get_by_role("heading", name="talk.wav").wait_for()
     said = page.locator("#fault").text_content().split("\n")
     assert [line.partition(":")[0] for line in said] == ["notes.txt", "list.txt"]
+
+
+def test_a_folder_and_a_file_that_is_gone_are_told(page, tmp_path):
+    (tmp_path / "songs").mkdir()
+    (tmp_path / "gone.wav").touch()
+    paths = [str(tmp_path / name) for name in ("songs", "gone.wav")]
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": paths, "dragOperationsMask": 1}
+        if kind == "drop":
+            (tmp_path / "gone.wav").unlink()
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": data})
+    said = page.get_by_role("alert")
+    said.get_by_text("gone.wav: cannot be read").wait_for()
+    assert "songs: cannot be read; of a folder, drop the files in it\n" in said.text_content()
+
+
+def test_what_is_read_is_told_whatever_else_goes_on(page, tmp_path):
+    held = []
+    page.route("**/recordings?name=b.wav", lambda route: held.append(route))
+    for name in ("a.wav", "b.wav"):
+        sf.write(tmp_path / name, talk(1), SR)
+    page.set_input_files("#choose", [tmp_path / name for name in ("a.wav", "b.wav")])
+    page.wait_for_selector("#view canvas", state="attached")
+    page.wait_for_function("!polling")
+    assert page.get_by_text("Reading b.wav…").is_visible()
+    held[0].continue_()
+    page.get_by_role("button", name="b.wav", exact=True).wait_for()
+    page.get_by_text("Reading").wait_for(state="hidden")
+    page.unroute("**/recordings?name=b.wav")
 
 
 def test_a_recording_that_lost_its_turn_is_asked_for_again_while_it_is_open(page):
@@ -520,6 +588,19 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
     assert download.value.suggested_filename == "keys_cleaned.wav"
 
 
+def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.get_by_role("button", name="a.wav", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="a.wav").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "a.wav"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="b.wav").wait_for()
+    assert page.evaluate("document.activeElement.ariaLabel") == "Remove b.wav"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):
@@ -541,6 +622,18 @@ def test_it_can_be_used_by_all_on_any_screen(browser, address, width, scheme):
         page.get_by_role("button", name="Separate into stems").click()
         page.wait_for_selector("#mixer section")
         check()
+
+
+def test_only_the_recording_that_is_open_is_zoomed(page):
+    for name in ("a.wav", "b.wav"):
+        drop(page, name, talk(4))
+    box = page.locator("#view").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 60)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    width = """document.querySelector("#view > div").shadowRoot.querySelector(".wrapper").clientWidth"""
+    page.wait_for_function(f"{width} > 1.2 * document.getElementById('view').clientWidth")
 
 
 def test_labels_stay_on_their_pictures_when_the_window_changes(page):

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import io
 import socket
+import subprocess
 import threading
 import time
 import zipfile
@@ -20,6 +21,7 @@ from nmfaudio.app import recordings as recordings_module
 from nmfaudio.app import serve, server
 from nmfaudio.app.preview import Preview
 from nmfaudio.app.recordings import Job, Recording, Recordings, Settings
+from nmfaudio.audio import ffmpeg
 from nmfaudio.cli import main as nmfaudio_command
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.repair import repair_file
@@ -432,6 +434,20 @@ def test_the_format_stays(app, name, format, subtype):
         assert name.replace(".", "_cleaned.") in answer.headers["content-disposition"]
 
 
+@pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
+def test_a_format_that_can_only_be_read_is_saved_as_flac_as_is_said_and_repaired(app, tmp_path):
+    command = ["ffmpeg", "-v", "error", "-f", "wav", "-i", "-", "-f", "nut", "-"]
+    id = app.add("a.nut", subprocess.run(command, input=as_file(sound(), subtype="PCM_16"), capture_output=True).stdout)
+    said = app.client.get(f"recordings/{id}").json()
+    assert (said["format"], said["saved_as"]) == ("NUT", "FLAC")
+    for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
+        answer = app.save(id, settings=settings)
+        assert sf.info(io.BytesIO(answer.content)).format == "FLAC"
+        assert "a_cleaned.flac" in answer.headers["content-disposition"]
+    report = app.save(id, "report", settings={**PLAIN, "damage": ["clipped"]}).text
+    assert "nmfaudio repair a.nut a_repaired.flac --clipped &amp;&amp; nmfaudio report a_repaired.flac" in report
+
+
 def test_channels_independent_and_more_than_two(app):
     id = app.add(content=as_file(sound(channels=2)))
     app.clean(id, channels="independent")
@@ -567,7 +583,7 @@ def test_a_report_names_the_commands_that_do_the_same(app):
     id = app.add("my talk.wav")
     settings = {"noise": [0, 0.5], "damage": ["clipped", "dropouts"], "channels": "independent"}
     text = app.save(id, "report", settings=settings).text
-    repair = "nmfaudio repair &#x27;my talk.wav&#x27; --clipped --dropouts &amp;&amp; "
+    repair = "nmfaudio repair &#x27;my talk.wav&#x27; &#x27;my talk_repaired.wav&#x27; --clipped --dropouts &amp;&amp; "
     assert repair + "nmfaudio report &#x27;my talk_repaired.wav&#x27; --strength 1" in text
     assert "--noise 0-0.5 --channels independent" in text
 

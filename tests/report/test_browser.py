@@ -183,6 +183,16 @@ def test_removed_is_saved(page, tmp_path):
     assert spectrum.argmax() == 6000 and spectrum[1000] < 0.05 * spectrum[6000]
 
 
+def test_removed_is_made_once_however_often_it_is_saved(page):
+    button, urls = page.get_by_role("button", name="Save removed"), set()
+    for _ in range(2):
+        with page.expect_download() as saved:
+            button.click()
+        assert saved.value.path().stat().st_size > 20 * SR
+        urls.add(saved.value.url)
+    assert len(urls) == 1
+
+
 def test_page_fits_the_screen(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for button in page.get_by_role("button").all():

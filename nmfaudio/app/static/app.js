@@ -87,7 +87,7 @@ class Remote {
 }
 
 const listening = new Listening(), mixer = new Mixer(byId("mixer"), (name, button) => save(name, button));
-const recordings = new Map(); // id -> { state, options, settings, tab, strips }
+const recordings = new Map(); // id -> { state, item, options, settings, preset, tab, strips }
 let current = null, remote = null, defaults = null, presets = {}, polling = false, asked = false, drawn = null;
 
 const address = () => `recordings/${current}`;
@@ -115,21 +115,23 @@ const later = (seconds, work) => { // once, some time after the last call
 
 // --- recordings come in ---
 
+const isReadable = (file) => file.stream().getReader().read().then(() => true, () => false);
+
 const add = attempt(async (files) => {
   const faults = [];
   say("");
   for (const file of files) {
-    byId("state").textContent = `Reading ${file.name}…`;
+    byId("reading").textContent = `Reading ${file.name}…`;
     try {
       const state = await (await api(`recordings?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file })).json();
       take(state);
       if (file === files[0] || !current) await open(state.id);
-    } catch (error) {
-      faults.push(error.message);
+    } catch (error) { // to fetch, a file that cannot be read is like an app that has ended
+      faults.push(await isReadable(file) ? error.message : `${file.name}: cannot be read; of a folder, drop the files in it`);
     }
     if (faults.length) say(faults.join("\n")); // which opening a recording has wiped away
   }
-  byId("state").textContent = "";
+  byId("reading").textContent = "";
   list();
 });
 
@@ -137,6 +139,7 @@ function take(state) {
   const like = now(), { noise, damage, channels } = state.settings;
   recordings.set(state.id, {
     state,
+    item: inList(state),
     options: { ...(like?.options ?? defaults) },
     settings: { noise, damage: [...(like?.settings.damage ?? damage)], channels: like?.settings.channels ?? channels },
     preset: like ? like.preset : channels === "linked" ? "default" : null,
@@ -146,26 +149,31 @@ function take(state) {
   list();
 }
 
+function inList({ id, name }) { // once, so that what has the focus keeps it
+  const item = document.createElement("li"), button = document.createElement("button"), remove = document.createElement("button");
+  Object.assign(button, { type: "button", className: "open", textContent: name });
+  button.addEventListener("click", () => open(id));
+  Object.assign(remove, { type: "button", className: "remove", textContent: "×" });
+  remove.setAttribute("aria-label", `Remove ${name}`);
+  remove.addEventListener("click", attempt(() => discard(id)));
+  item.append(button, remove);
+  byId("recordings").append(item);
+  return item;
+}
+
 function list() {
   byId("welcome").hidden = recordings.size > 0;
   byId("work").hidden = byId("more").hidden = recordings.size === 0;
   byId("list").hidden = recordings.size < 2;
-  byId("recordings").replaceChildren(...[...recordings].map(([id, { state }]) => {
-    const item = document.createElement("li"), button = document.createElement("button"), remove = document.createElement("button");
-    Object.assign(button, { type: "button", className: "open", textContent: state.name });
-    button.setAttribute("aria-current", id === current);
-    button.addEventListener("click", () => open(id));
-    Object.assign(remove, { type: "button", className: "remove", textContent: "×" });
-    remove.setAttribute("aria-label", `Remove ${state.name}`);
-    remove.addEventListener("click", attempt(() => discard(id)));
-    item.append(button, remove);
-    return item;
-  }));
+  for (const [id, { item }] of recordings) item.firstChild.setAttribute("aria-current", id === current);
   byId("save-all").textContent = `Save all ${recordings.size} cleaned`;
 }
 
 async function discard(id) {
   await api(`recordings/${id}`, { method: "DELETE" });
+  const { item } = recordings.get(id), beside = item.nextSibling ?? item.previousSibling;
+  if (item.contains(document.activeElement)) beside?.lastChild.focus();
+  item.remove();
   recordings.delete(id);
   if (id === current) {
     current = remote = null;
@@ -189,7 +197,7 @@ const open = attempt(async (id) => {
   byId("name").textContent = state.name;
   const channels = { 1: "mono", 2: "stereo" }[state.channels] ?? `${state.channels} channels`;
   byId("facts").textContent = `${clock(state.duration)} long, ${state.sr / 1000} kHz, ${channels}, ${state.format}`;
-  byId("format").textContent = `${state.format}.`;
+  byId("format").textContent = state.saved_as === state.format ? `In the format of the recording, ${state.format}.` : `As ${state.saved_as}, since the format of the recording can only be read.`;
   byId("sentence").textContent = "";
   document.querySelector(`[name=tab][value=${tab}]`).checked = true;
   controls();
@@ -448,11 +456,16 @@ function download(href, name) {
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
 byId("save-all").addEventListener("click", attempt(async () => {
   await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
-  await poll();
-  while (polling) await sleep(0.2);
-  const { saving } = await (await api("recordings")).json();
-  if (saving.error) throw new Error(saving.error);
-  download("saved.zip", "cleaned.zip");
+  poll(); // shows how far it is, and goes on as long as other work does
+  for (;;) {
+    const { saving } = await (await api("recordings")).json();
+    if (saving.done) {
+      if (saving.error) throw new Error(saving.error);
+      download("saved.zip", "cleaned.zip");
+      return;
+    }
+    await sleep(0.2);
+  }
 }));
 byId("same").addEventListener("click", () => {
   const { options, settings, preset } = now();

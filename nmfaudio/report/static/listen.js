@@ -72,9 +72,7 @@ class Listening extends EventTarget {
     this.#radios.find((radio) => radio.value === name).checked = true;
     if (this.mixed) return;
     this.balance();
-    const second = this.#second();
-    if (this.view && second.track !== this.shown) this.view.show(1, second);
-    this.shown = second.track;
+    this.view?.show(1, this.#second());
   }
 
   // Let one of the tracks be heard; of before and after the louder one is lowered, if asked for.

@@ -70,10 +70,12 @@ class Frozen {
 const frozen = new Frozen(JSON.parse(byId("data").textContent)), listening = new Listening();
 document.body.classList.add("live"); // what is shown in the view need not be shown twice
 listening.open(frozen);
+let file = null; // of what was removed: it is made once, since the browser keeps it as long as the page
 byId("removed").addEventListener("click", async () => {
   const link = document.createElement("a");
   try {
-    Object.assign(link, { href: URL.createObjectURL(await frozen.removed()), download: byId("removed").dataset.file });
+    file ??= frozen.removed().then((wav) => URL.createObjectURL(wav));
+    Object.assign(link, { href: await file, download: byId("removed").dataset.file });
     link.click();
   } catch (error) {
     listening.say(error.message);

@@ -75,7 +75,7 @@ class View extends EventTarget {
     });
     this.#regions.on("region-updated", () => this.#tell("select"));
     for (const event of ["redrawcomplete", "scroll", "zoom"]) this.#wave.on(event, () => this.#draw());
-    this.#box.addEventListener("wheel", (event) => {
+    scroll.addEventListener("wheel", (event) => { // it goes with this view; the box stays
       if (!event.ctrlKey) return;
       event.preventDefault();
       this.zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
@@ -91,6 +91,7 @@ class View extends EventTarget {
 
   // Show a track in the place of another.
   show(i, lane) {
+    if (lane === this.#lanes[i]) return;
     this.#lanes[i] = lane;
     const pictured = this.#lanes.filter((lane) => lane.picture);
     this.#pictures.forEach((picture, k) => {
