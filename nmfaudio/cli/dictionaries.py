@@ -14,7 +14,7 @@ from ..files import check_output, replacing
 from .console import OK, printable
 
 PURPOSES = {
-    "speech": "files (the default): the best quality, looks 2.5 s ahead",
+    "speech": "files (the default): the best quality, looks 4 to 6 s ahead",
     "speech-fast": "files: three times as fast, less good",
     "speech-causal": "live sound: 32 ms late (default of live, --causal)",
     "speech-causal-fast": "live sound on slow machines, less good",
