@@ -41,8 +41,8 @@ class Size:
 class Preset:
     """Contexts and sizes of the stages.
 
-    The first stage has the noisy spectrogram alone. The second has the mask of the first too, in a second pass its own,
-    and the pitch; a third like it is joined to it. The last one has their mask at full resolution, and the band above
+    The first stage has the noisy spectrogram alone. The second has the mask of the first too, and the pitch; for files
+    it runs a second time, on its own mask. A third like it is joined to it. The last one has their mask at full resolution, and the band above
     8 kHz. Fast variants have the first stage alone.
 
     Parameters
@@ -116,6 +116,6 @@ PRESETS = {
         (_FILE_FIRST, _FILE_SECOND, _FILE_SECOND, _FILE_LAST), (_SMALL, _LARGE_TWICE, _LARGE_JOINED, _LARGE), FULL_BAND
     ),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_SECOND), (_SMALL, _LARGE_TWICE, _LARGE_JOINED)),
+    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_SECOND), (_SMALL, _LARGE, _LARGE_JOINED)),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }
