@@ -42,8 +42,8 @@ class Preset:
     """Contexts and sizes of the stages.
 
     The first stage has the noisy spectrogram alone. The second has the mask of the first too, and the pitch; for files
-    it runs a second time, on its own mask. A third like it is joined to it. The last one has their mask at full resolution, and the band above
-    8 kHz. Fast variants have the first stage alone.
+    it runs a second time, on its own mask. A third like it is joined to it. The last one has their mask at full
+    resolution, and the band above 8 kHz. Fast variants have the first stage alone.
 
     Parameters
     ----------
