@@ -284,6 +284,15 @@ def test_passes_that_cannot_be_meant_are_refused(stage, passes):
         stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
 
 
+@pytest.mark.parametrize("joined", [1, "yes", None])
+def test_a_stage_is_joined_or_not(joined):
+    whole = Dictionary.load("speech-causal")
+    settings = json.loads(json.dumps(whole.settings))
+    settings["stages"][1]["joined"] = joined
+    with pytest.raises(DictionaryError, match=f"joined {joined!r} of stage 1"):
+        stages_of(Dictionary("unfolded", whole.arrays, whole.front_end, settings))
+
+
 def test_arrays_that_do_not_fit_the_stages_are_refused():
     whole = Dictionary.load("speech-fast")
     for name in ("0/atoms1", "0/power", "0/source_gains"):

@@ -237,7 +237,7 @@ def test_mask_of_a_joined_stage_is_the_geometric_mean_of_all_their_masks():
 
 @pytest.mark.parametrize(("contexts", "joined"), [(CAUSAL, {0}), (CAUSAL, {2})])
 def test_a_stage_is_joined_to_one_of_as_many_bands(contexts, joined):
-    with pytest.raises(NmfaudioError, match=f"stage {min(joined)} is joined"):
+    with pytest.raises(NmfaudioError, match=f"joined True of stage {min(joined)}"):
         stages_of(random_dictionary(contexts, joined=joined))
 
 
