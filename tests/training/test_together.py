@@ -57,12 +57,11 @@ def test_gradient_of_all_stages_is_the_slope_of_the_loss(contexts, height, passe
     check_gradient(stages_for(contexts, passes=passes), height)
 
 
-@pytest.mark.parametrize("passes", [(1, 1, 1, 1), (1, 2, 1, 2)])
-@pytest.mark.parametrize("joined", [{1}, {2}, {1, 2}])
-def test_gradient_of_joined_stages_is_the_slope_of_the_loss(joined, passes):
+@pytest.mark.parametrize(("joined", "n"), [({1}, 3), ({2}, 3), ({1, 2}, 3), ({2}, 4)])
+def test_gradient_of_joined_stages_is_the_slope_of_the_loss(joined, n):
     first, second, third = LOOKING_AHEAD
-    check_gradient(stages_for([first, second, second, third], passes=passes, joined=joined), N_BINS + N_HIGH)
-    check_gradient(stages_for([first, second, second], passes=passes, joined=joined), N_BINS)
+    stages = stages_for([first, second, second, third][:n], passes=(1, 2, 1, 1), joined=joined)
+    check_gradient(stages, stages[-1].context.height)
 
 
 def check_gradient(stages, height):
