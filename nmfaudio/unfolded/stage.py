@@ -251,7 +251,7 @@ def read_stages(
                 raise ValueError(f"{passes!r} passes of stage {i}")
             joined = settings.get("joined", False)
             if type(joined) is not bool or joined and not (stages and context.n_high == stages[-1].context.n_high):
-                raise ValueError(f"joined {joined!r} of stage {i}, not false, or true after one for as many bands")
+                raise ValueError(f"joined {joined!r} of stage {i}: false, or true after a stage for as many bands")
             stages.append(Stage(weights, settings["order"], context, passes, joined))
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, DictionaryError):
