@@ -120,7 +120,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Fit and return W; `more` goes to `_run`."""
         self._check_parameters()
         X = self._checked(X, reset=True)
-        exponent = level_of(X)
+        exponent = level_of(X, self._beta)
         w, h = {"W": (exponent, 0), "H": (0, exponent), "both": (exponent // 2, exponent // 2)}[self._level_in]
         model, data = self._at(w, h), scaled(X, -exponent)
         rng = generator(self.random_state)
@@ -162,7 +162,7 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _transformed(self, X: np.ndarray, **more: Any) -> np.ndarray:
         """Activations of checked data; `more` goes to `_activations`."""
-        exponent, h = level_of(X), level_of(self.components_)
+        exponent, h = level_of(X, self._beta), level_of(self.components_, self._beta)
         model = self._at(exponent - h, h)
         model.components_ = scaled(self.components_, -h)
         return scaled(model._activations(scaled(X, -exponent), **more), exponent - h)
@@ -262,13 +262,16 @@ class Factorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
 
-def level_of(X: Any) -> int:
-    """Even power of two to divide X by: that of its largest value, or 0 if that is between 2**-24 and 2**24."""
+def level_of(X: Any, beta: float = 2.0) -> int:
+    """Even power of two to divide X by: that of its largest value, or 0 where its powers have room without.
+
+    They have from 2**-24 to 2**24 for a beta from 0 to 2; others take higher powers.
+    """
     sparse = issparse(X)
     values = X.data if sparse else X
     largest = max(np.nanmax(values, initial=0), -np.nanmin(values, initial=0))
     exponent = int(np.frexp(largest)[1])
-    return exponent - exponent % 2 if abs(exponent) > 24 else 0
+    return exponent - exponent % 2 if abs(exponent) > (24 if 0 <= beta <= 2 else 0) else 0
 
 
 def scaled(X: Any, exponent: int) -> Any:

@@ -39,7 +39,8 @@ class NMF(Factorizer):
         Hsieh and Dhillon 2011). For all: "mu" (multiplicative, Lee and Seung 2001, Févotte and Idier 2011) and "amu"
         (the same, accelerated: a third of the iterations). None: "ahals" for beta = 2, else "amu".
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or another number from -2
+        to 5.
     init : str, pair of array_like, or None
         Start, see `nmfaudio.nmf.start.initialise`; None is "random" for several runs.
     n_init : int

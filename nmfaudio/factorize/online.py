@@ -141,7 +141,7 @@ class OnlineNMF(Factorizer):
         if first:
             self.n_components_, self.n_batches_ = self.n_components, 0
         if first or not self._memory.loudest.any():
-            exponent, rng = level_of(X), generator(self.random_state)
+            exponent, rng = level_of(X, self._beta), generator(self.random_state)
             H = self._at(0, exponent)._start(scaled(X, -exponent), rng)
             self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, exponent, rng)
         memory = self._memory
@@ -255,7 +255,8 @@ class _Memory:
         kept = _kept(self.A, forget_factor)
         self.A *= kept
         self.B *= kept
-        self.A += q * np.maximum(self.T, self.T.dtype.type(_TINY)) ** -rising
+        least = max(_TINY, np.finfo(self.T.dtype).tiny ** (0.75 / max(rising, 1)))  # whose power is a number
+        self.A += q * np.maximum(self.T, self.T.dtype.type(least)) ** -rising
         self.B += p * self.T**falling
         known = self.A > 0
         self.T[known] = _root(self.A[known], self.B[known], l1, l2, rising, falling)

@@ -21,7 +21,7 @@ from .carried import Carried, denominator, due
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_MOST_BETA = 100  # beyond it powers of data leave the range of numbers
+_LEAST_BETA, _MOST_BETA = -2, 5  # beyond them powers of what is quiet leave the range of single precision
 NAMES = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 
 Update = Callable[[slice, np.ndarray, np.ndarray, np.ndarray], object]
@@ -233,13 +233,13 @@ def beta_of(beta_loss: float | str) -> float:
     Raises
     ------
     NmfaudioError
-        If it is neither one of the names nor a number from -100 to 100.
+        If it is neither one of the names nor a number from -2 to 5.
     """
     if isinstance(beta_loss, str) and beta_loss in NAMES:
         return NAMES[beta_loss]
-    if not is_finite(beta_loss) or abs(float(beta_loss)) > _MOST_BETA:
-        names = ", ".join(map(repr, NAMES))
-        raise NmfaudioError(f"beta_loss must be a number from -100 to 100 or one of {names}, not {shown(beta_loss)}")
+    if not is_finite(beta_loss) or not _LEAST_BETA <= float(beta_loss) <= _MOST_BETA:
+        numbers, names = f"{_LEAST_BETA} to {_MOST_BETA}", ", ".join(map(repr, NAMES))
+        raise NmfaudioError(f"beta_loss must be a number from {numbers} or one of {names}, not {shown(beta_loss)}")
     return float(beta_loss)
 
 

@@ -66,7 +66,8 @@ def sparse_nmf(
     n_components : int
         Number of atoms K.
     beta_loss : float or str
-        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or any other number.
+        Divergence: "frobenius" or 2 (halved), "kullback-leibler" or 1, "itakura-saito" or 0, or another number from -2
+        to 5.
     alpha_H : float or array_like, shape (K,) or (K, N)
         L1 penalty: for all activations, by atom, or each its own.
     W : array_like, shape (F, at most K), optional

@@ -146,7 +146,9 @@ def test_the_error_is_that_of_scikit_learn():
         ({"solver": "newton"}, "solver must be one of.*'bpp'.*not 'newton'"),
         ({"solver": "hals", "beta_loss": 1}, "solver 'hals' needs beta_loss 2, not 1; choose 'mu', 'amu' or None"),
         ({"solver": "cd"}, "solver 'cd' needs beta_loss 1, not 'frobenius'; choose 'hals', coordinate descent for 2,"),
-        ({"beta_loss": np.nan}, "beta_loss must be a number from -100 to 100 or one of .*, not nan"),
+        ({"beta_loss": np.nan}, "beta_loss must be a number from -2 to 5 or one of .*, not nan"),
+        ({"beta_loss": -2.1}, "beta_loss.* from -2 to 5 .*not -2.1"),
+        ({"beta_loss": 6}, "beta_loss.* from -2 to 5 .*not 6"),
         (
             {"beta_loss": "euclidean"},
             "beta_loss.*one of 'frobenius', 'kullback-leibler', 'itakura-saito', not 'euclidean'",

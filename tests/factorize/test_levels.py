@@ -12,6 +12,7 @@ from nmfaudio.factorize import (
     ConvolutiveNMF,
     GroupSparseNMF,
     JointNMF,
+    OnlineNMF,
     OrthogonalNMF,
     SemiNMF,
     SeparableNMF,
@@ -69,6 +70,19 @@ def test_a_level_that_squares_have_no_room_for_changes_nothing(estimator, expone
     np.testing.assert_allclose(
         model.reconstruction_err_, near.reconstruction_err_ * 2.0 ** (beta * exponent / 2), rtol=1e-3
     )
+
+
+@pytest.mark.parametrize("beta, exponent", [(-2, 0), (-1, -20), (-2, -22), (5, -22), (5, 22)])
+@pytest.mark.parametrize("kind", [NMF, WeightedNMF, JointNMF, PARAFAC, SparseNMF, SmoothNMF, OnlineNMF])
+def test_high_powers_of_what_is_quiet_stay_numbers(kind, beta, exponent):
+    """Where X is zero, the model's power beta - 2 is that of the rounding unit."""
+    X = data(np.float32)
+    X[2], X[:, 1], X[4, 3] = 0, 0, 0
+    penalty = {"alpha": 0} if kind in (SparseNMF, SmoothNMF) else {}
+    near, far = (kind(2, beta_loss=beta, **penalty, **FEW).fit(np.ldexp(X, level)) for level in (0, exponent))
+    fitted = np.ldexp(far.inverse_transform(far.transform(np.ldexp(X, exponent))), -exponent)
+    np.testing.assert_allclose(fitted, near.inverse_transform(near.transform(X)), rtol=2e-3, atol=1e-4)
+    assert 0 < far.objective_[-1] < far.objective_[0] < np.inf
 
 
 def test_similarities_may_have_any_level():

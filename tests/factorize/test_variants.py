@@ -185,7 +185,7 @@ def test_several_runs_keep_the_best():
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (WeightedNMF(beta_loss="kl"), "beta_loss must be a number from -100 to 100 or one of .*, not 'kl'"),
+        (WeightedNMF(beta_loss="kl"), "beta_loss must be a number from -2 to 5 or one of .*, not 'kl'"),
         (PARAFAC(init="svd"), "init must be 'random' or a factor for each axis, not 'svd'"),
         (PARAFAC(2, init=(np.ones((9, 2)), np.ones((7, 3)))), r"shapes \[\(9, 2\), \(7, 2\)\]"),
         (PARAFAC(2, init=(np.ones((9, 2)), -np.ones((7, 2)))), "a factor in init holds negative"),
