@@ -120,7 +120,7 @@ def filled_blocks(
             holes |= np.outer(*region(numbers, stft, y.shape[-1], sr, first))
         if holes.all():
             raise NmfaudioError("the holes leave nothing of the spectrogram to fill them from: give smaller ones")
-        return np.where(near, fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state), y)
+        return fill(Y, np.broadcast_to(holes, Y.shape), stft, y.shape[-1], random_state)
 
     def marked(chunks: Iterable[Frames]) -> Iterator[Frames]:
         first = 0

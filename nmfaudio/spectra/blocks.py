@@ -146,7 +146,8 @@ def faded(
     size, overlap : int
         Samples of a piece, and those that it shares with the next one.
     process : callable
-        Takes a piece and the number of its first sample; returns an array (..., n) for its n samples.
+        Takes a piece, at values up to one, and the number of its first sample; returns an array (..., n) for its n
+        samples, of the same level.
 
     Yields
     ------
@@ -158,7 +159,7 @@ def faded(
         held = block if held is None else np.concatenate([held, block], axis=-1)
         while last or held.shape[-1] > 1.5 * size:
             final = held.shape[-1] <= 1.5 * size
-            result = process(held if final else held[..., :size], first)
+            result = _levelled(held if final else held[..., :size], process, first)
             if ending is not None:
                 rise = ((np.arange(overlap) + 0.5) / overlap).astype(result.dtype)
                 result[..., :overlap] = ending * (1 - rise) + result[..., :overlap] * rise
@@ -191,14 +192,14 @@ def mended(
     size, margin : int
         Samples of a piece, unless something lost is longer, and on either side of it.
     mend : callable
-        Takes samples, their mask and the number of the first sample; returns the samples mended.
+        Takes samples, at values up to one, their mask and the number of the first sample; returns the samples mended.
     step : int
         Pieces end at multiples of this many samples if `size` and `margin` are such.
 
     Yields
     ------
     tuple (y, lost, ...)
-        The chunks, of other lengths, with y mended.
+        The chunks, of other lengths, with y mended where something is lost.
     """
     held: list[Frames] = []  # joined once a piece is complete
     first = start = end = 0  # samples held begin at `first`, those given before end at `start`
@@ -214,8 +215,8 @@ def mended(
             if whole[1][..., now].any():
                 begin = max(0, start - margin)
                 around = slice(begin - first, min(stop + margin, end) - first)
-                y = mend(whole[0][..., around], whole[1][..., around], begin)
-                whole[0][..., now] = y[..., start - begin : stop - begin]
+                y = _levelled(whole[0][..., around], mend, whole[1][..., around], begin)
+                np.copyto(whole[0][..., now], y[..., start - begin : stop - begin], where=whole[1][..., now])
             yield tuple(array[..., now] for array in whole)
             keep = max(first, stop - margin)
             held = [tuple(array[..., keep - first :].copy() for array in whole)]
@@ -228,6 +229,13 @@ def slices(chunks: Iterable[Frames], size: int) -> Iterator[Frames]:
     for chunk in chunks:
         for start in range(0, chunk[0].shape[-1], size):
             yield tuple(array[..., start : start + size] for array in chunk)
+
+
+def _levelled(y: np.ndarray, function: Callable[..., np.ndarray], *others: object) -> np.ndarray:
+    """Pass samples through a function at values up to one: at a level of 1e-22 single precision has no squares."""
+    exponent = int(np.frexp(np.abs(y).max(initial=0))[1])  # of a power of two, which rounds nothing
+    result: np.ndarray = np.ldexp(function(np.ldexp(y, -exponent), *others), exponent)
+    return result
 
 
 def _after_lost(lost: np.ndarray, first: int, stop: int, step: int) -> int:

@@ -75,6 +75,23 @@ def test_any_shape_and_damage_gives_finite_samples(channels, length, scale, seed
 
 
 @pytest.mark.needs_jit
+@pytest.mark.parametrize("exponent", [-73, 33])  # 1e-22 and 1e10
+@pytest.mark.parametrize(
+    "mend",
+    [
+        lambda y: restore_samples(y, SR, lost((4000, 4320))),
+        lambda y: restore_samples(y, SR, np.abs(y) > 0.3 * np.abs(y).max(), clipped=True),
+        lambda y: fill_regions(y, SR, [(0.28, 0.42, 150, 1550)]),
+        lambda y: extend_band(y, SR, 3400)[0],
+    ],
+    ids=["lost", "clipped", "hole", "band"],
+)
+def test_the_level_does_not_matter(mend, exponent):
+    far = mend(np.ldexp(VOICE, exponent))
+    np.testing.assert_array_equal(np.ldexp(far, -exponent), mend(VOICE))
+
+
+@pytest.mark.needs_jit
 def test_long_recordings_are_mended_piece_by_piece():
     t = np.arange(45 * 4000) / 4000
     y = (np.sin(2 * np.pi * 300 * t) + 0.5 * np.sin(2 * np.pi * 700 * t)).astype(np.float32)

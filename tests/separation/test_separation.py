@@ -71,6 +71,16 @@ def test_known_sources_are_told_apart(phase):
 
 
 @pytest.mark.needs_jit
+@pytest.mark.parametrize("phase", ["mixture", "spatial"])
+def test_the_level_of_known_sources_does_not_matter(phase):
+    mixture = np.stack([SOURCES.sum(axis=0), SOURCES[0]])
+    one, two = (
+        Separator(known(), phase=phase, n_iter=10)(np.ldexp(mixture, exponent), SR)["tones"] for exponent in (0, -73)
+    )
+    np.testing.assert_array_equal(np.ldexp(two, 73), one)
+
+
+@pytest.mark.needs_jit
 def test_a_source_without_a_dictionary_is_learnt():
     stems = Separator({"tones": known()["tones"], "rest": 3}, n_iter=40)(SOURCES.sum(axis=0), SR)
     assert (gains(stems, SOURCES) > 5).all()
