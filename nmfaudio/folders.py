@@ -1,7 +1,8 @@
-"""Walk through folders."""
+"""Walk through folders, and make some that do not stay empty."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -67,6 +68,23 @@ def walk(
             else:
                 below.append(path)
         folders += reversed(below)
+
+
+@contextmanager
+def not_left_empty(folders: Iterable[str | os.PathLike[str]]) -> Iterator[None]:
+    """Remove in the end what is made of these folders, and of those around them, and has nothing in it."""
+    missing = set[Path]()
+    for folder in set(map(Path, folders)):
+        for path in (folder, *folder.parents):
+            if path in missing or os.path.exists(path):
+                break
+            missing.add(path)
+    try:
+        yield
+    finally:
+        for path in sorted(missing, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # it holds something
+                path.rmdir()
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from ..compute.processes import workers
 from ..denoising.music import is_harmed
 from ..errors import AudioError, NmfaudioError
 from ..files import check_output, identity, is_device, is_same, replacing, state_of
-from ..folders import walk
+from ..folders import not_left_empty, walk
 from ..report import report_file
 from .cleaning import Cleaner, Job, Options, failed
 from .console import BAD_INPUT, OK, SOME_FAILED, compilation_bar, progress_bar, say
@@ -32,12 +32,21 @@ from .targets import check_quotes, has_outputs, mark_below, renamed, target_of
 
 def run_batch(args: argparse.Namespace) -> int:
     """Clean all files; return the exit code."""
-    jobs = plan(args)
+    with not_left_empty(_out_dirs(args)):
+        jobs = plan(args)
+        with not_left_empty({Path(path).parent for job in jobs for path in job.targets}):
+            return _run(jobs, args)
+
+
+def _run(jobs: list[Job], args: argparse.Namespace) -> int:
     prog = "nmfaudio denoise" if "command" in args else "denoise"
     results = []
     with compilation_bar(not args.quiet) as compilation:
         for result in _each(jobs, args):
             results.append(result)
+            if result["status"] == "done":
+                for folder in _out_dirs(args):
+                    mark_below(folder, args.paths)
             if result["status"] == "failed":
                 say(f"{prog}: error: {result['error']}")
             elif args.verbose or (sys.stderr.isatty() and not args.quiet):
@@ -77,20 +86,23 @@ def plan(args: argparse.Namespace) -> list[Job]:
     if args.in_place and args.report and is_page(args.report):
         raise NmfaudioError(f"{args.report}: a page needs the sound as it was: leave out --in-place")
     _check_places(jobs, args)
-    if args.out_dir is not None:
-        for folder in filter(None, (args.out_dir, args.residual)):
-            if not os.path.isdir(folder) and (os.path.exists(folder) or Path(folder).suffix.lower() in SUFFIXES):
-                raise NmfaudioError(f"{folder}: names a file: give a folder for what comes out, or leave out -o")
-            try:
-                os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
-            mark_below(folder, args.paths)
+    for folder in _out_dirs(args):
+        if not os.path.isdir(folder) and (os.path.exists(folder) or Path(folder).suffix.lower() in SUFFIXES):
+            raise NmfaudioError(f"{folder}: names a file: give a folder for what comes out, or leave out -o")
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
     if args.report:
         check_output(args.report, overwrite=_replaces(args))
     if args.in_place:
         jobs = [replace(job, state=state_of(job.source)) if is_same(job.source, job.target) else job for job in jobs]
     return jobs
+
+
+def _out_dirs(args: argparse.Namespace) -> list[str]:
+    """List the folders that files are written into."""
+    return [] if args.out_dir is None else [folder for folder in (args.out_dir, args.residual) if folder]
 
 
 def _by_cleaning(args: argparse.Namespace) -> list[str]:
@@ -170,10 +182,9 @@ def _jobs_below(top: str, args: argparse.Namespace) -> Iterator[Job]:
     """Make jobs of the sound files in a folder, and failed ones of what cannot be read."""
     empty = True
     troubles: list[Job] = []
-    outputs = [folder for folder in (args.out_dir, args.residual) if folder]
     for path in walk(
         top,
-        skip=lambda folder: has_outputs(folder, outputs, args.quiet),
+        skip=lambda folder: has_outputs(folder, _out_dirs(args), args.quiet),
         trouble=lambda path, reason: troubles.append(Job(str(path), "", error=reason)),
     ):
         if path.suffix.lower() not in SUFFIXES:

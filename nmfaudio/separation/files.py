@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..audio import as_signal
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, check_stem, replacing
+from ..folders import not_left_empty
 from ..spectra.aligned import joined
 from .components import Components, memory_needed, with_rest
 from .guidance import Guidance
@@ -283,9 +284,8 @@ def separate_file(
     paths = {name: _place(source, out_dir, f"{name}{suffix}") for name in beginning[0]}
     done = 0
     with ExitStack() as files:
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            files.callback(_remove_empty, folder)
+        files.enter_context(not_left_empty([folder]))
+        folder.mkdir(parents=True, exist_ok=True)
         for path in paths.values():
             check_output(path, overwrite=overwrite, inputs=[source])
         outputs = {
@@ -540,8 +540,3 @@ def _check_new(folder: Path) -> None:
             pass
     except OSError as error:
         raise NmfaudioError(f"{folder}: cannot be made ({error.strerror}): choose another place") from None
-
-
-def _remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # it holds the stems
-        folder.rmdir()

@@ -670,9 +670,23 @@ def test_an_error_of_a_file_among_many_names_it(folder, capsys, monkeypatch):
     assert "error: low.wav: sampling rate 2000 Hz: too low" in one_line(capsys)
 
 
-def test_all_bad_is_exit_code_2(folder):
+def test_all_bad_is_exit_code_2_and_leaves_no_folder(folder):
     make_bad_files()
-    assert main(["nan.wav", "missing.wav", "--out-dir", "out"]) == 2
+    assert main(["nan.wav", "missing.wav", "--out-dir", "new/out", "--residual", "rest"]) == 2
+    assert not Path("new").exists() and not Path("rest").exists()
+    assert main(["good.wav", "--out-dir", "new/out", "--report", "missing/report.json"]) == 2
+    assert not Path("new").exists()
+
+
+def test_no_folder_is_left_without_a_file_but_one_that_was_there(folder):
+    write("in/good/a.wav")
+    for path in ("in/bad", "in/out/there"):
+        Path(path).mkdir(parents=True)
+    Path("in/bad/b.wav").write_bytes(b"no sound")
+    assert main(["in", "--out-dir", "in/out", "--residual", "in/rest"]) == 1
+    written = [".nmfaudio", "good", "good/a.wav"]
+    assert sorted(str(path.relative_to("in/out")) for path in Path("in/out").rglob("*")) == [*written, "there"]
+    assert sorted(str(path.relative_to("in/rest")) for path in Path("in/rest").rglob("*")) == written
 
 
 def test_what_nobody_expected_does_not_stop_the_others(folder, capsys, monkeypatch):

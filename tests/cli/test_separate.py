@@ -539,5 +539,5 @@ def test_a_file_that_breaks_off_leaves_no_folder(folder):
     sf.write("long.flac", np.tile(SOURCES.sum(axis=0), 30), SR)
     data = (folder / "long.flac").read_bytes()
     (folder / "broken.flac").write_bytes(data[: len(data) // 2] + bytes(9000) + data[len(data) // 2 :])
-    assert main(["separate", "broken.flac", "-o", "out", "--split", "-q"]) == 2
-    assert not (folder / "out").exists()
+    assert main(["separate", "broken.flac", "-o", "new/out", "--split", "-q"]) == 2
+    assert not (folder / "new").exists()
