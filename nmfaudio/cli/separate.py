@@ -115,12 +115,12 @@ def run(args: argparse.Namespace) -> int:
     n_sources = sources if options["groups"] is None else len(options["groups"]) + 1
     failed = skipped = 0
     for (source, _), out_dir, stems in zip(files, folders, outputs, strict=True):
-        if args.skip_existing and stems and all(path.is_file() for path in stems):
-            skipped += 1
-            if not args.quiet:
-                say(f"{source}: skipped, {stems[0]} exists")
-            continue
         try:
+            if args.skip_existing and _are_there(stems, args):
+                skipped += 1
+                if not args.quiet:
+                    say(f"{source}: skipped, {stems[0]} exists")
+                continue
             if isinstance(sources, int) and not args.quiet:
                 needed = memory_for(source, n_sources, args.phase, start_s=args.start, stop_s=args.end)
                 if needed > _MUCH:
@@ -196,6 +196,17 @@ def _outputs(song: Path, folder: Path | None, sources: Any, **options: Any) -> l
         return stem_files(song, folder, sources, **options)
     except AudioError:
         return []
+
+
+def _are_there(stems: list[Path], args: argparse.Namespace) -> bool:
+    """Tell whether a song has its stems; of unknown sources, as many as were found."""
+    from ..separation.files import GROUPS
+
+    if stems and stems[-1].name.endswith(GROUPS) and not args.groups and stems[-1].is_file():
+        before = stems[-1].name.removesuffix(GROUPS)
+        found = {f"{before}{name}" for name in _json(stems[-1])}
+        stems = [path for path in stems if path.stem in found]
+    return bool(stems) and all(path.is_file() for path in stems)
 
 
 def _check_places(songs: list[Path], folders: list[Path | None], outputs: list[list[Path]]) -> None:

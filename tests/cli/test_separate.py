@@ -8,7 +8,7 @@ from nmfaudio import NmfaudioError
 from nmfaudio.cli.main import main
 from nmfaudio.dictionary import Dictionary
 from nmfaudio.metrics import si_sdr
-from nmfaudio.separation import Separator, separate, separate_file
+from nmfaudio.separation import Components, Separator, separate, separate_file
 from nmfaudio.separation.files import memory_for
 
 SR = 8000
@@ -533,6 +533,20 @@ def test_components_are_skipped_with_their_groups(folder, capsys):
     assert capsys.readouterr().err.endswith("mix.wav: skipped, out/source1.wav exists\n")
     (folder / "out" / "groups.json").unlink()
     assert main(argv) == 2
+
+
+@pytest.mark.needs_jit
+@pytest.mark.parametrize("place", [["-o", "out"], []])
+def test_a_song_of_fewer_sources_than_asked_for_is_skipped_too(folder, capsys, monkeypatch, place):
+    monkeypatch.setattr(Components, "group", lambda self, n_sources: {"source1": [0, 1, 2]})
+    argv = ["separate", "mix.wav", *place, "--stems", "2", "--components", "3", "--skip-existing"]
+    assert main(argv) == 0
+    (first,) = folder.rglob("*source*.wav")
+    assert main(argv) == 0
+    assert capsys.readouterr().err.endswith(f"mix.wav: skipped, {first.relative_to(folder)} exists\n")
+    listing = first.with_name(first.name.replace("source1.wav", "groups.json"))
+    listing.write_text("[]")
+    assert main(argv) == 2 and "groups.json: must hold a JSON object" in capsys.readouterr().err
 
 
 def test_a_file_that_breaks_off_leaves_no_folder(folder):
