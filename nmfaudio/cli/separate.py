@@ -31,6 +31,9 @@ EXAMPLES = (
     "nmfaudio separate --source piano.npz --learn rest=20 mix.wav -o stems/",
 )
 
+Song = tuple[Path, Path | None, list[Path]]
+"""Sound file to separate, the folder for its stems, if they are not beside it, and all files that may come of it."""
+
 _MUCH = 1e9  # bytes of memory to speak of
 
 
@@ -107,14 +110,16 @@ def run(args: argparse.Namespace) -> int:
     }
     guidance = _json(args.guidance) if args.guidance else None
     files = [song for top in args.inputs for song in _songs(top, args)]
-    folders = [args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
-               for source, name in files]  # fmt: skip
-    outputs = [_outputs(source, folder, sources, format=args.format, **options)
-               for (source, _), folder in zip(files, folders, strict=True)]  # fmt: skip
-    _check_places([source for source, _ in files], folders, outputs)
+    songs: list[Song] = []
+    for source, name in files:
+        folder = args.out_dir and (args.out_dir / (name or source.stem) if len(files) > 1 else args.out_dir)
+        songs.append((source, folder, _outputs(source, folder, sources, format=args.format, **options)))
+    if not args.overwrite:
+        songs = _without_stems(songs, args)
+    _check_places(songs)
     n_sources = sources if options["groups"] is None else len(options["groups"]) + 1
     failed = skipped = 0
-    for (source, _), out_dir, stems in zip(files, folders, outputs, strict=True):
+    for source, out_dir, stems in songs:
         try:
             if args.skip_existing and _are_there(stems, args):
                 skipped += 1
@@ -144,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
                     **format_options(args),
                 )
         except Exception as error:
-            if len(files) == 1:
+            if len(songs) == 1:
                 raise
             line = explained(error, [str(source), str(out_dir)], "separate it alone to see where")
             say(f"nmfaudio separate: error: {line}")
@@ -156,10 +161,10 @@ def run(args: argparse.Namespace) -> int:
             mark_below(args.out_dir, args.inputs)
         if not args.quiet:
             say(f"{source} -> {', '.join(report.stems.values())}")
-    if len(files) > 1 and not args.quiet:
-        counts = {"done": len(files) - skipped - failed, "skipped": skipped, "failed": failed}
-        say(f"{len(files)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
-    return OK if not failed else BAD_INPUT if failed == len(files) else SOME_FAILED
+    if len(songs) > 1 and not args.quiet:
+        counts = {"done": len(songs) - skipped - failed, "skipped": skipped, "failed": failed}
+        say(f"{len(songs)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
+    return OK if not failed else BAD_INPUT if failed == len(songs) else SOME_FAILED
 
 
 def _songs(top: Path, args: argparse.Namespace) -> list[tuple[Path, Path | None]]:
@@ -198,6 +203,25 @@ def _outputs(song: Path, folder: Path | None, sources: Any, **options: Any) -> l
         return []
 
 
+def _without_stems(songs: list[Song], args: argparse.Namespace) -> list[Song]:
+    """Leave out the stems of other songs that have theirs all: after the first run *.wav names both."""
+    inputs = {identity(source) for source, *_ in songs}
+    whose = {
+        place: song
+        for song in songs
+        if inputs.intersection(places := [identity(path) for path in song[2]]) and _are_there(song[2], args)
+        for place in places
+    }
+    left = []
+    for song in songs:
+        other = whose.get(identity(song[0]), song)
+        if other is song:
+            left.append(song)
+        elif not args.quiet:
+            say(f"{song[0]}: passed over, as {other[0]} has a stem of that name: to separate it, give it alone")
+    return left
+
+
 def _are_there(stems: list[Path], args: argparse.Namespace) -> bool:
     """Tell whether a song has its stems; of unknown sources, as many as were found."""
     from ..separation.files import GROUPS
@@ -209,11 +233,11 @@ def _are_there(stems: list[Path], args: argparse.Namespace) -> bool:
     return bool(stems) and all(path.is_file() for path in stems)
 
 
-def _check_places(songs: list[Path], folders: list[Path | None], outputs: list[list[Path]]) -> None:
+def _check_places(songs: list[Song]) -> None:
     """Refuse stems that would replace a song or each other, before the first song is separated."""
-    inputs = {identity(song): song for song in songs}
+    inputs = {identity(song): song for song, *_ in songs}
     places: dict[object, Path] = {}
-    for song, folder, stems in zip(songs, folders, outputs, strict=True):
+    for song, folder, stems in songs:
         for path in stems:
             if lost := inputs.get(identity(path)):
                 raise NmfaudioError(

@@ -526,6 +526,30 @@ def test_songs_that_have_their_stems_are_skipped(folder, capsys):
     assert not capsys.readouterr().err
 
 
+def test_stems_beside_their_songs_are_no_songs_at_the_next_run(folder, capsys):
+    for name in ("b", "c"):
+        sf.write(f"{name}.wav", SOURCES[0], SR)
+    assert main(["separate", "b.wav", "--split", "-q"]) == 0
+    songs = ["b.wav", "b_harmonic.wav", "b_percussive.wav", "c.wav"]
+    before = {name: (folder / name).stat() for name in songs}
+    argv = ["separate", *songs, "--split"]
+    assert main([*argv, "--overwrite"]) == 2  # a song may have the name of a stem
+    assert "b_harmonic.wav: is also the input b_harmonic.wav, which would be lost" in capsys.readouterr().err
+    assert main([*argv, "--skip-existing"]) == 0
+    passed, *_, skipped, done, counts = capsys.readouterr().err.splitlines()
+    assert passed == "b_harmonic.wav: passed over, as b.wav has a stem of that name: to separate it, give it alone"
+    assert [skipped, done, counts] == [
+        "b.wav: skipped, b_harmonic.wav exists",
+        "c.wav -> c_harmonic.wav, c_percussive.wav",
+        "2 files: 1 done, 1 skipped",
+    ]
+    assert main(argv) == 2 and "b_harmonic.wav: exists already: give --overwrite" in capsys.readouterr().err
+    assert {name: (folder / name).stat() for name in songs} == before
+    (folder / "b_percussive.wav").unlink()  # b was not separated: b_harmonic may be a song
+    assert main(["separate", *songs[:2], "--split", "--skip-existing"]) == 2
+    assert "b_harmonic.wav: is also the input" in capsys.readouterr().err
+
+
 @pytest.mark.needs_jit
 def test_components_are_skipped_with_their_groups(folder, capsys):
     argv = ["separate", "mix.wav", "-o", "out", "--stems", "2", "--components", "4", "--skip-existing"]
