@@ -31,6 +31,7 @@ OBJECTIVE = Objective(compression=1.0)
 
 _SECONDS = 20.0
 _SILENT = 1e-6  # power relative to the song's, -60 dB: dither, not a sound to raise to a level
+_DITHER = 1e-8  # power relative to full scale, -80 dB: no dither of 16 bits is louder, where the song is silent too
 _MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
@@ -102,7 +103,7 @@ class SongMixer:
     """Mixes of stems, each computed from its number alone.
 
     Half of them are excerpts of songs; in the others each stem is of another song. Levels, equalisers, sides and widths
-    vary. A stem that is 60 dB below its song in an excerpt is silent there.
+    vary. A stem that is 60 dB below its song in an excerpt, or 80 dB below full scale, is silent there.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ class SongMixer:
         for spectra, name in zip(out, self.sources, strict=True):
             if name in paths:
                 y, sr = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
-                if y.any():
+                if np.sum(y**2) > _DITHER * y.size:
                     y = audio.resample(y[:2], sr, FRONT_END.sr)
                     y = np.stack([vary_speed(channel, speed) for channel in y])[:, : self.n]
                     spectra[:] = self.stft.analysis(np.pad(y, ((0, 0), (0, self.n - y.shape[1]))).astype(np.float32))

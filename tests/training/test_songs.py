@@ -65,6 +65,14 @@ def test_dither_is_silence(folders):
     assert not any(stems[0].any() for stems in mixes) and all(stems[1:].any() for stems in mixes)
 
 
+def test_dither_is_silence_where_all_stems_have_no_more(folders):
+    y = np.random.default_rng(0).integers(-1, 2, (2 * 44100, 2)).astype(np.int16)
+    for name in SONGS:
+        sf.write(folders[0] / f"{name}.flac", y, 44100)
+    mixer = SongMixer(SONGS, folders[:1], 0)
+    assert not any(mixer(number).any() for number in range(8))
+
+
 def test_levels_absences_and_places_vary_as_the_sources_say(folders):
     sources = {name: replace(source, absent=0.5 * (name == "vocals")) for name, source in SONGS.items()}
     mixer = SongMixer(sources, folders[:1], 0)
