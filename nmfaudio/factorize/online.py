@@ -6,7 +6,7 @@ from scipy.sparse import csr_matrix
 from sklearn.utils import gen_batches
 
 from ..arguments import check_count, check_number
-from ..nmf.beta_divergence import Divergence, divergence
+from ..nmf.beta_divergence import Divergence, divergence, times_power
 from ..nmf.start import Init, initialise
 from ._base import Factorizer, Run, generator, level_of, scaled
 from .nmf import Penalty, activations, check_penalties, penalties
@@ -140,18 +140,15 @@ class OnlineNMF(Factorizer):
         X = self._checked(X, reset=first)
         if first:
             self.n_components_, self.n_batches_ = self.n_components, 0
-        if first or not self._memory.loudest.any():
-            exponent, rng = level_of(X, self._beta), generator(self.random_state)
-            H = self._at(0, exponent)._start(scaled(X, -exponent), rng)
-            self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, exponent, rng)
-        memory = self._memory
+        memory = None if first or not self._memory.loudest.any() else self._memory
+        exponent = level_of(X, self._beta)
+        data = scaled(X, -exponent)
+        if memory is None or (isinstance(self.init, str | None) and memory.is_drowned_by(data, exponent)):
+            rng, dtype = (memory.rng, memory.T.dtype) if memory else (generator(self.random_state), X.dtype)
+            H = self._at(0, exponent)._start(data, rng)
+            self._memory = memory = _Memory(np.ascontiguousarray(H.T, dtype), self._beta, exponent, rng)
         data = scaled(X, -memory.exponent).astype(memory.T.dtype, copy=False)
-        model = self._at(0, memory.exponent)
-        if isinstance(self.init, str | None) and memory.is_drowned_by(data):
-            H = model._start(data, memory.rng)
-            self._memory = _Memory(np.ascontiguousarray(H.T), self._beta, memory.exponent, memory.rng)
-            memory = self._memory
-        model._learn(data, memory)
+        self._at(0, memory.exponent)._learn(data, memory)
         self.components_ = scaled(np.ascontiguousarray(memory.T.T), memory.exponent)
         self.n_batches_ += 1
         return self
@@ -221,9 +218,9 @@ class _Memory:
         self.n_samples = 0.0
         self.loudest = np.zeros(len(T))  # mean of each feature in the batch where it was largest
 
-    def is_drowned_by(self, X: np.ndarray | csr_matrix) -> bool:
-        """Tell if a batch is so much louder than all before that the memory is negligible beside it."""
-        return bool(0 < _FAR * self.loudest.max() < _means(X).max())
+    def is_drowned_by(self, X: np.ndarray | csr_matrix, exponent: int) -> bool:
+        """Tell if a batch, divided by ``2**exponent``, is so loud that all before is negligible beside it."""
+        return bool(0 < times_power(_FAR * self.loudest.max(), self.exponent - exponent) < _means(X).max())
 
     def begin_anew(self, X: np.ndarray | csr_matrix) -> None:
         """Start those features again that are far louder than ever, from what the others say of the components' levels.

@@ -165,6 +165,20 @@ def test_what_comes_after_the_beginning_is_learnt(start, beta, dtype):
     assert divergence(test, model.transform(test), model.components_, beta) < 0.4 * mean.objective_[-1]
 
 
+@pytest.mark.parametrize("beta", [2, 1, 0, -1, 5])
+@pytest.mark.parametrize("level", [1e-9, 1e-30])
+def test_a_stream_may_become_louder_by_any_factor(beta, level):
+    H, model = planted()[2], OnlineNMF(3, beta_loss=beta, max_iter=20, random_state=0)
+    for X in stream(H, 3):
+        model.partial_fit((level * (X + 0.1)).astype(np.float32))
+    for X in stream(H, 60):
+        model.partial_fit((X + 0.1).astype(np.float32))
+    test = (next(stream(H, 1, seed=9)) + 0.1).astype(np.float32)
+    mean = NMF(1, beta_loss=beta, random_state=0).fit(test)
+    assert model.components_.dtype == np.float32
+    assert divergence(test, model.transform(test), model.components_, beta) < 0.8 * mean.objective_[-1]
+
+
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("beta", [2, 1, 0, 1.5, 3])
 def test_penalties_of_a_batch_alone_are_those_of_nmf(beta):
