@@ -649,6 +649,53 @@ def test_stems_are_separated_once_however_often_they_are_asked_for(app, monkeypa
     assert len(made) == 1
 
 
+def held(monkeypatch, name):
+    """Let work wait for an event; return it, and a list with an item for each time that the work is begun."""
+    begun, go_on, work = [], threading.Event(), getattr(recordings_module, name)
+
+    def wait(*args, **options):
+        begun.append(args)
+        go_on.wait(20)
+        return work(*args, **options)
+
+    monkeypatch.setattr(recordings_module, name, wait)
+    return go_on, begun
+
+
+def test_the_same_is_saved_once_however_often_it_is_asked_for(app, monkeypatch):
+    go_on, begun = held(monkeypatch, "process_file")
+    id, wish = app.add(), {"settings": PLAIN, "options": AS_IT_IS}
+    for _ in range(2):
+        assert app.client.post(f"recordings/{id}/save", json={"what": "cleaned", **wish}).status_code == 202
+        assert app.client.post("save", json={id: wish}).status_code == 202
+    go_on.set()
+    app.save(id, "removed")
+    assert len(begun) == 3
+
+
+def test_other_options_are_saved_though_the_former_are_not_yet(app, monkeypatch):
+    go_on, _ = held(monkeypatch, "process_file")
+    id, off = app.add(), {"strength": 0.0, "attenuation_limit_db": 40.0}
+    for options in (AS_IT_IS, off):
+        app.client.post(f"recordings/{id}/save", json={"what": "cleaned", "settings": PLAIN, "options": options})
+        app.client.post("save", json={id: {"settings": PLAIN, "options": options}})
+    go_on.set()
+    app.save(id, "removed")
+    archive = zipfile.ZipFile(io.BytesIO(app.client.get("saved.zip").content))
+    for file in (archive.read("talk_cleaned.wav"), app.client.get(f"recordings/{id}/files/cleaned").content):
+        assert np.allclose(sf.read(io.BytesIO(file), always_2d=True)[0], sound(), atol=1e-6)
+
+
+def test_a_cleaning_goes_on_when_it_is_asked_for_again(app, monkeypatch):
+    go_on, begun = held(monkeypatch, "repair_file")
+    id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
+    for _ in range(2):
+        app.client.post(f"recordings/{id}/clean", json={**PLAIN, "damage": ["clipped"]})
+    go_on.set()
+    assert app.wait(id, "clean")["error"] is None
+    assert len(begun) == 1
+
+
 @pytest.mark.needs_jit
 def test_stems_add_up_and_are_mixed(app):
     y = sound(1.0, channels=2)
