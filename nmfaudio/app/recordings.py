@@ -99,11 +99,15 @@ class Recording:
             raise AudioError(f"{path}: has no sound in it")
         self.path = path
         self.suffix = path.suffix  # of what is saved
+        self.reason = ""  # why it is saved in another format than its own
         try:
             self.saved_as = self.header.written_to(path)
-        except AudioError:  # its own format can only be read
-            self.suffix = ".flac"
+        except AudioError:
+            self.suffix, self.reason = ".flac", "the format of the recording can only be read"
             self.saved_as = self.header.written_to(path.with_suffix(".flac"))
+        if not self.reason and self.saved_as.format != self.header.format:
+            too_large = self.saved_as.format == "RF64" and self.suffix.lower() != ".rf64"
+            self.reason = "WAV ends at 4 GB" if too_large else f"its name ends in {self.suffix}"
         self.folder = path.parent
         self.prepared = Prepared(Settings(), path)
         self.preview: Preview | None = None

@@ -161,6 +161,7 @@ def _state(name: str, recording: Recording) -> dict[str, Any]:
         "played": min(header.channels, 2) if header.channels <= 2 else 1,
         "format": header.format,
         "saved_as": recording.saved_as.format,
+        "reason": recording.reason,
         "version": version,
         "cleaned": preview.part_done if preview else 0,
         "settings": asdict(heard.settings),

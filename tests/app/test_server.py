@@ -423,15 +423,42 @@ def test_work_that_begins_and_fails_while_it_is_asked_for_is_told_as_it_was_or_i
 
 @pytest.mark.parametrize(
     ("name", "format", "subtype"),
-    [("a.mp3", "MP3", "MPEG_LAYER_III"), ("a.ogg", "OGG", "VORBIS"), ("a.aiff", "AIFF", "PCM_24")],
+    [
+        ("a.mp3", "MP3", "MPEG_LAYER_III"),
+        ("a.ogg", "OGG", "VORBIS"),
+        ("a.aiff", "AIFF", "PCM_24"),
+        ("a.w64", "W64", "FLOAT"),
+        ("a.caf", "CAF", "ALAC_16"),
+        ("a.rf64", "RF64", "PCM_16"),
+        ("a.wav", "RF64", "PCM_16"),
+    ],
 )
 def test_the_format_stays(app, name, format, subtype):
     id = app.add(name, as_file(sound(), format=format, subtype=subtype))
+    assert app.client.get(f"recordings/{id}").json()["reason"] == ""
     for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
         answer = app.save(id, settings=settings)
         info = sf.info(io.BytesIO(answer.content))
         assert (info.format, info.subtype) == (format, subtype)
         assert name.replace(".", "_cleaned.") in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("name", "came_as", "saved_as", "reason"),
+    [
+        ("a.mp3", "WAV", "MP3", "its name ends in .mp3"),
+        ("a.wav", "W64", "WAV", "its name ends in .wav"),
+        ("a.rf64", "WAV", "RF64", "its name ends in .rf64"),
+        ("large.wav", "WAV", "RF64", "WAV ends at 4 GB"),
+    ],
+)
+def test_another_format_is_told_with_its_reason(app, monkeypatch, name, came_as, saved_as, reason):
+    if name == "large.wav":
+        monkeypatch.setattr("nmfaudio.audio.formats._LARGEST_WAV", 1000)
+    id = app.add(name, as_file(sound(), format=came_as, subtype="PCM_16"))
+    said = app.client.get(f"recordings/{id}").json()
+    assert (said["saved_as"], said["reason"]) == (saved_as, reason)
+    assert sf.info(io.BytesIO(app.save(id).content)).format == saved_as
 
 
 @pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
@@ -440,6 +467,7 @@ def test_a_format_that_can_only_be_read_is_saved_as_flac_as_is_said_and_repaired
     id = app.add("a.nut", subprocess.run(command, input=as_file(sound(), subtype="PCM_16"), capture_output=True).stdout)
     said = app.client.get(f"recordings/{id}").json()
     assert (said["format"], said["saved_as"]) == ("NUT", "FLAC")
+    assert said["reason"] == "the format of the recording can only be read"
     for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
         answer = app.save(id, settings=settings)
         assert sf.info(io.BytesIO(answer.content)).format == "FLAC"

@@ -197,7 +197,7 @@ const open = attempt(async (id) => {
   byId("name").textContent = state.name;
   const channels = { 1: "mono", 2: "stereo" }[state.channels] ?? `${state.channels} channels`;
   byId("facts").textContent = `${clock(state.duration)} long, ${state.sr / 1000} kHz, ${channels}, ${state.format}`;
-  byId("format").textContent = state.saved_as === state.format ? `In the format of the recording, ${state.format}.` : `As ${state.saved_as}, since the format of the recording can only be read.`;
+  byId("format").textContent = state.reason ? `As ${state.saved_as}, since ${state.reason}.` : `In the format of the recording, ${state.format}.`;
   byId("sentence").textContent = "";
   document.querySelector(`[name=tab][value=${tab}]`).checked = true;
   controls();
