@@ -441,6 +441,8 @@ def test_separating_is_shown_while_the_cleaning_goes_on(page):
     page.get_by_role("button", name="Separate into stems").click()
     page.get_by_text("Separating… 50 %").wait_for()
     assert page.get_by_role("button", name="Separate into stems").is_disabled()
+    page.wait_for_timeout(200)
+    assert focused(page) == "Separate into stems"
     page.locator(".tabs").get_by_text("Clean").click()
     page.get_by_text("Cleaning… 25 %").wait_for()
     for pattern in ("**/recordings", "**/separate"):
@@ -596,6 +598,46 @@ def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="b.wav").wait_for()
     assert page.evaluate("document.activeElement.ariaLabel") == "Remove b.wav"
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+
+
+@pytest.mark.parametrize("name", ["Save cleaned", "Save all 2 cleaned"])
+def test_what_is_saved_keeps_the_focus_and_is_begun_once(page, name):
+    for recording in ("a.wav", "b.wav"):
+        drop(page, recording, talk(1))
+    held = []
+    page.route("**/save", lambda route: held.append(route))
+    button = page.get_by_role("button", name=name, exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)  # a browser takes the focus away when it paints
+    assert focused(page) == name
+    page.keyboard.press("Enter")
+    page.mouse.dblclick(*(button.bounding_box()[at] + 5 for at in "xy"))
+    page.wait_for_timeout(200)
+    assert len(held) == 1
+    with page.expect_download():
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    assert focused(page) == name
+    with page.expect_download():
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        held[1].continue_()
+    page.unroute("**/save")
+
+
+def test_a_recording_is_removed_once_by_a_fast_double_click(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.evaluate("for (let i = 0; i < 2; i++) document.querySelector('.remove').click()")
+    page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
+    page.wait_for_timeout(200)
+    assert page.locator(".remove").count() == 2
+    assert page.get_by_role("alert").is_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

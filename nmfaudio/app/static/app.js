@@ -105,6 +105,19 @@ const attempt = (work) => async (...given) => {
     if (error.message !== STOPPED) say(error.message);
   }
 };
+// A button whose work goes on takes no clicks. It keeps the focus, which `disabled` would take from it.
+const block = (button, going) => button.setAttribute("aria-disabled", going);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[aria-disabled=true]")) event.stopPropagation();
+}, true);
+const during = async (button, work) => {
+  block(button, true);
+  try {
+    await work();
+  } finally {
+    block(button, false);
+  }
+};
 const later = (seconds, work) => { // once, some time after the last call
   let timer;
   return () => {
@@ -170,8 +183,9 @@ function list() {
 }
 
 async function discard(id) {
-  await api(`recordings/${id}`, { method: "DELETE" });
-  const { item } = recordings.get(id), beside = item.nextSibling ?? item.previousSibling;
+  const { item } = recordings.get(id);
+  await during(item.lastChild, () => api(`recordings/${id}`, { method: "DELETE" }));
+  const beside = item.nextSibling ?? item.previousSibling;
   if (item.contains(document.activeElement)) beside?.lastChild.focus();
   item.remove();
   recordings.delete(id);
@@ -412,23 +426,21 @@ async function follow() {
 function progress({ ready, saving }) {
   const { state, tab } = now() ?? { state: { jobs: {} } };
   const { clean, separate } = state.jobs, stems = tab === "stems", job = stems ? separate : clean;
-  byId("separate").disabled = Boolean(separate && !separate.done);
+  block(byId("separate"), Boolean(separate && !separate.done));
   byId("progress").hidden = !job || job.done;
   const bar = byId("progress").firstElementChild;
   if (job?.part) bar.value = job.part;
   else bar.removeAttribute("value");
   byId("progress").lastElementChild.textContent = ready ? `${stems ? "Separating" : "Cleaning"}… ${Math.round(100 * (job?.part ?? 0))} %` : "Getting ready: compiling, this once";
-  byId("save-all").disabled = Boolean(saving && !saving.done);
   byId("state").textContent = saving && !saving.done ? `Saving all… ${Math.round(100 * saving.part)} %` : "";
 }
 
 // --- what goes out ---
 
-const save = attempt(async (what, button) => {
+const save = attempt((what, button) => during(button, async () => {
   say("");
   const id = current, kind = `save ${what}`, text = button.textContent;
   const options = what === "mix" ? mixer.levels() : now().options;
-  button.disabled = true;
   try {
     await post(`recordings/${id}/save`, { what, settings: now().settings, options });
     for (;;) {
@@ -443,9 +455,8 @@ const save = attempt(async (what, button) => {
     }
   } finally {
     button.textContent = text;
-    button.disabled = false;
   }
-});
+}));
 
 function download(href, name) {
   const link = document.createElement("a");
@@ -454,7 +465,7 @@ function download(href, name) {
 }
 
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
-byId("save-all").addEventListener("click", attempt(async () => {
+byId("save-all").addEventListener("click", attempt(() => during(byId("save-all"), async () => {
   await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
   poll(); // shows how far it is, and goes on as long as other work does
   for (;;) {
@@ -466,7 +477,7 @@ byId("save-all").addEventListener("click", attempt(async () => {
     }
     await sleep(0.2);
   }
-}));
+})));
 byId("same").addEventListener("click", () => {
   const { options, settings, preset } = now();
   for (const [id, other] of recordings) {
