@@ -126,6 +126,10 @@ def saved(page, button, scope="body"):
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
+def focused(page):
+    return page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+
+
 def this_is_the_noise(page, start, end):
     for id, seconds in (("from", start), ("to", end)):
         page.locator(f"#{id}").fill(str(seconds))
@@ -454,8 +458,11 @@ def test_stems_are_mixed(page):
     y = 0.2 * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 5000 * t) * (t % 0.5 < 0.1)
     drop(page, "song.wav", y)
     page.locator(".tabs").get_by_text("Stems").click()
-    page.get_by_role("button", name="Separate into stems").click()
+    page.get_by_role("button", name="Separate into stems").focus()
+    page.keyboard.press("Enter")
     page.wait_for_selector("#mixer section")
+    page.wait_for_timeout(200)
+    assert focused(page) == "song.wav"
     strips = page.locator("#mixer section")
     names = strips.get_by_role("heading").all_text_contents()
     assert len(names) >= 2 and page.locator(".lane").all_text_contents() == names
@@ -566,6 +573,7 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
                 return
         raise AssertionError(f"{words} cannot be reached")
 
+    assert focused(page) == "keys.wav"
     page.keyboard.press("Space")
     page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
     page.keyboard.press("i")
@@ -574,6 +582,7 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
     tab_to("#selection-actions button")
     page.keyboard.press("Enter")
     page.get_by_text("Learnt from").wait_for()
+    assert focused(page) in ("Play", "Pause")
     tab_to("#strength")
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
@@ -593,15 +602,29 @@ def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
     page.get_by_role("button", name="a.wav", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="a.wav").wait_for()
-    assert page.evaluate("document.activeElement.textContent") == "a.wav"
+    assert focused(page) == "a.wav"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="b.wav").wait_for()
-    assert page.evaluate("document.activeElement.ariaLabel") == "Remove b.wav"
+    assert focused(page) == "Remove b.wav"
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="c.wav").wait_for()
+    page.wait_for_timeout(200)  # a browser takes the focus away when it paints
+    assert focused(page) == "c.wav"
+    assert page.locator("#list").is_hidden()
 
 
-def focused(page):
-    return page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+def test_noise_that_is_forgotten_leaves_the_focus_beside_it(page):
+    drop(page)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("i")
+    this_is_the_noise(page, 0, 0.9)
+    page.get_by_role("button", name="Forget it").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    assert focused(page).startswith("Steady noise is removed better")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "dropouts"
 
 
 @pytest.mark.parametrize("name", ["Save cleaned", "Save all 2 cleaned"])

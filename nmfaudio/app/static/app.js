@@ -178,6 +178,7 @@ function list() {
   byId("welcome").hidden = recordings.size > 0;
   byId("work").hidden = byId("more").hidden = recordings.size === 0;
   byId("list").hidden = recordings.size < 2;
+  refocus(byId(recordings.size ? "name" : "choose"));
   for (const [id, { item }] of recordings) item.firstChild.setAttribute("aria-current", id === current);
   byId("save-all").textContent = `Save all ${recordings.size} cleaned`;
 }
@@ -229,6 +230,7 @@ const show = attempt(async () => {
   byId("mixed").hidden = !state.stems;
   byId("mixer").hidden = !state.stems;
   byId("listen").hidden = clean ? !there : !state.stems;
+  refocus(byId("name"));
   if (!clean) {
     remote = null;
     listening.close();
@@ -293,6 +295,7 @@ function controls() {
   byId("loudness").textContent = `Saved at ${options.loudness_lufs} LUFS.`.replace("-", "−");
   byId("noise-known").hidden = !settings.noise;
   byId("noise-unknown").hidden = Boolean(settings.noise);
+  refocus(byId("noise-unknown"));
   if (settings.noise) byId("noise-span").textContent = settings.noise.map((s) => clock(s, 2)).join(" to ");
   for (const box of document.querySelectorAll("[name=damage]")) box.checked = settings.damage.includes(box.value);
   byId("repairs").textContent = !state.settings.damage.length ? "" : state.repairs.length ? `Done: ${state.repairs.join("; ")}.` : "No such damage was found.";

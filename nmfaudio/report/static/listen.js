@@ -2,6 +2,9 @@
 // Controls of the part to listen to: they bring player and view together, for one recording at a time.
 
 const byId = (id) => document.getElementById(id);
+const refocus = (place) => { // from what was hidden, which cannot have the focus
+  if (document.activeElement.closest("[hidden]")) place.focus();
+};
 const LANES = {
   before: { track: "before", label: "Before", tone: "before", picture: true },
   after: { track: "after", label: "After", tone: "after", picture: true },
@@ -60,6 +63,7 @@ class Listening extends EventTarget {
     this.view?.close();
     this.player = this.view = null;
     byId("selection").hidden = true;
+    refocus(byId("play"));
   }
 
   get heard() { return this.#radios.find((radio) => radio.checked).value; }
@@ -103,6 +107,7 @@ class Listening extends EventTarget {
   #selected() {
     const range = this.view.selection;
     byId("selection").hidden = !range;
+    refocus(byId("play"));
     if (range) {
       byId("from").value = range.start.toFixed(2);
       byId("to").value = range.end.toFixed(2);
