@@ -614,6 +614,30 @@ def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
     assert page.locator("#list").is_hidden()
 
 
+def test_a_key_that_is_held_removes_one_recording_alone(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.get_by_role("button", name="Remove a.wav").focus()
+    page.keyboard.down("Enter")
+    page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
+    assert focused(page) == "Remove b.wav"
+    page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    page.wait_for_timeout(300)
+    assert page.locator(".remove").count() == 2
+
+
+def test_a_recording_may_come_while_a_time_is_typed(page):
+    drop(page, "a.wav", talk(2))
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("i")
+    page.locator("#from").focus()
+    page.keyboard.type("1")
+    drop(page, "b.wav", talk(2))  # no fault is said in the console
+    assert page.locator("#selection").is_hidden()
+    assert focused(page) == "b.wav"
+
+
 def test_noise_that_is_forgotten_leaves_the_focus_beside_it(page):
     drop(page)
     page.evaluate("document.activeElement.blur()")

@@ -110,6 +110,9 @@ const block = (button, going) => button.setAttribute("aria-disabled", going);
 document.addEventListener("click", (event) => {
   if (event.target.closest("[aria-disabled=true]")) event.stopPropagation();
 }, true);
+document.addEventListener("keydown", (event) => { // a key that is held would press what gets the focus next, too
+  if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault();
+}, true);
 const during = async (button, work) => {
   block(button, true);
   try {
