@@ -160,6 +160,13 @@ def test_drums_take_the_place_of_the_drum_stem(dictionary, channels):
     np.testing.assert_allclose(drums["a"] + drums["b"] + drums["c"], stems["drums"], atol=2e-6)
 
 
+def test_dictionaries_that_do_not_separate_drums_are_refused():
+    with pytest.raises(DictionaryError, match="'drums': has kick, snare, cymbals, and no drums .*, as songs$"):
+        DrumSeparator("drums")
+    with pytest.raises(DictionaryError, match="'songs': has vocals, bass, other, as 'songs' has: .*, as drums$"):
+        DrumSeparator("songs", "songs")
+
+
 @pytest.mark.needs_jit
 def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
     for name, value in (("REACH", 30), ("_SPATIAL", 15), ("_REACH", 30)):
