@@ -2,7 +2,7 @@
 
 import itertools
 import tracemalloc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -36,13 +36,16 @@ def random_stage(context, seed):
     return Weights.from_arrays({name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()})
 
 
+def of_stages(*contexts, names=NAMES):
+    arrays = named_arrays([random_stage(context, i) for i, context in enumerate(contexts)])
+    stages = [{"order": [0, 0], "context": asdict(context)} for context in contexts]
+    return Dictionary("songs", arrays, FRONT_END, {"sources": list(names), "stages": stages}, name="mine")
+
+
 @pytest.fixture(scope="module")
 def dictionary():
     """A dictionary that separates nothing well but runs through every path."""
-    contexts = (FIRST, SECOND)
-    arrays = named_arrays([random_stage(context, i) for i, context in enumerate(contexts)])
-    stages = [{"order": [0, 0], "context": asdict(context)} for context in contexts]
-    return Dictionary("songs", arrays, FRONT_END, {"sources": list(NAMES), "stages": stages})
+    return of_stages(FIRST, SECOND)
 
 
 def song(seconds=2.0, channels=2, sr=SR):
@@ -151,9 +154,9 @@ def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("channels", [1, 2])
 def test_drums_take_the_place_of_the_drum_stem(dictionary, channels):
-    pieces = Dictionary("songs", dictionary.arrays, FRONT_END, dictionary.settings | {"sources": ["a", "b", "c"]})
+    pieces = DrumSeparator(dictionary, of_stages(FIRST, SECOND, names=["a", "b", "c"]))
     y = song(1.5, channels)
-    stems, drums = SongSeparator(dictionary)(y, SR), separate(y, SR, DrumSeparator(dictionary, pieces))
+    stems, drums = SongSeparator(dictionary)(y, SR), separate(y, SR, pieces)
     assert list(drums) == ["a", "b", "c", "voice", "rest"]
     for name in ("voice", "rest"):
         np.testing.assert_allclose(drums[name], stems[name], atol=1e-6)
@@ -247,4 +250,18 @@ def test_other_dictionaries_are_refused(dictionary):
 def test_broken_dictionaries_say_so(dictionary, changes):
     broken = Dictionary("songs", dictionary.arrays, FRONT_END, {**dictionary.settings, **changes}, name="mine")
     with pytest.raises(DictionaryError, match="mine"):
+        SongSeparator(broken)
+
+
+@pytest.mark.parametrize(
+    ("broken", "match"),
+    [
+        (of_stages(SECOND), "'mine': its stage 0 does not fit, with masks of 3 sources"),
+        (of_stages(FIRST, replace(SECOND, n_high=0)), "'mine': its stage 1 does not fit, .* and 0 bands"),
+        (of_stages(replace(FIRST, n_high=0)), "'mine': its stage 0 does not fit, .* and 0 bands"),
+        (of_stages(FIRST, names=["a", "a", "b"]), "'mine': two of its sources have one name .*'a', 'a'"),
+    ],
+)
+def test_what_would_break_or_lose_stems_later_is_refused_at_once(broken, match):
+    with pytest.raises(DictionaryError, match=match):
         SongSeparator(broken)

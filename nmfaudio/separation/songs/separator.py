@@ -71,12 +71,18 @@ class SongSeparator:
         names = self.dictionary.settings.get("sources")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
+        if len(set(names)) < len(names):
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: two of its sources have one name ({names!r})")
         self.names = names
         self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
-        for stage in self.stages:
+        for i, stage in enumerate(self.stages):
             assert isinstance(stage.context, SongContext)
-            if stage.context.n_sources not in (0, len(self.names)):
-                raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
+            n_sources, n_high = stage.context.n_sources, stage.context.n_high
+            if n_sources not in (0, len(names) if i else 0) or n_high != self.dictionary.front_end.n_high:
+                raise DictionaryError(
+                    f"dictionary {self.dictionary.name!r}: its stage {i} does not fit, with masks of {n_sources} "
+                    f"sources and {n_high} bands above the bins"
+                )
 
     def __call__(self, y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
         """Separate a song.
