@@ -186,6 +186,20 @@ def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
 
 
 @pytest.mark.needs_jit
+def test_songs_that_are_not_stereo_do_not_wait_for_the_places_of_their_sources(dictionary, monkeypatch):
+    for name, value in (("REACH", 30), ("_PIECE", 50)):
+        monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
+    monkeypatch.setattr(cues_module, "REACH", 30)
+
+    def seconds_until_stems(channels, spatial):
+        blocks = iter([song(1.0, channels)] * 12)
+        next(SongSeparator(dictionary, spatial=spatial).process_blocks(blocks, SR))
+        return 12 - len(list(blocks))
+
+    assert seconds_until_stems(1, True) == seconds_until_stems(1, False) < seconds_until_stems(2, True)
+
+
+@pytest.mark.needs_jit
 def test_the_memory_of_a_song_is_that_of_the_spectra_of_a_few_seconds(dictionary, monkeypatch):
     sizes = {"REACH": 30, "_SPATIAL": 15, "_REACH": 30, "_PIECE": 500, "_AT_ONCE": 250, "_MASKED": 50, "_TO_SOUND": 50}
     for name, value in sizes.items():

@@ -1,6 +1,7 @@
 """Separation of songs of any length, in constant memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -131,9 +132,14 @@ class SongSeparator:
             for masks in ahead(self._masks, pieces)
             for part in np.split(masks, range(_MASKED, masks.shape[-1], _MASKED), axis=-1)
         )
-        near, at_once = (_REACH, _AT_ONCE) if self.spatial else (0, 1)
-        filtered = windows(masked, near, near, size=lambda chunk: at_once)
-        for y in overlap_add(stft, self._stems(filtered), lambda: spectra.n_samples):
+        first = next(masked, None)
+        if first is None:
+            return
+        is_spatial = self.spatial and len(first[0]) == 2
+        near, at_once = (_REACH, _AT_ONCE) if is_spatial else (0, 1)
+        filtered = windows(chain([first], masked), near, near, size=lambda chunk: at_once)
+        del first  # which would stay until the end
+        for y in overlap_add(stft, self._stems(filtered, is_spatial), lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
     def _masks(self, window: tuple[tuple[np.ndarray, ...], slice]) -> np.ndarray:
@@ -143,10 +149,11 @@ class SongSeparator:
         stages = [stage.below(X.shape[1]) for stage in self.stages]
         return run_stages(stages, X, now.start, now.stop)
 
-    def _stems(self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]]) -> Iterator[np.ndarray]:
+    def _stems(
+        self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]], is_spatial: bool
+    ) -> Iterator[np.ndarray]:
         """Spectra of all stems (S * C, B, n) of windows of spectra and masks, some frames at a time."""
         for (Y, masks), now in filtered:
-            is_spatial = self.spatial and len(Y) == 2
             for start in range(now.start, now.stop, _AT_ONCE):
                 part = slice(start, min(start + _AT_ONCE, now.stop))
                 near = slice(max(0, part.start - _REACH), part.stop + _REACH) if is_spatial else part
