@@ -108,7 +108,7 @@ class SongMixer:
     ----------
     sources : mapping of str to Source
     folders : sequence of Path
-        Folders with one sound file for each of the sources, at any rate; one that is missing is silent.
+        Folders with one sound file for each of the sources, at any rate; one that is missing, or over, is silent.
     random_state : int
     """
 
@@ -124,15 +124,15 @@ class SongMixer:
         rng = np.random.default_rng([self.random_state, number, 1])
         folder = self.folders[int(rng.integers(len(self.folders)))]
         paths = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in audio.SUFFIXES}
-        lengths = [audio.info(paths[name]).duration_s for name in self.sources if name in paths]
+        lengths = {name: audio.info(paths[name]).duration_s for name in self.sources if name in paths}
         if not lengths:
             raise NmfaudioError(f"{folder}: has no stem of {', '.join(self.sources)}")
         speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
         seconds = _SECONDS * speed + 0.1
-        start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
+        start_s = rng.uniform(0, max(0.0, max(lengths.values()) - seconds))
         out = np.zeros((len(self.sources), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
         for spectra, name in zip(out, self.sources, strict=True):
-            if name in paths:
+            if lengths.get(name, 0) > start_s:
                 y, sr = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
                 if y.any():
                     y = audio.resample(y[:2], sr, FRONT_END.sr)

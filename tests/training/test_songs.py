@@ -57,6 +57,13 @@ def test_a_missing_stem_is_silent(folders):
     assert not stems[0].any() and stems[1:].any()
 
 
+def test_a_stem_that_is_over_before_its_song_is_silent_from_there(folders):
+    sf.write(folders[0] / "bass.flac", np.full((441, 2), 0.5), 44100)
+    mixer = SongMixer(SONGS, folders[:1], 0)
+    mixes = [mixer(number) for number in range(8)]
+    assert not any(stems[2].any() for stems in mixes) and all(stems.any() for stems in mixes)
+
+
 def test_dither_is_silence(folders):
     y = np.random.default_rng(0).integers(-1, 2, (2 * 44100, 2)).astype(np.int16)
     sf.write(folders[0] / "vocals.flac", y, 44100)
