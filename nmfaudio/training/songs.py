@@ -31,7 +31,7 @@ OBJECTIVE = Objective(compression=1.0)
 
 _SECONDS = 20.0
 _SILENT = 1e-6  # power relative to the song's, -60 dB: dither, not a sound to raise to a level
-_MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
+_MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems; or one for each source
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
 _LEVELLING = 0.2
@@ -117,7 +117,8 @@ class SongMixer:
         self.folders, self.random_state = list(folders), random_state
         self.stft = FRONT_END.stft(FRONT_END.sr)
         self.n = int(_SECONDS * FRONT_END.sr)
-        self._excerpt = lru_cache(maxsize=_LATEST + 3)(self._read)
+        self._latest = max(_LATEST, len(sources))
+        self._excerpt = lru_cache(maxsize=self._latest + 3)(self._read)
 
     def _read(self, number: int) -> np.ndarray:
         """Spectra of all stems of an excerpt, shape (S, 2, B, T)."""
@@ -147,7 +148,7 @@ class SongMixer:
     def __call__(self, index: int) -> np.ndarray:
         """Spectra of the stems of a mix, shape (S, 2, B, T)."""
         rng = np.random.default_rng([self.random_state, index, 2])
-        latest = index // _MIXES_PER_EXCERPT + rng.permutation(_LATEST)
+        latest = index // _MIXES_PER_EXCERPT + rng.permutation(self._latest)
         whole = rng.random() < 0.5
         stems = np.empty_like(self._excerpt(int(latest[0])))
         for i, (stem, source) in enumerate(zip(stems, self.sources.values(), strict=True)):

@@ -52,6 +52,11 @@ def test_mixes_depend_on_their_number_alone_and_differ(folders):
     assert first(5).shape == (4, 2, first.stft.n_bins, first.stft.n_frames(first.n))
 
 
+def test_there_may_be_many_sources(folders):
+    mixer = SongMixer({**SONGS, "choir": SONGS["vocals"], "strings": SONGS["other"]}, folders, 0)
+    assert [len(mixer(number)) for number in range(4)] == [6] * 4
+
+
 def test_a_missing_stem_is_silent(folders):
     stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
