@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
-from ..arguments import check_count
+from ..arguments import check_count, check_seed, checked
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..separation.songs.context import SongContext
@@ -291,6 +291,7 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
     return first_weights(W, size, gains, shares, source_gains, rng)
 
 
+@checked
 def train_songs(
     sources: Mapping[str, Source],
     folders: Sequence[Path],
@@ -332,15 +333,25 @@ def train_songs(
     Raises
     ------
     NmfaudioError
-        If no folder has one of the sources, a checkpoint is of another training, or the training breaks down.
+        If an argument is out of range, no folder has one of the sources, a checkpoint is of another training, or the
+        training breaks down.
     """
+    if not sources:
+        raise NmfaudioError("sources is empty: give SONGS, DRUMS or your own")
     for name, some in (("folders", folders), ("dev_folders", dev_folders)):
         if not some:
             raise NmfaudioError(f"{name} is empty: give folders with a file for each of {', '.join(sources)}")
+        if missing := [folder for folder in some if not folder.is_dir()]:
+            raise NmfaudioError(f"{missing[0]}: no such folder: give those of songs in {name}")
     if not 1 <= len(schedules) <= len(_LAYERS):
         raise NmfaudioError(f"{len(schedules)} schedules: give one for each stage, of which there are one or two")
     check_count("n_dev", n_dev)
+    check_seed(random_state)
     mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
+    n_frames = mixer.stft.n_frames(mixer.n)
+    for schedule in schedules:
+        if schedule.item_frames > n_frames:
+            raise NmfaudioError(f"item_frames {schedule.item_frames}: a mix has {n_frames} frames: give no more")
     contexts = FIRST, replace(SECOND, n_sources=len(sources))
     n_atoms = tuple(source.n_atoms for source in sources.values())
     stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()

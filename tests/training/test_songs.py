@@ -183,6 +183,16 @@ def test_what_cannot_be_trained_is_refused_at_once(folders):
             train_songs(FEW, folders, folders, schedules=[SHORT] * n)
     with pytest.raises(NmfaudioError, match="n_dev must be a positive integer, not 0"):
         train_songs(FEW, folders, folders, schedules=[SHORT], n_dev=0)
+    with pytest.raises(NmfaudioError, match="^sources is empty: give SONGS, DRUMS or your own"):
+        brief(folders, {})
+    with pytest.raises(NmfaudioError, match="random_state must be an integer of at least 0, not -1"):
+        brief(folders, random_state=-1)
+    with pytest.raises(NmfaudioError, match="^item_frames 900: a mix has 68 frames: give no more"):
+        brief(folders, schedules=[SHORT, replace(SHORT, item_frames=900)])
+    with pytest.raises(NmfaudioError, match="nowhere: no such folder: give those of songs in folders"):
+        brief([*folders, folders[0] / "nowhere"])
+    with pytest.raises(NmfaudioError, match="^folders must be a list of which each is a path, not .'songs'.$"):
+        brief(["songs"])
 
 
 @pytest.mark.needs_jit
