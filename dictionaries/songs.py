@@ -226,6 +226,11 @@ def parts_of(midi: mido.MidiFile) -> list[Part]:
     return parts
 
 
+def is_drums(part: Part) -> bool:
+    """Tell whether the notes of a part are strokes, of all drums or of one, and not pitches."""
+    return part.stem in ("drums", *DRUMS)
+
+
 def drum_of(note: int) -> str:
     """Name the drum that plays a note of General MIDI."""
     return "kick" if note in OF_KICK else "cymbals" if note in OF_CYMBALS else "snare"
@@ -467,7 +472,7 @@ def excerpt(part: Part, start: float, seconds: float, speed: float, shift: int) 
         if message.type.startswith("note"):
             if at < 0:
                 continue
-            if part.stem != "drums":
+            if not is_drums(part):
                 message = message.copy(note=int(np.clip(message.note + shift, 0, 127)))
         events.append((max(at, 0.0), message))
     return part._replace(events=events)
@@ -484,7 +489,7 @@ def harmony(parts: Sequence[Part], seconds: float) -> np.ndarray:
     weights = np.full((n, 12), 1e-3)
     for part in parts:
         sounding: dict[int, float] = {}
-        for at, message in part.events if part.stem != "drums" else []:
+        for at, message in [] if is_drums(part) else part.events:
             if message.type == "note_on" and message.velocity:
                 sounding[message.note] = at
             elif message.type in ("note_on", "note_off") and message.note in sounding:
@@ -498,7 +503,7 @@ def harmony(parts: Sequence[Part], seconds: float) -> np.ndarray:
 
 def played(part: Part, soundfont: Path, n: int) -> np.ndarray:
     """Render a part with FluidSynth, without its reverb and chorus; shape (2, n)."""
-    channel = 9 if part.stem in ("drums", *DRUMS) else 0
+    channel = 9 if is_drums(part) else 0
     if soundfont.stem.endswith("LV2"):  # these have their drums on every channel
         channel = 0
     track = mido.MidiTrack([mido.Message("program_change", program=part.program * (channel == 0), channel=channel)])
@@ -872,7 +877,7 @@ def performed(
     record, packages, width = {}, set(), rng.uniform(0.2, 1)
     for part in parts:
         font = str(rng.choice(fonts, p=weights / weights.sum()))
-        if part.stem in ("drums", *DRUMS):
+        if is_drums(part):
             stems[part.stem], kit = drums(part, font, rng, n, held_out)
             record[part.stem] = kit
             packages.add("hydrogen-drumkits" if kit in kits(held_out) else kit)

@@ -95,6 +95,7 @@ def test_a_beat_is_split_without_loss(dictionaries):
     assert [part.stem for part in parts] == list(dictionaries.DRUMS)
     assert sorted(at for part in parts for at in dictionaries.starts(part)) == sorted(dictionaries.starts(beat))
     assert {m.note for _, m in parts[0].events} == {36}
+    assert not (dictionaries.harmony(parts, 10.0) > 1).any()  # strokes are no pitches to sing
 
 
 def test_a_band_keeps_to_its_chords(dictionaries):
