@@ -42,6 +42,7 @@ from scipy.fft import next_fast_len
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from nmfaudio import audio
+from nmfaudio.errors import AudioError
 
 try:
     import mido
@@ -592,10 +593,10 @@ def drummed(part: Part, kit: str, rng: np.random.Generator, n: int) -> np.ndarra
 
 
 def voices(folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Recordings of each voice: those of one folder."""
+    """Recordings of each voice: those of one folder, by its path."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in audio.SUFFIXES):
-        found.setdefault(path.parent.name, []).append(path)
+    for path in (path for folder in folders for path in audio.list_files(folder)):
+        found.setdefault(str(path.parent), []).append(path)
     return found
 
 
@@ -1001,11 +1002,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", action="store_true", help="use what other songs do not")
     args = parser.parse_args()
-    speech, names = voices(args.speech), STEMS
+    names = STEMS
     if args.drums:
         names = ("vocals", *DRUMS, "bass", "other") if args.speech else DRUMS
-    if "vocals" in names and not speech:
-        parser.error(f"--speech {' '.join(map(str, args.speech))}: no recordings found")
+    if "vocals" in names and not args.speech:
+        parser.error("nobody to sing: give --speech, folders with a folder for each voice")
+    try:
+        speech = voices(args.speech)
+    except AudioError as error:
+        parser.error(f"--speech {error}")
     args.output.mkdir(parents=True, exist_ok=True)
     for i in range(args.songs):
         folder = args.output / f"song{i:05}"

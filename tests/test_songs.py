@@ -44,6 +44,33 @@ def test_packages_that_are_missing_are_told_with_the_command_that_installs_them(
     assert (done.returncode, done.stderr) == (1, wanted)
 
 
+def told(folder, *args):
+    """Run the script with stand-ins for its modules and without programs; return what it says on stderr."""
+    (folder / "mido.py").write_text("Message = MidiFile = None")
+    (folder / "pyworld.py").touch()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "PATH": ""}
+    command = [sys.executable, ROOT / "dictionaries/songs.py", folder / "songs", *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
+
+
+def test_a_song_without_anyone_to_sing_is_told(tmp_path):
+    pytest.importorskip("scipy")
+    assert told(tmp_path).endswith("nobody to sing: give --speech, folders with a folder for each voice\n")
+    assert told(tmp_path, "--speech", "nowhere").endswith("--speech nowhere: no such folder, sound file or list\n")
+
+
+def test_each_folder_is_a_voice(dictionaries, tmp_path):
+    paths = [tmp_path / name for name in ("one/anna/a.WAV", "one/anna/b.flac", "one/ben/a.wav", "two/anna/a.wav")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert list(dictionaries.voices([tmp_path / "one", tmp_path / "two"]).values()) == [
+        paths[:2],
+        paths[2:3],
+        paths[3:],
+    ]
+
+
 def voice(seconds=3.0, sr=16000):
     """Pulses at 120 Hz through two resonances, in syllables."""
     t = np.arange(int(seconds * sr)) / sr
