@@ -56,7 +56,7 @@ DRUMS = ("kick", "snare", "cymbals")
 SHARE = Path("/usr/share")
 GROOVES = SHARE / "mma/lib"
 KITS = SHARE / "hydrogen/data/drumkits"
-COMPOSED = {"openttd-openmsx": "games/openttd/baseset/openmsx", "planetblupi-music-midi": "games/planetblupi/music"}
+COMPOSED = {"openttd-openmsx": "games/openttd/baseset/openmsx", "planetblupi-music-midi": "planetblupi/music"}
 WADS = [SHARE / f"games/doom/freedoom{i}.wad" for i in (1, 2)]
 SOUNDFONTS = {  # of General MIDI
     "fluid-soundfont-gm": "sounds/sf2/FluidR3_GM.sf2",
