@@ -20,7 +20,8 @@ go to the snare. Without `--speech` they are alone::
 
 Each folder below `--speech` holds the recordings of one voice; the wider their band, the better. What `--held-out`
 uses (a soundfont, two drum kits, a guitar, a tenth of the grooves and songs) is never used without it. Song number i
-depends on the seed, on i and on the recordings alone. `songs.csv` lists each song with its sources and their licences.
+depends on the seed, on i, on the recordings and on the versions of the packages, all of which it needs. `songs.csv`
+lists each song with its sources and their licences.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
@@ -163,6 +165,15 @@ class Voice(NamedTuple):
     sr: int
 
 
+def not_installed() -> list[str]:
+    """Name the packages that are missing: without one of them, all songs would be others."""
+    places = {package: SHARE / path for package, path in (COMPOSED | SOUNDFONTS | HELD_OUT_SOUNDFONT).items()}
+    places |= {"mma": GROOVES, "hydrogen-drumkits": KITS, "avldrums.lv2-soundfont": SHARE / DRUM_SOUNDFONTS[0]}
+    places |= {"freedoom": WADS[0]} | {f"fretsonfire-songs-{name}": GUITARS / name for name in ("muldjord", "sectoid")}
+    missing = [package for package, place in places.items() if not place.exists()]
+    return sorted({*missing, *(program for program in ("fluidsynth", "mma") if not which(program))})
+
+
 # ---------------------------------------------------------------------------------------------------------- scores
 
 
@@ -193,8 +204,8 @@ def composed(held_out: bool) -> list[tuple[str, str, bytes]]:
         for path in sorted((SHARE / folder).glob("*.mid")):
             found.append((package, path.stem, path.read_bytes()))
     for wad in WADS:
-        data = wad.read_bytes() if wad.exists() else b""
-        n, directory = np.frombuffer(data[4:12], "<i4") if data else (0, 0)
+        data = wad.read_bytes()
+        n, directory = np.frombuffer(data[4:12], "<i4")
         for entry in range(directory, directory + 16 * n, 16):
             at, size = np.frombuffer(data[entry : entry + 8], "<i4")
             if data[at : at + 4] == b"MThd":
@@ -854,7 +865,7 @@ def song(
     n = int(seconds * SR)
     score, parts = written(rng, seconds, held_out, names)
     stems, record, packages = performed(parts, rng, n, held_out, names)
-    if "other" in names and rng.random() < 0.15 and GUITARS.exists():
+    if "other" in names and rng.random() < 0.15:
         stems["other"], record["other"] = guitar(rng, n, held_out)
         packages.add(f"fretsonfire-songs-{record['other'].split('/')[0]}")
     if "vocals" in names and rng.random() < 0.87:
@@ -872,7 +883,7 @@ def performed(
 ) -> tuple[dict[str, np.ndarray], dict[str, str], set[str]]:
     """Play the parts, each on an instrument of its own; stems, what played each of them, packages."""
     soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
-    fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
+    fonts = list(soundfonts)
     weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
     stems = {stem: np.zeros((2, n), np.float32) for stem in names}
     record, packages, width = {}, set(), rng.uniform(0.2, 1)
@@ -1011,6 +1022,8 @@ def main() -> None:
         speech = voices(args.speech)
     except AudioError as error:
         parser.error(f"--speech {error}")
+    if missing := not_installed():
+        parser.error(f"packages are missing: apt-get install {' '.join(missing)}")
     args.output.mkdir(parents=True, exist_ok=True)
     for i in range(args.songs):
         folder = args.output / f"song{i:05}"

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +59,12 @@ def test_a_song_without_anyone_to_sing_is_told(tmp_path):
     assert told(tmp_path, "--speech", "nowhere").endswith("--speech nowhere: no such folder, sound file or list\n")
 
 
+def test_missing_programs_are_told_before_other_songs_are_made(tmp_path):
+    pytest.importorskip("scipy")
+    assert re.search("error: packages are missing: apt-get install .*fluidsynth .*mma", told(tmp_path, "--drums"))
+    assert not (tmp_path / "songs").exists()
+
+
 def test_each_folder_is_a_voice(dictionaries, tmp_path):
     paths = [tmp_path / name for name in ("one/anna/a.WAV", "one/anna/b.flac", "one/ben/a.wav", "two/anna/a.wav")]
     for path in paths:
@@ -82,7 +88,7 @@ def voice(seconds=3.0, sr=16000):
 
 
 def test_the_same_seed_makes_the_same_song(dictionaries, tmp_path):
-    if not shutil.which("fluidsynth") or not dictionaries.kits(True):
+    if dictionaries.not_installed():
         pytest.skip("the packages that play are not installed")
     (tmp_path / "speech" / "one").mkdir(parents=True)
     sf.write(tmp_path / "speech" / "one" / "voice.wav", voice(), 16000)
@@ -103,7 +109,7 @@ def test_the_same_seed_makes_the_same_song(dictionaries, tmp_path):
 
 
 def test_drums_are_played_one_by_one(dictionaries):
-    if not shutil.which("fluidsynth") or not dictionaries.kits(True):
+    if dictionaries.not_installed():
         pytest.skip("the packages that play are not installed")
     stems, record = dictionaries.song(np.random.default_rng(1), {}, held_out=True, seconds=4, names=dictionaries.DRUMS)
     assert list(stems) == ["kick", "snare", "cymbals"] and stems["kick"].shape == (2, 4 * dictionaries.SR)
