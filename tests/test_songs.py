@@ -194,3 +194,15 @@ def test_songs_are_measured(benchmark, tmp_path):
     for stem in (" drums ", " bass ", " other "):
         assert float(table["ideal ratio mask"][stem]) > float(table["mixture"][stem]) + 5
     assert not table["mixture"][" vocals "].strip()  # too quiet to count
+
+
+def test_the_beginnings_of_songs_are_measured_alone(benchmark, tmp_path, monkeypatch):
+    (tmp_path / "song").mkdir()
+    for i, stem in enumerate(("bass", "drums")):
+        y = 0.1 * np.random.default_rng(i).standard_normal((3 * 8000, 2))
+        sf.write(tmp_path / "song" / f"{stem}.wav", y, 8000)
+    shapes = []
+    method = benchmark.METHODS["mixture"]
+    monkeypatch.setitem(benchmark.METHODS, "mixture", lambda y, *rest: shapes.append(y.shape) or method(y, *rest))
+    benchmark.main([str(tmp_path), "--seconds", "1.5", "--method", "mixture"])
+    assert shapes == [(2, 12000)]
