@@ -1,6 +1,6 @@
 """Measure the separation of songs into vocals, drums, bass and other, and of drums: see songs.md.
 
-python benchmarks/songs.py FOLDER [--method NAME...] [--songs] [--markdown songs.md]
+python benchmarks/songs.py FOLDER [--seconds S] [--method NAME...] [--songs] [--markdown songs.md]
 
 FOLDER has a folder for each song, with vocals, drums, bass and other in sound files of any format; vocals may be
 missing. With kick, snare and cymbals in place of drums these are measured too, alone if there is no other stem. The
@@ -34,17 +34,23 @@ Scores = dict[str, tuple[float, float]]
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, metavar="S", help="measure the first S seconds of each song alone")
     parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME")
     parser.add_argument("--songs", action="store_true", help="print the scores of each song too")
     parser.add_argument("--markdown", type=Path, help="page to put the tables into")
     args = parser.parse_args(argv)
-    text = compared(args.folder, {name: METHODS[name] for name in args.method}, args.songs)
+    text = compared(args.folder, {name: METHODS[name] for name in args.method}, args.songs, args.seconds)
     print(text)
     if args.markdown:
         tables.write(args.markdown, "songs", text)
 
 
-def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stems], Stems]], each: bool = False) -> str:
+def compared(
+    folder: Path,
+    methods: Mapping[str, Callable[[np.ndarray, int, Stems], Stems]],
+    each: bool = False,
+    seconds: float | None = None,
+) -> str:
     """Compare methods on the songs of a folder.
 
     Parameters
@@ -56,6 +62,8 @@ def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stem
         return their stems by name; a method may leave some out.
     each : bool
         Add the scores of each song.
+    seconds : float, optional
+        Measure this beginning of each song alone.
 
     Returns
     -------
@@ -65,13 +73,13 @@ def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stem
     found: dict[str, dict[str, Scores]] = {}
     speeds, present = {}, set()
     for name, method in methods.items():
-        began, seconds = time.process_time(), 0.0
-        for song, sr, stems in songs(folder):
+        began, duration_s = time.process_time(), 0.0
+        for song, sr, stems in songs(folder, seconds):
             present |= {*stems, "accompaniment"} if "vocals" in stems else set(stems)
             mixture = np.sum(list(stems.values()), axis=0)
             found.setdefault(name, {})[song] = scores(stems, method(mixture, sr, stems), mixture, sr)
-            seconds += mixture.shape[1] / sr
-        speeds[name] = seconds / (time.process_time() - began)
+            duration_s += mixture.shape[1] / sr
+        speeds[name] = duration_s / (time.process_time() - began)
     names = [stem for stem in COLUMNS if stem in present]
     text = []
     for i, measure in enumerate(("SDR", "SI-SDR")):
@@ -87,10 +95,11 @@ def compared(folder: Path, methods: Mapping[str, Callable[[np.ndarray, int, Stem
     return "\n\n".join(text)
 
 
-def songs(folder: Path) -> Iterator[tuple[str, int, Stems]]:
-    """Name, rate and stems of each song, those that are there."""
+def songs(folder: Path, seconds: float | None = None) -> Iterator[tuple[str, int, Stems]]:
+    """Name, rate and stems of each song, those that are there, or of its first seconds."""
     for song in sorted(p for p in folder.iterdir() if p.is_dir()):
-        found = {path.stem: audio.read(path) for path in audio.list_files(song) if path.stem in QUIETEST_DB}
+        paths = [path for path in audio.list_files(song) if path.stem in QUIETEST_DB]
+        found = {path.stem: audio.read(path, stop_s=seconds) for path in paths}
         if found:
             yield song.name, next(iter(found.values()))[1], {s: found[s][0] for s in QUIETEST_DB if s in found}
 

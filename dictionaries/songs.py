@@ -20,7 +20,8 @@ go to the snare. Without `--speech` they are alone::
 
 Each folder below `--speech` holds the recordings of one voice; the wider their band, the better. What `--held-out`
 uses (a soundfont, two drum kits, a guitar, a tenth of the grooves and songs) is never used without it. Song number i
-depends on the seed, on i and on the recordings alone. `songs.csv` lists each song with its sources and their licences.
+depends on the seed, on i, on the recordings and on the versions of the packages, all of which it needs. `songs.csv`
+lists each song with its sources and their licences.
 """
 
 import argparse
@@ -33,6 +34,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple, TypeVar
 from zlib import crc32
 
@@ -42,6 +44,7 @@ from scipy.fft import next_fast_len
 from scipy.signal import butter, fftconvolve, sosfilt
 
 from nmfaudio import audio
+from nmfaudio.errors import AudioError
 
 try:
     import mido
@@ -55,7 +58,7 @@ DRUMS = ("kick", "snare", "cymbals")
 SHARE = Path("/usr/share")
 GROOVES = SHARE / "mma/lib"
 KITS = SHARE / "hydrogen/data/drumkits"
-COMPOSED = {"openttd-openmsx": "games/openttd/baseset/openmsx", "planetblupi-music-midi": "games/planetblupi/music"}
+COMPOSED = {"openttd-openmsx": "games/openttd/baseset/openmsx", "planetblupi-music-midi": "planetblupi/music"}
 WADS = [SHARE / f"games/doom/freedoom{i}.wad" for i in (1, 2)]
 SOUNDFONTS = {  # of General MIDI
     "fluid-soundfont-gm": "sounds/sf2/FluidR3_GM.sf2",
@@ -162,6 +165,15 @@ class Voice(NamedTuple):
     sr: int
 
 
+def not_installed() -> list[str]:
+    """Name the packages that are missing: without one of them, all songs would be others."""
+    places = {package: SHARE / path for package, path in (COMPOSED | SOUNDFONTS | HELD_OUT_SOUNDFONT).items()}
+    places |= {"mma": GROOVES, "hydrogen-drumkits": KITS, "avldrums.lv2-soundfont": SHARE / DRUM_SOUNDFONTS[0]}
+    places |= {"freedoom": WADS[0]} | {f"fretsonfire-songs-{name}": GUITARS / name for name in ("muldjord", "sectoid")}
+    missing = [package for package, place in places.items() if not place.exists()]
+    return sorted({*missing, *(program for program in ("fluidsynth", "mma") if not which(program))})
+
+
 # ---------------------------------------------------------------------------------------------------------- scores
 
 
@@ -192,8 +204,8 @@ def composed(held_out: bool) -> list[tuple[str, str, bytes]]:
         for path in sorted((SHARE / folder).glob("*.mid")):
             found.append((package, path.stem, path.read_bytes()))
     for wad in WADS:
-        data = wad.read_bytes() if wad.exists() else b""
-        n, directory = np.frombuffer(data[4:12], "<i4") if data else (0, 0)
+        data = wad.read_bytes()
+        n, directory = np.frombuffer(data[4:12], "<i4")
         for entry in range(directory, directory + 16 * n, 16):
             at, size = np.frombuffer(data[entry : entry + 8], "<i4")
             if data[at : at + 4] == b"MThd":
@@ -224,6 +236,11 @@ def parts_of(midi: mido.MidiFile) -> list[Part]:
         stem = "drums" if channel == 9 else "bass" if 32 <= program < 40 else "other"
         parts.append(Part(stem, program, events[channel]))
     return parts
+
+
+def is_drums(part: Part) -> bool:
+    """Tell whether the notes of a part are strokes, of all drums or of one, and not pitches."""
+    return part.stem in ("drums", *DRUMS)
 
 
 def drum_of(note: int) -> str:
@@ -467,7 +484,7 @@ def excerpt(part: Part, start: float, seconds: float, speed: float, shift: int) 
         if message.type.startswith("note"):
             if at < 0:
                 continue
-            if part.stem != "drums":
+            if not is_drums(part):
                 message = message.copy(note=int(np.clip(message.note + shift, 0, 127)))
         events.append((max(at, 0.0), message))
     return part._replace(events=events)
@@ -484,7 +501,7 @@ def harmony(parts: Sequence[Part], seconds: float) -> np.ndarray:
     weights = np.full((n, 12), 1e-3)
     for part in parts:
         sounding: dict[int, float] = {}
-        for at, message in part.events if part.stem != "drums" else []:
+        for at, message in [] if is_drums(part) else part.events:
             if message.type == "note_on" and message.velocity:
                 sounding[message.note] = at
             elif message.type in ("note_on", "note_off") and message.note in sounding:
@@ -498,7 +515,7 @@ def harmony(parts: Sequence[Part], seconds: float) -> np.ndarray:
 
 def played(part: Part, soundfont: Path, n: int) -> np.ndarray:
     """Render a part with FluidSynth, without its reverb and chorus; shape (2, n)."""
-    channel = 9 if part.stem in ("drums", *DRUMS) else 0
+    channel = 9 if is_drums(part) else 0
     if soundfont.stem.endswith("LV2"):  # these have their drums on every channel
         channel = 0
     track = mido.MidiTrack([mido.Message("program_change", program=part.program * (channel == 0), channel=channel)])
@@ -587,10 +604,10 @@ def drummed(part: Part, kit: str, rng: np.random.Generator, n: int) -> np.ndarra
 
 
 def voices(folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Recordings of each voice: those of one folder."""
+    """Recordings of each voice: those of one folder, by its path."""
     found: dict[str, list[Path]] = {}
-    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in audio.SUFFIXES):
-        found.setdefault(path.parent.name, []).append(path)
+    for path in (path for folder in folders for path in audio.list_files(folder)):
+        found.setdefault(str(path.parent), []).append(path)
     return found
 
 
@@ -848,7 +865,7 @@ def song(
     n = int(seconds * SR)
     score, parts = written(rng, seconds, held_out, names)
     stems, record, packages = performed(parts, rng, n, held_out, names)
-    if "other" in names and rng.random() < 0.15 and GUITARS.exists():
+    if "other" in names and rng.random() < 0.15:
         stems["other"], record["other"] = guitar(rng, n, held_out)
         packages.add(f"fretsonfire-songs-{record['other'].split('/')[0]}")
     if "vocals" in names and rng.random() < 0.87:
@@ -866,13 +883,13 @@ def performed(
 ) -> tuple[dict[str, np.ndarray], dict[str, str], set[str]]:
     """Play the parts, each on an instrument of its own; stems, what played each of them, packages."""
     soundfonts = HELD_OUT_SOUNDFONT if held_out else SOUNDFONTS
-    fonts = [font for font, path in soundfonts.items() if (SHARE / path).exists()]
+    fonts = list(soundfonts)
     weights = np.array([WEIGHTS.get(font, 2) for font in fonts])
     stems = {stem: np.zeros((2, n), np.float32) for stem in names}
     record, packages, width = {}, set(), rng.uniform(0.2, 1)
     for part in parts:
         font = str(rng.choice(fonts, p=weights / weights.sum()))
-        if part.stem in ("drums", *DRUMS):
+        if is_drums(part):
             stems[part.stem], kit = drums(part, font, rng, n, held_out)
             record[part.stem] = kit
             packages.add("hydrogen-drumkits" if kit in kits(held_out) else kit)
@@ -996,11 +1013,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--held-out", action="store_true", help="use what other songs do not")
     args = parser.parse_args()
-    speech, names = voices(args.speech), STEMS
+    names = STEMS
     if args.drums:
         names = ("vocals", *DRUMS, "bass", "other") if args.speech else DRUMS
-    if "vocals" in names and not speech:
-        parser.error(f"--speech {' '.join(map(str, args.speech))}: no recordings found")
+    if "vocals" in names and not args.speech:
+        parser.error("nobody to sing: give --speech, folders with a folder for each voice")
+    try:
+        speech = voices(args.speech)
+    except AudioError as error:
+        parser.error(f"--speech {error}")
+    if missing := not_installed():
+        parser.error(f"packages are missing: apt-get install {' '.join(missing)}")
     args.output.mkdir(parents=True, exist_ok=True)
     for i in range(args.songs):
         folder = args.output / f"song{i:05}"

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +44,39 @@ def test_packages_that_are_missing_are_told_with_the_command_that_installs_them(
     assert (done.returncode, done.stderr) == (1, wanted)
 
 
+def told(folder, *args):
+    """Run the script with stand-ins for its modules and without programs; return what it says on stderr."""
+    (folder / "mido.py").write_text("Message = MidiFile = None")
+    (folder / "pyworld.py").touch()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "PATH": ""}
+    command = [sys.executable, ROOT / "dictionaries/songs.py", folder / "songs", *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stderr
+
+
+def test_a_song_without_anyone_to_sing_is_told(tmp_path):
+    pytest.importorskip("scipy")
+    assert told(tmp_path).endswith("nobody to sing: give --speech, folders with a folder for each voice\n")
+    assert told(tmp_path, "--speech", "nowhere").endswith("--speech nowhere: no such folder, sound file or list\n")
+
+
+def test_missing_programs_are_told_before_other_songs_are_made(tmp_path):
+    pytest.importorskip("scipy")
+    assert re.search("error: packages are missing: apt-get install .*fluidsynth .*mma", told(tmp_path, "--drums"))
+    assert not (tmp_path / "songs").exists()
+
+
+def test_each_folder_is_a_voice(dictionaries, tmp_path):
+    paths = [tmp_path / name for name in ("one/anna/a.WAV", "one/anna/b.flac", "one/ben/a.wav", "two/anna/a.wav")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert list(dictionaries.voices([tmp_path / "one", tmp_path / "two"]).values()) == [
+        paths[:2],
+        paths[2:3],
+        paths[3:],
+    ]
+
+
 def voice(seconds=3.0, sr=16000):
     """Pulses at 120 Hz through two resonances, in syllables."""
     t = np.arange(int(seconds * sr)) / sr
@@ -55,7 +88,7 @@ def voice(seconds=3.0, sr=16000):
 
 
 def test_the_same_seed_makes_the_same_song(dictionaries, tmp_path):
-    if not shutil.which("fluidsynth") or not dictionaries.kits(True):
+    if dictionaries.not_installed():
         pytest.skip("the packages that play are not installed")
     (tmp_path / "speech" / "one").mkdir(parents=True)
     sf.write(tmp_path / "speech" / "one" / "voice.wav", voice(), 16000)
@@ -76,7 +109,7 @@ def test_the_same_seed_makes_the_same_song(dictionaries, tmp_path):
 
 
 def test_drums_are_played_one_by_one(dictionaries):
-    if not shutil.which("fluidsynth") or not dictionaries.kits(True):
+    if dictionaries.not_installed():
         pytest.skip("the packages that play are not installed")
     stems, record = dictionaries.song(np.random.default_rng(1), {}, held_out=True, seconds=4, names=dictionaries.DRUMS)
     assert list(stems) == ["kick", "snare", "cymbals"] and stems["kick"].shape == (2, 4 * dictionaries.SR)
@@ -95,15 +128,16 @@ def test_a_beat_is_split_without_loss(dictionaries):
     assert [part.stem for part in parts] == list(dictionaries.DRUMS)
     assert sorted(at for part in parts for at in dictionaries.starts(part)) == sorted(dictionaries.starts(beat))
     assert {m.note for _, m in parts[0].events} == {36}
+    assert not (dictionaries.harmony(parts, 10.0) > 1).any()  # strokes are no pitches to sing
 
 
 def test_a_band_keeps_to_its_chords(dictionaries):
     score = dictionaries.by_band(np.random.default_rng(1), 10.0, False)
-    weights = dictionaries.harmony(score.parts, 10.0)
+    others = dictionaries.harmony([part for part in score.parts if part.stem == "other"], 10.0)
     bass = next(part for part in score.parts if part.stem == "bass")
     bar = 240 / score.tempo
     roots = [m.note % 12 for at, m in bass.events if m.type == "note_on" and at % bar < 0.05 and at < 10]
-    assert roots and all(weights[:, root].max() > 1 for root in roots)
+    assert roots and all(others[:, root].max() > 1 for root in roots)
 
 
 def test_a_voice_sings_the_notes_that_it_is_given(dictionaries, tmp_path):
@@ -160,3 +194,15 @@ def test_songs_are_measured(benchmark, tmp_path):
     for stem in (" drums ", " bass ", " other "):
         assert float(table["ideal ratio mask"][stem]) > float(table["mixture"][stem]) + 5
     assert not table["mixture"][" vocals "].strip()  # too quiet to count
+
+
+def test_the_beginnings_of_songs_are_measured_alone(benchmark, tmp_path, monkeypatch):
+    (tmp_path / "song").mkdir()
+    for i, stem in enumerate(("bass", "drums")):
+        y = 0.1 * np.random.default_rng(i).standard_normal((3 * 8000, 2))
+        sf.write(tmp_path / "song" / f"{stem}.wav", y, 8000)
+    shapes = []
+    method = benchmark.METHODS["mixture"]
+    monkeypatch.setitem(benchmark.METHODS, "mixture", lambda y, *rest: shapes.append(y.shape) or method(y, *rest))
+    benchmark.main([str(tmp_path), "--seconds", "1.5", "--method", "mixture"])
+    assert shapes == [(2, 12000)]

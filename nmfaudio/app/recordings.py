@@ -38,7 +38,7 @@ class Job:
     part: float = 0.0
     done: bool = False  # set last, and read before the error: what is done without one has worked
     error: str | None = None
-    settings: Settings | None = None  # of a cleaning
+    wish: Any = None  # what it is to bring: settings, and options of what is saved
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,15 @@ class Recording:
             raise AudioError(f"{path}: has no sound in it")
         self.path = path
         self.suffix = path.suffix  # of what is saved
+        self.reason = ""  # why it is saved in another format than its own
         try:
             self.saved_as = self.header.written_to(path)
-        except AudioError:  # its own format can only be read
-            self.suffix = ".flac"
+        except AudioError:
+            self.suffix, self.reason = ".flac", "the format of the recording can only be read"
             self.saved_as = self.header.written_to(path.with_suffix(".flac"))
+        if not self.reason and self.saved_as.format != self.header.format:
+            too_large = self.saved_as.format == "RF64" and self.suffix.lower() != ".rf64"
+            self.reason = "WAV ends at 4 GB" if too_large else f"its name ends in {self.suffix}"
         self.folder = path.parent
         self.prepared = Prepared(Settings(), path)
         self.preview: Preview | None = None
@@ -278,6 +282,9 @@ class Recordings:
         recording = self[name]
         if settings.noise:
             check_noise_part(recording.path, settings.noise)  # before the work on others is given up for it
+        last = recording.jobs.get("clean")
+        if last is self._wanted and _brings(last, settings):
+            return
         job = self._wanted = _new_job(recording, "clean", settings)
         for _, other in self.items():
             if other.preview and other.preview.n_samples is None:
@@ -286,22 +293,22 @@ class Recordings:
 
     def save(self, name: str, what: str, settings: Settings, options: Mapping[str, Any]) -> None:
         """Write a file of a recording."""
-        recording = self[name]
-        job = _new_job(recording, f"save {what}")
-        self._saving.submit(self._run, job, lambda progress: recording.save(what, settings, options, progress))
+        recording, kind, wish = self[name], f"save {what}", (settings, options)
+        if not _brings(recording.jobs.get(kind), wish):
+            job = _new_job(recording, kind, wish)
+            self._saving.submit(self._run, job, lambda progress: recording.save(what, *wish, progress))
 
     def separate(self, name: str) -> None:
         """Separate a recording into stems, once."""
         recording = self[name]
-        last = recording.jobs.get("separate")
-        if recording.stems or (last and not last.done):
-            return
-        self._saving.submit(self._run, _new_job(recording, "separate"), recording.separate)
+        if not (recording.stems or _brings(recording.jobs.get("separate"))):
+            self._saving.submit(self._run, _new_job(recording, "separate"), recording.separate)
 
     def save_all(self, wishes: Mapping[str, tuple[Settings, Mapping[str, Any]]]) -> None:
         """Clean several recordings, each with its own settings and options, into one zip file."""
-        job = self.all_job = Job("save all")
-        self._saving.submit(self._run, job, lambda progress: self._zip(wishes, progress))
+        if not _brings(self.all_job, wishes):
+            job = self.all_job = Job("save all", wish=wishes)
+            self._saving.submit(self._run, job, lambda progress: self._zip(wishes, progress))
 
     @property
     def zip_path(self) -> Path:
@@ -363,10 +370,15 @@ class Recordings:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _new_job(recording: Recording, kind: str, settings: Settings | None = None) -> Job:
-    job = Job(kind, settings=settings)
+def _new_job(recording: Recording, kind: str, wish: Any = None) -> Job:
+    job = Job(kind, wish=wish)
     recording.jobs = {**recording.jobs, kind: job}  # readers keep the former one
     return job
+
+
+def _brings(job: Job | None, wish: Any = None) -> bool:
+    """Tell whether work that goes on brings what is asked for, so that it need not be begun again."""
+    return job is not None and not job.done and job.wish == wish
 
 
 def gain_rule(options: Mapping[str, str]) -> GainRule:

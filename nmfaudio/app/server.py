@@ -29,7 +29,7 @@ from ..report.numbers import numbers, sentence
 from ..report.page import SCRIPTS, static
 from .guard import App, Guard
 from .preview import NotYet, Preview
-from .recordings import Recording, Recordings, gain_rule, settings_of
+from .recordings import Job, Recording, Recordings, gain_rule, settings_of
 
 LARGEST_UPLOAD = 8 * 2**30
 """Bytes of a recording that is let in."""
@@ -161,14 +161,21 @@ def _state(name: str, recording: Recording) -> dict[str, Any]:
         "played": min(header.channels, 2) if header.channels <= 2 else 1,
         "format": header.format,
         "saved_as": recording.saved_as.format,
+        "reason": recording.reason,
         "version": version,
         "cleaned": preview.part_done if preview else 0,
         "settings": asdict(heard.settings),
         "repairs": heard.repairs,
         "stems": recording.stems.names if recording.stems else None,
-        "jobs": {kind: asdict(job) for kind, job in recording.jobs.items()},
+        "jobs": {kind: _told(job) for kind, job in recording.jobs.items()},
         "files": {what: path.name for what, path in recording.files.items()},
     }
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """Describe work as JSON."""
+    part, done, error = job.part, job.done, job.error  # an error is there before the work is done
+    return {"part": part, "done": done, "error": error, "settings": asdict(job.wish) if job.kind == "clean" else None}
 
 
 def _list(request: Request) -> Response:
@@ -177,7 +184,7 @@ def _list(request: Request) -> Response:
         {
             "ready": recordings.ready,
             "recordings": [_state(*item) for item in recordings.items()],
-            "saving": asdict(recordings.all_job) if recordings.all_job else None,
+            "saving": _told(recordings.all_job) if recordings.all_job else None,
             "limit": recordings.limit_db,
             "presets": {name: {"purpose": preset.purpose, **preset.options} for name, preset in PRESETS.items()},
         }

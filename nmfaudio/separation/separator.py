@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import check_choice, check_count, check_number, check_rate, check_seed, checked
+from ..arguments import check_choice, check_count, check_number, check_rate, check_seed, checked, shown
 from ..audio import as_signal
 from ..audio.signal import as_blocks
 from ..dictionary import Dictionary, DictionaryLike
@@ -208,7 +208,10 @@ def _atoms_of(name: str, dictionary: Dictionary) -> NDArray[np.float32]:
             f"dictionary {dictionary.name!r} is trained for denoising; give one of sources, as speech-sparse"
         )
     if dictionary.kind == "songs":
-        raise NmfaudioError(f"dictionary {dictionary.name!r} separates whole songs: give it alone, without names")
+        raise NmfaudioError(
+            f"dictionary {dictionary.name!r} has all its sources, {shown(dictionary.settings.get('sources'))}: give it "
+            "alone, without names"
+        )
     arrays = dictionary.arrays
     if name not in arrays and len(arrays) > 1:
         raise NmfaudioError(f"dictionary {dictionary.name!r} has no source {name!r}: choose {' or '.join(arrays)}")

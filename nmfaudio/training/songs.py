@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import audio
-from ..arguments import check_count
+from ..arguments import check_count, check_seed, checked
 from ..dictionary import Dictionary
 from ..errors import NmfaudioError
 from ..separation.songs.context import SongContext
@@ -32,7 +32,7 @@ OBJECTIVE = Objective(compression=1.0)
 _SECONDS = 20.0
 _SILENT = 1e-6  # power relative to the song's, -60 dB: dither, not a sound to raise to a level
 _DITHER = 1e-8  # power relative to full scale, -80 dB: no dither of 16 bits is louder, where the song is silent too
-_MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems
+_MIXES_PER_EXCERPT, _LATEST = 3, 5  # excerpts at hand, from which a mix takes its stems; or one for each source
 _LOCAL = 43  # frames, 1 s, over which the level of a source is measured
 _NEIGHBOURHOOD = (9, 25)  # rows and frames
 _LEVELLING = 0.2
@@ -109,7 +109,7 @@ class SongMixer:
     ----------
     sources : mapping of str to Source
     folders : sequence of Path
-        Folders with one sound file for each of the sources, at any rate; one that is missing is silent.
+        Folders with one sound file for each of the sources, at any rate; one that is missing, or over, is silent.
     random_state : int
     """
 
@@ -118,22 +118,23 @@ class SongMixer:
         self.folders, self.random_state = list(folders), random_state
         self.stft = FRONT_END.stft(FRONT_END.sr)
         self.n = int(_SECONDS * FRONT_END.sr)
-        self._excerpt = lru_cache(maxsize=_LATEST + 3)(self._read)
+        self._latest = max(_LATEST, len(sources))
+        self._excerpt = lru_cache(maxsize=self._latest + 3)(self._read)
 
     def _read(self, number: int) -> np.ndarray:
         """Spectra of all stems of an excerpt, shape (S, 2, B, T)."""
         rng = np.random.default_rng([self.random_state, number, 1])
         folder = self.folders[int(rng.integers(len(self.folders)))]
         paths = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in audio.SUFFIXES}
-        lengths = [audio.info(paths[name]).duration_s for name in self.sources if name in paths]
+        lengths = {name: audio.info(paths[name]).duration_s for name in self.sources if name in paths}
         if not lengths:
             raise NmfaudioError(f"{folder}: has no stem of {', '.join(self.sources)}")
         speed = rng.uniform(0.85, 1.15) if rng.random() < 0.7 else 1.0
         seconds = _SECONDS * speed + 0.1
-        start_s = rng.uniform(0, max(0.0, max(lengths) - seconds))
+        start_s = rng.uniform(0, max(0.0, max(lengths.values()) - seconds))
         out = np.zeros((len(self.sources), 2, self.stft.n_bins, self.stft.n_frames(self.n)), np.complex64)
         for spectra, name in zip(out, self.sources, strict=True):
-            if name in paths:
+            if lengths.get(name, 0) > start_s:
                 y, sr = audio.read(paths[name], start_s=start_s, stop_s=start_s + seconds)
                 if np.sum(y**2) > _DITHER * y.size:
                     y = audio.resample(y[:2], sr, FRONT_END.sr)
@@ -148,7 +149,7 @@ class SongMixer:
     def __call__(self, index: int) -> np.ndarray:
         """Spectra of the stems of a mix, shape (S, 2, B, T)."""
         rng = np.random.default_rng([self.random_state, index, 2])
-        latest = index // _MIXES_PER_EXCERPT + rng.permutation(_LATEST)
+        latest = index // _MIXES_PER_EXCERPT + rng.permutation(self._latest)
         whole = rng.random() < 0.5
         stems = np.empty_like(self._excerpt(int(latest[0])))
         for i, (stem, source) in enumerate(zip(stems, self.sources.values(), strict=True)):
@@ -291,6 +292,7 @@ def initial_weights(context: SongContext, mixer: SongMixer, size: Size, random_s
     return first_weights(W, size, gains, shares, source_gains, rng)
 
 
+@checked
 def train_songs(
     sources: Mapping[str, Source],
     folders: Sequence[Path],
@@ -332,15 +334,25 @@ def train_songs(
     Raises
     ------
     NmfaudioError
-        If no folder has one of the sources, a checkpoint is of another training, or the training breaks down.
+        If an argument is out of range, no folder has one of the sources, a checkpoint is of another training, or the
+        training breaks down.
     """
+    if not sources:
+        raise NmfaudioError("sources is empty: give SONGS, DRUMS or your own")
     for name, some in (("folders", folders), ("dev_folders", dev_folders)):
         if not some:
             raise NmfaudioError(f"{name} is empty: give folders with a file for each of {', '.join(sources)}")
+        if missing := [folder for folder in some if not folder.is_dir()]:
+            raise NmfaudioError(f"{missing[0]}: no such folder: give those of songs in {name}")
     if not 1 <= len(schedules) <= len(_LAYERS):
         raise NmfaudioError(f"{len(schedules)} schedules: give one for each stage, of which there are one or two")
     check_count("n_dev", n_dev)
+    check_seed(random_state)
     mixer, dev_mixer = SongMixer(sources, folders, random_state), SongMixer(sources, dev_folders, 2**31)
+    n_frames = mixer.stft.n_frames(mixer.n)
+    for schedule in schedules:
+        if schedule.item_frames > n_frames:
+            raise NmfaudioError(f"item_frames {schedule.item_frames}: a mix has {n_frames} frames: give no more")
     contexts = FIRST, replace(SECOND, n_sources=len(sources))
     n_atoms = tuple(source.n_atoms for source in sources.values())
     stages, curves = list[Stage](), list[tuple[Schedule, Curve]]()

@@ -126,6 +126,10 @@ def saved(page, button, scope="body"):
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
+def focused(page):
+    return page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent")
+
+
 def this_is_the_noise(page, start, end):
     for id, seconds in (("from", start), ("to", end)):
         page.locator(f"#{id}").fill(str(seconds))
@@ -365,15 +369,12 @@ def test_a_recording_may_be_left_while_its_stems_are_drawn(page):
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
-    [({}, "In the format of the recording, WAV."), ({"format": "APE", "saved_as": "FLAC"}, "As FLAC, since")],
+    ("name", "words"),
+    [("a.wav", "In the format of the recording, WAV."), ("a.flac", "As FLAC, since its name ends in .flac.")],
 )
-def test_the_format_that_will_be_written_is_told(page, facts, words):
-    drop(page, "a.wav", talk(1))
-    told(page, **facts)
-    page.reload()
-    page.locator("#format").get_by_text(words).wait_for()
-    page.unroute("**/recordings")
+def test_the_format_that_will_be_written_is_told(page, name, words):
+    drop(page, name, talk(1), format="WAV")
+    assert page.locator("#format").text_content() == words
 
 
 def test_presets_and_repair(page):
@@ -444,6 +445,8 @@ def test_separating_is_shown_while_the_cleaning_goes_on(page):
     page.get_by_role("button", name="Separate into stems").click()
     page.get_by_text("Separating… 50 %").wait_for()
     assert page.get_by_role("button", name="Separate into stems").is_disabled()
+    page.wait_for_timeout(200)
+    assert focused(page) == "Separate into stems"
     page.locator(".tabs").get_by_text("Clean").click()
     page.get_by_text("Cleaning… 25 %").wait_for()
     for pattern in ("**/recordings", "**/separate"):
@@ -455,8 +458,11 @@ def test_stems_are_mixed(page):
     y = 0.2 * np.sin(2 * np.pi * 1000 * t) + 0.2 * np.sin(2 * np.pi * 5000 * t) * (t % 0.5 < 0.1)
     drop(page, "song.wav", y)
     page.locator(".tabs").get_by_text("Stems").click()
-    page.get_by_role("button", name="Separate into stems").click()
+    page.get_by_role("button", name="Separate into stems").focus()
+    page.keyboard.press("Enter")
     page.wait_for_selector("#mixer section")
+    page.wait_for_timeout(200)
+    assert focused(page) == "song.wav"
     strips = page.locator("#mixer section")
     names = strips.get_by_role("heading").all_text_contents()
     assert len(names) >= 2 and page.locator(".lane").all_text_contents() == names
@@ -567,6 +573,7 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
                 return
         raise AssertionError(f"{words} cannot be reached")
 
+    assert focused(page) == "keys.wav"
     page.keyboard.press("Space")
     page.wait_for_function("Number(document.getElementById('position').value) > 0.1")
     page.keyboard.press("i")
@@ -575,6 +582,7 @@ def test_the_keyboard_alone_does_it_all(page, tmp_path):
     tab_to("#selection-actions button")
     page.keyboard.press("Enter")
     page.get_by_text("Learnt from").wait_for()
+    assert focused(page) in ("Play", "Pause")
     tab_to("#strength")
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
@@ -594,11 +602,89 @@ def test_the_keyboard_stays_where_it_is_in_the_list_of_recordings(page):
     page.get_by_role("button", name="a.wav", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="a.wav").wait_for()
-    assert page.evaluate("document.activeElement.textContent") == "a.wav"
+    assert focused(page) == "a.wav"
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="b.wav").wait_for()
-    assert page.evaluate("document.activeElement.ariaLabel") == "Remove b.wav"
+    assert focused(page) == "Remove b.wav"
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="c.wav").wait_for()
+    page.wait_for_timeout(200)  # a browser takes the focus away when it paints
+    assert focused(page) == "c.wav"
+    assert page.locator("#list").is_hidden()
+
+
+def test_a_key_that_is_held_removes_one_recording_alone(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.get_by_role("button", name="Remove a.wav").focus()
+    page.keyboard.down("Enter")
+    page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
+    assert focused(page) == "Remove b.wav"
+    page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    page.wait_for_timeout(300)
+    assert page.locator(".remove").count() == 2
+
+
+def test_a_recording_may_come_while_a_time_is_typed(page):
+    drop(page, "a.wav", talk(2))
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("i")
+    page.locator("#from").focus()
+    page.keyboard.type("1")
+    drop(page, "b.wav", talk(2))  # no fault is said in the console
+    assert page.locator("#selection").is_hidden()
+    assert focused(page) == "b.wav"
+
+
+def test_noise_that_is_forgotten_leaves_the_focus_beside_it(page):
+    drop(page)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("i")
+    this_is_the_noise(page, 0, 0.9)
+    page.get_by_role("button", name="Forget it").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)
+    assert focused(page).startswith("Steady noise is removed better")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") == "dropouts"
+
+
+@pytest.mark.parametrize("name", ["Save cleaned", "Save all 2 cleaned"])
+def test_what_is_saved_keeps_the_focus_and_is_begun_once(page, name):
+    for recording in ("a.wav", "b.wav"):
+        drop(page, recording, talk(1))
+    held = []
+    page.route("**/save", lambda route: held.append(route))
+    button = page.get_by_role("button", name=name, exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(200)  # a browser takes the focus away when it paints
+    assert focused(page) == name
+    page.keyboard.press("Enter")
+    page.mouse.dblclick(*(button.bounding_box()[at] + 5 for at in "xy"))
+    page.wait_for_timeout(200)
+    assert len(held) == 1
+    with page.expect_download():
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    assert focused(page) == name
+    with page.expect_download():
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(200)
+        held[1].continue_()
+    page.unroute("**/save")
+
+
+def test_a_recording_is_removed_once_by_a_fast_double_click(page):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        drop(page, name, talk(1))
+    page.evaluate("for (let i = 0; i < 2; i++) document.querySelector('.remove').click()")
+    page.get_by_role("button", name="a.wav", exact=True).wait_for(state="detached")
+    page.wait_for_timeout(200)
+    assert page.locator(".remove").count() == 2
+    assert page.get_by_role("alert").is_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

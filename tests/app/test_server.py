@@ -423,15 +423,42 @@ def test_work_that_begins_and_fails_while_it_is_asked_for_is_told_as_it_was_or_i
 
 @pytest.mark.parametrize(
     ("name", "format", "subtype"),
-    [("a.mp3", "MP3", "MPEG_LAYER_III"), ("a.ogg", "OGG", "VORBIS"), ("a.aiff", "AIFF", "PCM_24")],
+    [
+        ("a.mp3", "MP3", "MPEG_LAYER_III"),
+        ("a.ogg", "OGG", "VORBIS"),
+        ("a.aiff", "AIFF", "PCM_24"),
+        ("a.w64", "W64", "FLOAT"),
+        ("a.caf", "CAF", "ALAC_16"),
+        ("a.rf64", "RF64", "PCM_16"),
+        ("a.wav", "RF64", "PCM_16"),
+    ],
 )
 def test_the_format_stays(app, name, format, subtype):
     id = app.add(name, as_file(sound(), format=format, subtype=subtype))
+    assert app.client.get(f"recordings/{id}").json()["reason"] == ""
     for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
         answer = app.save(id, settings=settings)
         info = sf.info(io.BytesIO(answer.content))
         assert (info.format, info.subtype) == (format, subtype)
         assert name.replace(".", "_cleaned.") in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize(
+    ("name", "came_as", "saved_as", "reason"),
+    [
+        ("a.mp3", "WAV", "MP3", "its name ends in .mp3"),
+        ("a.wav", "W64", "WAV", "its name ends in .wav"),
+        ("a.rf64", "WAV", "RF64", "its name ends in .rf64"),
+        ("large.wav", "WAV", "RF64", "WAV ends at 4 GB"),
+    ],
+)
+def test_another_format_is_told_with_its_reason(app, monkeypatch, name, came_as, saved_as, reason):
+    if name == "large.wav":
+        monkeypatch.setattr("nmfaudio.audio.formats._LARGEST_WAV", 1000)
+    id = app.add(name, as_file(sound(), format=came_as, subtype="PCM_16"))
+    said = app.client.get(f"recordings/{id}").json()
+    assert (said["saved_as"], said["reason"]) == (saved_as, reason)
+    assert sf.info(io.BytesIO(app.save(id).content)).format == saved_as
 
 
 @pytest.mark.skipif(not ffmpeg.installed(), reason="ffmpeg is not installed")
@@ -440,6 +467,7 @@ def test_a_format_that_can_only_be_read_is_saved_as_flac_as_is_said_and_repaired
     id = app.add("a.nut", subprocess.run(command, input=as_file(sound(), subtype="PCM_16"), capture_output=True).stdout)
     said = app.client.get(f"recordings/{id}").json()
     assert (said["format"], said["saved_as"]) == ("NUT", "FLAC")
+    assert said["reason"] == "the format of the recording can only be read"
     for settings in (PLAIN, {**PLAIN, "damage": ["clipped"]}):
         answer = app.save(id, settings=settings)
         assert sf.info(io.BytesIO(answer.content)).format == "FLAC"
@@ -647,6 +675,53 @@ def test_stems_are_separated_once_however_often_they_are_asked_for(app, monkeypa
     assert app.do(id, "separate", "separate")["stems"] == ["vocals"]
     app.save(id)  # by the thread that separates
     assert len(made) == 1
+
+
+def held(monkeypatch, name):
+    """Let work wait for an event; return it, and a list with an item for each time that the work is begun."""
+    begun, go_on, work = [], threading.Event(), getattr(recordings_module, name)
+
+    def wait(*args, **options):
+        begun.append(args)
+        go_on.wait(20)
+        return work(*args, **options)
+
+    monkeypatch.setattr(recordings_module, name, wait)
+    return go_on, begun
+
+
+def test_the_same_is_saved_once_however_often_it_is_asked_for(app, monkeypatch):
+    go_on, begun = held(monkeypatch, "process_file")
+    id, wish = app.add(), {"settings": PLAIN, "options": AS_IT_IS}
+    for _ in range(2):
+        assert app.client.post(f"recordings/{id}/save", json={"what": "cleaned", **wish}).status_code == 202
+        assert app.client.post("save", json={id: wish}).status_code == 202
+    go_on.set()
+    app.save(id, "removed")
+    assert len(begun) == 3
+
+
+def test_other_options_are_saved_though_the_former_are_not_yet(app, monkeypatch):
+    go_on, _ = held(monkeypatch, "process_file")
+    id, off = app.add(), {"strength": 0.0, "attenuation_limit_db": 40.0}
+    for options in (AS_IT_IS, off):
+        app.client.post(f"recordings/{id}/save", json={"what": "cleaned", "settings": PLAIN, "options": options})
+        app.client.post("save", json={id: {"settings": PLAIN, "options": options}})
+    go_on.set()
+    app.save(id, "removed")
+    archive = zipfile.ZipFile(io.BytesIO(app.client.get("saved.zip").content))
+    for file in (archive.read("talk_cleaned.wav"), app.client.get(f"recordings/{id}/files/cleaned").content):
+        assert np.allclose(sf.read(io.BytesIO(file), always_2d=True)[0], sound(), atol=1e-6)
+
+
+def test_a_cleaning_goes_on_when_it_is_asked_for_again(app, monkeypatch):
+    go_on, begun = held(monkeypatch, "repair_file")
+    id = app.add("loud.wav", as_file(np.clip(4 * sound(), -0.3, 0.3)))
+    for _ in range(2):
+        app.client.post(f"recordings/{id}/clean", json={**PLAIN, "damage": ["clipped"]})
+    go_on.set()
+    assert app.wait(id, "clean")["error"] is None
+    assert len(begun) == 1
 
 
 @pytest.mark.needs_jit

@@ -133,6 +133,33 @@ def test_a_stretch_is_marked_by_keys_and_looped(page):
     assert page.locator("#selection").is_hidden()
 
 
+def test_a_stretch_is_typed_and_left_by_the_keyboard(page):
+    page.keyboard.press("i")
+    page.locator("#to").fill("5")
+    page.keyboard.press("Enter")
+    page.locator("#from").fill("10")  # beyond the end, which is typed next
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "to"
+    page.keyboard.type("12")
+    page.keyboard.press("Enter")
+    assert [float(page.locator(f"#{id}").input_value()) for id in ("from", "to")] == [10, 12]
+    page.keyboard.type("3")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(200)  # a browser takes the focus away when it paints
+    assert page.locator("#selection").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "play"
+
+
+def test_a_key_that_is_held_plays_once(page):
+    for _ in range(4):
+        page.keyboard.down("Space")
+    page.get_by_role("button", name="Pause").wait_for()
+    at = position(page)
+    for _ in range(3):
+        page.keyboard.down("l")
+    assert position(page) >= at + 2.9
+
+
 def test_the_mouse_moves_and_marks(page):
     box = page.locator("#view").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 60)

@@ -2,7 +2,7 @@
 
 import itertools
 import tracemalloc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -36,13 +36,16 @@ def random_stage(context, seed):
     return Weights.from_arrays({name: (rng.random(shape) + 0.1).astype(np.float32) for name, shape in shapes.items()})
 
 
+def of_stages(*contexts, names=NAMES):
+    arrays = named_arrays([random_stage(context, i) for i, context in enumerate(contexts)])
+    stages = [{"order": [0, 0], "context": asdict(context)} for context in contexts]
+    return Dictionary("songs", arrays, FRONT_END, {"sources": list(names), "stages": stages}, name="mine")
+
+
 @pytest.fixture(scope="module")
 def dictionary():
     """A dictionary that separates nothing well but runs through every path."""
-    contexts = (FIRST, SECOND)
-    arrays = named_arrays([random_stage(context, i) for i, context in enumerate(contexts)])
-    stages = [{"order": [0, 0], "context": asdict(context)} for context in contexts]
-    return Dictionary("songs", arrays, FRONT_END, {"sources": list(NAMES), "stages": stages})
+    return of_stages(FIRST, SECOND)
 
 
 def song(seconds=2.0, channels=2, sr=SR):
@@ -80,10 +83,23 @@ def test_each_sound_is_mostly_in_the_parts_that_describe_it():
         return dict(zip(PARTS, X[1:].sum(axis=(1, 2)) / X[0].sum(), strict=True))
 
     assert shares([tone, tone])["sustained, centre"] > 0.8
-    beside = shares([tone, 0 * tone])
+    beside = shares([tone, 0.01 * tone])
     assert beside["tonal, repeating, side"] + beside["tonal, new, side"] > 0.8
     struck = shares([stroke, stroke])
     assert struck["percussive, repeating"] + struck["percussive, new"] > 0.7
+
+
+@pytest.mark.parametrize("silent", [0, 2e-5])  # digital silence, and dither
+def test_channels_without_sound_leave_what_is_in_the_centre_there(silent):
+    left, right = song()
+    nothing = silent * np.random.default_rng(1).standard_normal(len(left)).astype(np.float32)
+
+    def shares(*channels):
+        X = cues(spectra(np.stack(channels)), FRONT_END)
+        return X[1:].sum(axis=(1, 2)) / X[0].sum()
+
+    np.testing.assert_allclose(shares(left, nothing), shares(left), atol=1e-3)
+    np.testing.assert_allclose(shares(left, right, *[nothing] * 4), shares(left, right), atol=1e-3)
 
 
 def test_cues_of_a_piece_are_those_of_the_whole(monkeypatch):
@@ -138,13 +154,20 @@ def test_stems_add_up_to_the_song_at_any_rate(dictionary, sr, channels):
 @pytest.mark.needs_jit
 @pytest.mark.parametrize("channels", [1, 2])
 def test_drums_take_the_place_of_the_drum_stem(dictionary, channels):
-    pieces = Dictionary("songs", dictionary.arrays, FRONT_END, dictionary.settings | {"sources": ["a", "b", "c"]})
+    pieces = DrumSeparator(dictionary, of_stages(FIRST, SECOND, names=["a", "b", "c"]))
     y = song(1.5, channels)
-    stems, drums = SongSeparator(dictionary)(y, SR), separate(y, SR, DrumSeparator(dictionary, pieces))
+    stems, drums = SongSeparator(dictionary)(y, SR), separate(y, SR, pieces)
     assert list(drums) == ["a", "b", "c", "voice", "rest"]
     for name in ("voice", "rest"):
         np.testing.assert_allclose(drums[name], stems[name], atol=1e-6)
     np.testing.assert_allclose(drums["a"] + drums["b"] + drums["c"], stems["drums"], atol=2e-6)
+
+
+def test_dictionaries_that_do_not_separate_drums_are_refused():
+    with pytest.raises(DictionaryError, match="'drums': has kick, snare, cymbals, and no drums .*, as songs$"):
+        DrumSeparator("drums")
+    with pytest.raises(DictionaryError, match="'songs': has vocals, bass, other, as 'songs' has: .*, as drums$"):
+        DrumSeparator("songs", "songs")
 
 
 @pytest.mark.needs_jit
@@ -160,6 +183,20 @@ def test_a_song_in_blocks_is_the_whole_song(dictionary, monkeypatch):
     assert len(pieces) > 3
     for name, stem in whole.items():
         np.testing.assert_allclose(np.concatenate([piece[name] for piece in pieces], axis=1), stem, atol=1e-6)
+
+
+@pytest.mark.needs_jit
+def test_songs_that_are_not_stereo_do_not_wait_for_the_places_of_their_sources(dictionary, monkeypatch):
+    for name, value in (("REACH", 30), ("_PIECE", 50)):
+        monkeypatch.setattr(f"nmfaudio.separation.songs.separator.{name}", value)
+    monkeypatch.setattr(cues_module, "REACH", 30)
+
+    def seconds_until_stems(channels, spatial):
+        blocks = iter([song(1.0, channels)] * 12)
+        next(SongSeparator(dictionary, spatial=spatial).process_blocks(blocks, SR))
+        return 12 - len(list(blocks))
+
+    assert seconds_until_stems(1, True) == seconds_until_stems(1, False) < seconds_until_stems(2, True)
 
 
 @pytest.mark.needs_jit
@@ -227,4 +264,18 @@ def test_other_dictionaries_are_refused(dictionary):
 def test_broken_dictionaries_say_so(dictionary, changes):
     broken = Dictionary("songs", dictionary.arrays, FRONT_END, {**dictionary.settings, **changes}, name="mine")
     with pytest.raises(DictionaryError, match="mine"):
+        SongSeparator(broken)
+
+
+@pytest.mark.parametrize(
+    ("broken", "match"),
+    [
+        (of_stages(SECOND), "'mine': its stage 0 does not fit, with masks of 3 sources"),
+        (of_stages(FIRST, replace(SECOND, n_high=0)), "'mine': its stage 1 does not fit, .* and 0 bands"),
+        (of_stages(replace(FIRST, n_high=0)), "'mine': its stage 0 does not fit, .* and 0 bands"),
+        (of_stages(FIRST, names=["a", "a", "b"]), "'mine': two of its sources have one name .*'a', 'a'"),
+    ],
+)
+def test_what_would_break_or_lose_stems_later_is_refused_at_once(broken, match):
+    with pytest.raises(DictionaryError, match=match):
         SongSeparator(broken)

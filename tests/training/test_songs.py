@@ -47,14 +47,27 @@ def folders(tmp_path, monkeypatch):
 
 def test_mixes_depend_on_their_number_alone_and_differ(folders):
     first, second = SongMixer(SONGS, folders, 0), SongMixer(SONGS, folders, 0)
+    second(4)  # which leaves no trace in the next one
     np.testing.assert_array_equal(first(5), second(5))
     assert not np.allclose(first(5), first(6))
     assert first(5).shape == (4, 2, first.stft.n_bins, first.stft.n_frames(first.n))
 
 
+def test_there_may_be_many_sources(folders):
+    mixer = SongMixer({**SONGS, "choir": SONGS["vocals"], "strings": SONGS["other"]}, folders, 0)
+    assert [len(mixer(number)) for number in range(4)] == [6] * 4
+
+
 def test_a_missing_stem_is_silent(folders):
     stems = SongMixer(SONGS, folders[1:], 0)(3)
     assert not stems[0].any() and stems[1:].any()
+
+
+def test_a_stem_that_is_over_before_its_song_is_silent_from_there(folders):
+    sf.write(folders[0] / "bass.flac", np.full((441, 2), 0.5), 44100)
+    mixer = SongMixer(SONGS, folders[:1], 0)
+    mixes = [mixer(number) for number in range(8)]
+    assert not any(stems[2].any() for stems in mixes) and all(stems.any() for stems in mixes)
 
 
 def test_dither_is_silence(folders):
@@ -107,7 +120,7 @@ def test_a_source_that_no_song_has_is_named(folders, monkeypatch):
 
 @pytest.mark.needs_jit
 def test_the_error_of_a_mask_is_that_of_the_stems(folders):
-    """Between two masks: what no mask can change is left out, and each second of a stem counts the same."""
+    """Between two masks: what no mask can change is left out."""
     stems = SongMixer(SONGS, folders[:1], 0)(1)
     Y, bins, frames = stems.sum(axis=0), slice(FRONT_END.n_bins), slice(20, 40)
     mixture, target = targets(stems, frames)
@@ -122,6 +135,13 @@ def test_the_error_of_a_mask_is_that_of_the_stems(folders):
     level = mixture[..., bins] ** 2 / np.mean(abs(Y[:, bins, frames]) ** 2, axis=0).T[:, None]  # weight of each row
     want = np.sum((errors[0] - errors[1]).transpose(2, 0, 1) * level, axis=2)
     np.testing.assert_allclose(mask_errors[0] - mask_errors[1], want, rtol=1e-2, atol=1e-3 * abs(want).max())
+
+
+def test_quiet_seconds_of_a_stem_count_as_loud_ones_do(folders):
+    stems = np.tile(SongMixer(SONGS, folders[:1], 0)(1), 4)
+    stems[..., stems.shape[-1] // 2 :] *= 0.1
+    loud, quiet = (np.sum(targets(stems, frames)[1] ** 2, axis=(0, 2)) for frames in (slice(20, 80), slice(-80, -20)))
+    assert ((0.3 * loud <= quiet) & (quiet <= 3 * loud)).all() and loud.any()  # 0.01 without weights
 
 
 @pytest.mark.needs_jit
@@ -179,6 +199,16 @@ def test_what_cannot_be_trained_is_refused_at_once(folders):
             train_songs(FEW, folders, folders, schedules=[SHORT] * n)
     with pytest.raises(NmfaudioError, match="n_dev must be a positive integer, not 0"):
         train_songs(FEW, folders, folders, schedules=[SHORT], n_dev=0)
+    with pytest.raises(NmfaudioError, match="^sources is empty: give SONGS, DRUMS or your own"):
+        brief(folders, {})
+    with pytest.raises(NmfaudioError, match="random_state must be an integer of at least 0, not -1"):
+        brief(folders, random_state=-1)
+    with pytest.raises(NmfaudioError, match="^item_frames 900: a mix has 68 frames: give no more"):
+        brief(folders, schedules=[SHORT, replace(SHORT, item_frames=900)])
+    with pytest.raises(NmfaudioError, match="nowhere: no such folder: give those of songs in folders"):
+        brief([*folders, folders[0] / "nowhere"])
+    with pytest.raises(NmfaudioError, match="^folders must be a list of which each is a path, not .'songs'.$"):
+        brief(["songs"])
 
 
 @pytest.mark.needs_jit

@@ -105,6 +105,22 @@ const attempt = (work) => async (...given) => {
     if (error.message !== STOPPED) say(error.message);
   }
 };
+// A button whose work goes on takes no clicks. It keeps the focus, which `disabled` would take from it.
+const block = (button, going) => button.setAttribute("aria-disabled", going);
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[aria-disabled=true]")) event.stopPropagation();
+}, true);
+document.addEventListener("keydown", (event) => { // a key that is held would press what gets the focus next, too
+  if (event.repeat && event.key === "Enter" && event.target.closest("button")) event.preventDefault();
+}, true);
+const during = async (button, work) => {
+  block(button, true);
+  try {
+    await work();
+  } finally {
+    block(button, false);
+  }
+};
 const later = (seconds, work) => { // once, some time after the last call
   let timer;
   return () => {
@@ -165,13 +181,15 @@ function list() {
   byId("welcome").hidden = recordings.size > 0;
   byId("work").hidden = byId("more").hidden = recordings.size === 0;
   byId("list").hidden = recordings.size < 2;
+  refocus(byId(recordings.size ? "name" : "choose"));
   for (const [id, { item }] of recordings) item.firstChild.setAttribute("aria-current", id === current);
   byId("save-all").textContent = `Save all ${recordings.size} cleaned`;
 }
 
 async function discard(id) {
-  await api(`recordings/${id}`, { method: "DELETE" });
-  const { item } = recordings.get(id), beside = item.nextSibling ?? item.previousSibling;
+  const { item } = recordings.get(id);
+  await during(item.lastChild, () => api(`recordings/${id}`, { method: "DELETE" }));
+  const beside = item.nextSibling ?? item.previousSibling;
   if (item.contains(document.activeElement)) beside?.lastChild.focus();
   item.remove();
   recordings.delete(id);
@@ -197,7 +215,7 @@ const open = attempt(async (id) => {
   byId("name").textContent = state.name;
   const channels = { 1: "mono", 2: "stereo" }[state.channels] ?? `${state.channels} channels`;
   byId("facts").textContent = `${clock(state.duration)} long, ${state.sr / 1000} kHz, ${channels}, ${state.format}`;
-  byId("format").textContent = state.saved_as === state.format ? `In the format of the recording, ${state.format}.` : `As ${state.saved_as}, since the format of the recording can only be read.`;
+  byId("format").textContent = state.reason ? `As ${state.saved_as}, since ${state.reason}.` : `In the format of the recording, ${state.format}.`;
   byId("sentence").textContent = "";
   document.querySelector(`[name=tab][value=${tab}]`).checked = true;
   controls();
@@ -215,6 +233,7 @@ const show = attempt(async () => {
   byId("mixed").hidden = !state.stems;
   byId("mixer").hidden = !state.stems;
   byId("listen").hidden = clean ? !there : !state.stems;
+  refocus(byId("name"));
   if (!clean) {
     remote = null;
     listening.close();
@@ -279,6 +298,7 @@ function controls() {
   byId("loudness").textContent = `Saved at ${options.loudness_lufs} LUFS.`.replace("-", "−");
   byId("noise-known").hidden = !settings.noise;
   byId("noise-unknown").hidden = Boolean(settings.noise);
+  refocus(byId("noise-unknown"));
   if (settings.noise) byId("noise-span").textContent = settings.noise.map((s) => clock(s, 2)).join(" to ");
   for (const box of document.querySelectorAll("[name=damage]")) box.checked = settings.damage.includes(box.value);
   byId("repairs").textContent = !state.settings.damage.length ? "" : state.repairs.length ? `Done: ${state.repairs.join("; ")}.` : "No such damage was found.";
@@ -412,23 +432,21 @@ async function follow() {
 function progress({ ready, saving }) {
   const { state, tab } = now() ?? { state: { jobs: {} } };
   const { clean, separate } = state.jobs, stems = tab === "stems", job = stems ? separate : clean;
-  byId("separate").disabled = Boolean(separate && !separate.done);
+  block(byId("separate"), Boolean(separate && !separate.done));
   byId("progress").hidden = !job || job.done;
   const bar = byId("progress").firstElementChild;
   if (job?.part) bar.value = job.part;
   else bar.removeAttribute("value");
   byId("progress").lastElementChild.textContent = ready ? `${stems ? "Separating" : "Cleaning"}… ${Math.round(100 * (job?.part ?? 0))} %` : "Getting ready: compiling, this once";
-  byId("save-all").disabled = Boolean(saving && !saving.done);
   byId("state").textContent = saving && !saving.done ? `Saving all… ${Math.round(100 * saving.part)} %` : "";
 }
 
 // --- what goes out ---
 
-const save = attempt(async (what, button) => {
+const save = attempt((what, button) => during(button, async () => {
   say("");
   const id = current, kind = `save ${what}`, text = button.textContent;
   const options = what === "mix" ? mixer.levels() : now().options;
-  button.disabled = true;
   try {
     await post(`recordings/${id}/save`, { what, settings: now().settings, options });
     for (;;) {
@@ -443,9 +461,8 @@ const save = attempt(async (what, button) => {
     }
   } finally {
     button.textContent = text;
-    button.disabled = false;
   }
-});
+}));
 
 function download(href, name) {
   const link = document.createElement("a");
@@ -454,7 +471,7 @@ function download(href, name) {
 }
 
 for (const button of document.querySelectorAll("[data-save]")) button.addEventListener("click", () => save(button.dataset.save, button));
-byId("save-all").addEventListener("click", attempt(async () => {
+byId("save-all").addEventListener("click", attempt(() => during(byId("save-all"), async () => {
   await post("save", Object.fromEntries([...recordings].map(([id, { settings, options }]) => [id, { settings, options }])));
   poll(); // shows how far it is, and goes on as long as other work does
   for (;;) {
@@ -466,7 +483,7 @@ byId("save-all").addEventListener("click", attempt(async () => {
     }
     await sleep(0.2);
   }
-}));
+})));
 byId("same").addEventListener("click", () => {
   const { options, settings, preset } = now();
   for (const [id, other] of recordings) {

@@ -2,6 +2,9 @@
 // Controls of the part to listen to: they bring player and view together, for one recording at a time.
 
 const byId = (id) => document.getElementById(id);
+const refocus = (place) => { // from what was hidden, which cannot have the focus
+  if (document.activeElement.closest("[hidden]")) place.focus();
+};
 const LANES = {
   before: { track: "before", label: "Before", tone: "before", picture: true },
   after: { track: "after", label: "After", tone: "after", picture: true },
@@ -27,8 +30,8 @@ class Listening extends EventTarget {
     byId("loop").addEventListener("change", () => this.#loop());
     byId("position").addEventListener("input", () => { this.player.currentTime = Number(byId("position").value); });
     byId("unselect").addEventListener("click", () => this.view.select(0, 0));
-    for (const id of ["from", "to"]) {
-      byId(id).addEventListener("change", () => this.view.select(Number(byId("from").value), Number(byId("to").value)));
+    for (const [id, side] of [["from", "start"], ["to", "end"]]) {
+      byId(id).addEventListener("change", () => this.view?.selection && this.#mark(side, Number(byId(id).value)));
     }
     for (const button of document.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.view.zoomBy(Number(button.dataset.zoom)));
@@ -60,6 +63,7 @@ class Listening extends EventTarget {
     this.view?.close();
     this.player = this.view = null;
     byId("selection").hidden = true;
+    refocus(byId("play"));
   }
 
   get heard() { return this.#radios.find((radio) => radio.checked).value; }
@@ -94,15 +98,16 @@ class Listening extends EventTarget {
 
   #second() { return this.heard === "removed" ? LANES.removed : LANES.after; }
 
-  #mark(side) {
-    const now = this.player.currentTime, { start, end } = this.view.selection ?? { start: now, end: this.player.duration };
-    if (side === "start") this.view.select(now, end > now ? end : this.player.duration);
-    else this.view.select(start < now ? start : 0, now);
+  #mark(side, at = this.player.currentTime) {
+    const { start, end } = this.view.selection ?? { start: at, end: this.player.duration };
+    if (side === "start") this.view.select(at, end > at ? end : this.player.duration);
+    else this.view.select(start < at ? start : 0, at);
   }
 
   #selected() {
     const range = this.view.selection;
     byId("selection").hidden = !range;
+    refocus(byId("play"));
     if (range) {
       byId("from").value = range.start.toFixed(2);
       byId("to").value = range.end.toFixed(2);
@@ -135,9 +140,9 @@ class Listening extends EventTarget {
     if (!this.player || event.ctrlKey || event.metaKey || event.altKey) return;
     const { target } = event, typing = target.matches("input:not([type=range], [type=checkbox], [type=radio]), select, textarea");
     const pressing = event.key === " " && target.closest("button, a, summary, input:not([type=range])");
-    const action = this.#keys[event.key.toLowerCase()];
-    if (!action || typing || pressing || target.closest("dialog")) return;
+    const key = event.key.toLowerCase(), action = this.#keys[key];
+    if (!action || typing && key !== "escape" || pressing) return;
     event.preventDefault();
-    action();
+    if (!(event.repeat && " re".includes(key))) action(); // what is turned on and off is so once, however long it is held
   }
 }

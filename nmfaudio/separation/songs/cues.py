@@ -21,6 +21,7 @@ _BINS, _HIGH = 12, 4  # bins and bands above them to both sides
 _MOST, _APART = 30, 8  # frames that a frame is compared with, and their least distance
 _AT_ONCE = 256
 _TINY = np.float32(1e-20)
+_SILENT = 1e-6  # power of a channel relative to the loudest: it has no say in what is in the centre
 
 
 def cues(Y: np.ndarray, front_end: FrontEnd) -> np.ndarray:
@@ -30,7 +31,7 @@ def cues(Y: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     "Harmonic/percussive separation using median filtering", 2010); of the latter, what is sustained is below the
     median over a longer time. What repeats is below the median over similar frames (Rafii and Pardo, "Music/voice
     separation using the similarity matrix", 2012). What is in the centre is in the mean of the channels and not in
-    their difference.
+    their difference; channels without sound do not count.
 
     Parameters
     ----------
@@ -58,9 +59,12 @@ def powers(Y: np.ndarray, front_end: FrontEnd) -> np.ndarray:
     -------
     ndarray, shape (2, F, T)
     """
-    power = np.mean(Y.real**2 + Y.imag**2, axis=0)
-    mean = Y.mean(axis=0)
-    side = np.maximum(power - (mean.real**2 + mean.imag**2), 0)
+    each = Y.real**2 + Y.imag**2
+    levels = each.sum(axis=1)  # (channels, T)
+    sounds = levels > _SILENT * levels.max(axis=0)
+    n_sounding = np.maximum(sounds.sum(axis=0, dtype=each.dtype), 1)
+    power, total = each.mean(axis=0), Y.sum(axis=0, where=sounds[:, None])
+    side = np.maximum(power - (total.real**2 + total.imag**2) / (n_sounding * len(Y)), 0)
     return np.stack([front_end.rows(power), front_end.rows(side)])
 
 

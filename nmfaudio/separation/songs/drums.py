@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...arguments import checked
 from ...dictionary import DictionaryLike
+from ...errors import DictionaryError
 from ...spectra.aligned import Kept
 from .separator import SongSeparator
 
@@ -22,6 +23,11 @@ class DrumSeparator:
         Of kind "songs", with a source "drums".
     drums : str, path or Dictionary
         Of kind "songs" too, with the sources of a drum stem.
+
+    Raises
+    ------
+    DictionaryError
+        If a dictionary is of another kind or broken, `songs` has no source "drums", or both have one of the same name.
 
     Attributes
     ----------
@@ -40,6 +46,17 @@ class DrumSeparator:
         self._songs, self._drums = SongSeparator(songs), SongSeparator(drums, spatial=False)
         self._others = [name for name in self._songs.names if name != _DRUMS]
         self.names = [*self._drums.names, *self._others]
+        whole, parts = self._songs.dictionary.name, self._drums.dictionary.name
+        if _DRUMS not in self._songs.names:
+            raise DictionaryError(
+                f"dictionary {whole!r}: has {', '.join(self._songs.names)}, and no drums to separate further: give one "
+                "of whole songs, as songs"
+            )
+        if both := [name for name in self._drums.names if name in self._others]:
+            raise DictionaryError(
+                f"dictionary {parts!r}: has {', '.join(both)}, as {whole!r} has: give one of the parts of drums, as "
+                "drums"
+            )
 
     def process_blocks(self, blocks: Iterable[ArrayLike], sr: float) -> Iterator[dict[str, NDArray[np.floating]]]:
         """Yield the stems of a song in blocks (channels, samples), in constant memory."""

@@ -1,6 +1,7 @@
 """Separation of songs of any length, in constant memory."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,12 +72,18 @@ class SongSeparator:
         names = self.dictionary.settings.get("sources")
         if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
             raise DictionaryError(f"dictionary {self.dictionary.name!r}: its sources have no names ({names!r})")
+        if len(set(names)) < len(names):
+            raise DictionaryError(f"dictionary {self.dictionary.name!r}: two of its sources have one name ({names!r})")
         self.names = names
         self.stages = read_stages(self.dictionary, SongContext.from_json, len(self.names))
-        for stage in self.stages:
+        for i, stage in enumerate(self.stages):
             assert isinstance(stage.context, SongContext)
-            if stage.context.n_sources not in (0, len(self.names)):
-                raise DictionaryError(f"dictionary {self.dictionary.name!r}: its stages have other sources")
+            n_sources, n_high = stage.context.n_sources, stage.context.n_high
+            if n_sources not in (0, len(names) if i else 0) or n_high != self.dictionary.front_end.n_high:
+                raise DictionaryError(
+                    f"dictionary {self.dictionary.name!r}: its stage {i} does not fit, with masks of {n_sources} "
+                    f"sources and {n_high} bands above the bins"
+                )
 
     def __call__(self, y: ArrayLike, sr: float) -> dict[str, NDArray[np.floating]]:
         """Separate a song.
@@ -125,9 +132,14 @@ class SongSeparator:
             for masks in ahead(self._masks, pieces)
             for part in np.split(masks, range(_MASKED, masks.shape[-1], _MASKED), axis=-1)
         )
-        near, at_once = (_REACH, _AT_ONCE) if self.spatial else (0, 1)
-        filtered = windows(masked, near, near, size=lambda chunk: at_once)
-        for y in overlap_add(stft, self._stems(filtered), lambda: spectra.n_samples):
+        first = next(masked, None)
+        if first is None:
+            return
+        is_spatial = self.spatial and len(first[0]) == 2
+        near, at_once = (_REACH, _AT_ONCE) if is_spatial else (0, 1)
+        filtered = windows(chain([first], masked), near, near, size=lambda chunk: at_once)
+        del first  # which would stay until the end
+        for y in overlap_add(stft, self._stems(filtered, is_spatial), lambda: spectra.n_samples):
             yield dict(zip(self.names, y.reshape(len(self.names), -1, y.shape[-1]), strict=True))
 
     def _masks(self, window: tuple[tuple[np.ndarray, ...], slice]) -> np.ndarray:
@@ -137,10 +149,11 @@ class SongSeparator:
         stages = [stage.below(X.shape[1]) for stage in self.stages]
         return run_stages(stages, X, now.start, now.stop)
 
-    def _stems(self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]]) -> Iterator[np.ndarray]:
+    def _stems(
+        self, filtered: Iterable[tuple[tuple[np.ndarray, ...], slice]], is_spatial: bool
+    ) -> Iterator[np.ndarray]:
         """Spectra of all stems (S * C, B, n) of windows of spectra and masks, some frames at a time."""
         for (Y, masks), now in filtered:
-            is_spatial = self.spatial and len(Y) == 2
             for start in range(now.start, now.stop, _AT_ONCE):
                 part = slice(start, min(start + _AT_ONCE, now.stop))
                 near = slice(max(0, part.start - _REACH), part.stop + _REACH) if is_spatial else part
