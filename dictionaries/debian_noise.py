@@ -149,8 +149,8 @@ MUSIC = [
 def sounds(root: Path, folders: list[str], least_sr: int) -> list[Path]:
     """Sound files below some folders of the unpacked packages, without voices."""
     found = [p for folder in folders for p in sorted((root / "usr/share" / folder).rglob("*"))]
-    sounding = [p for p in found if p.suffix in audio.SUFFIXES and not any(v in str(p).lower() for v in VOICES)]
-    return [p for p in sounding if opens(p, least_sr)]
+    named = [(p, p.relative_to(root).as_posix().lower()) for p in found if p.suffix in audio.SUFFIXES]
+    return [p for p, name in named if not any(v in name for v in VOICES) and opens(p, least_sr)]
 
 
 def opens(path: Path, least_sr: int) -> bool:

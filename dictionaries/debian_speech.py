@@ -57,7 +57,10 @@ BAND_HZ, BAND_DB = 5500, -60  # energy above this, relative to all: what speech 
 
 def voices(root: Path) -> dict[Path, str]:
     """Sound files below the unpacked packages, each with its speaker."""
-    found = {path: path.parts[path.parts.index("sounds") + 1] for path in sorted(root.rglob("*.g722"))}
+    found: dict[Path, str] = {}
+    for path in sorted(root.rglob("*.g722")):
+        parts = path.relative_to(root).parts
+        found[path] = parts[parts.index("sounds") + 1]
     for path in sorted((root / "usr/share/games/fillets-ng/sound").rglob("cs/*.ogg")):
         for mark, speaker in FISH.items():
             if mark in path.name:
@@ -70,7 +73,7 @@ def words(root: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in sorted(p for p in (root / "usr/share").rglob("*") if p.suffix in SUFFIXES):
         for name, pattern in WORDS.items():
-            if match := re.search(pattern, path.as_posix()):
+            if match := re.search(pattern, path.relative_to(root).as_posix()):
                 speaker = "_".join([name, *(group for group in match.groups() if group)])
                 found.setdefault(speaker, []).append(path)
                 break

@@ -63,3 +63,17 @@ def test_a_file_of_a_package_that_is_empty_is_a_voice_without_sound(tmp_path):
     y, sr = script["recording"](tmp_path / "is.g722")
     assert (len(y), sr) == (0, 0)
     assert not list(script["clips"]([tmp_path / "is.g722"]))
+
+
+def test_folders_above_the_packages_say_nothing_of_their_sounds(tmp_path):
+    noise, speech = (runpy.run_path(str(SCRIPT.with_name(f"debian_{name}.py"))) for name in ("noise", "speech"))
+    root = tmp_path / "speech" / "sounds" / "alsa"
+    kick = root / "usr/share/hydrogen/data/drumkits/kit/kick.wav"
+    prompt = root / "usr/share/asterisk/sounds/es/yes.g722"
+    for path in (kick, prompt):
+        path.parent.mkdir(parents=True)
+    sf.write(kick, voice_in_noise(16_000, seconds=1)[1], 16_000)
+    prompt.touch()
+    assert noise["sounds"](root, noise["FOLDERS"]["drums"], 16_000) == [kick]
+    assert speech["voices"](root) == {prompt: "es"}
+    assert speech["words"](root) == {}
