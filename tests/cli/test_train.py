@@ -94,10 +94,14 @@ def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
     there = UPath("memory://corpus/a")
     there.mkdir(parents=True, exist_ok=True)
     (there / "0.wav").write_bytes((sounds / "speech" / "0.wav").read_bytes())
+    (there.parent / "pool.csv").write_text("file,bandwidth_hz\n0.wav,7000\n")
+    (there / "songs.csv").write_text("title\nHey\n")
     (tmp_path / "list.txt").write_text("memory://corpus/a/0.wav\n")
     wanted = Corpus(sounds / "speech" / "0.wav", 16000).piece(0, np.random.default_rng(0), 9.0)
     for source in ("memory://corpus", str(tmp_path / "list.txt")):
-        np.testing.assert_array_equal(Corpus(source, 16000).piece(0, np.random.default_rng(0), 9.0), wanted)
+        corpus = Corpus(source, 16000)
+        np.testing.assert_array_equal(corpus.piece(0, np.random.default_rng(0), 9.0), wanted)
+        assert corpus.bandwidths_hz == [7000]
     with pytest.raises(NmfaudioError, match="nosuch://x: cannot be reached .*fetch the file first"):
         Corpus("nosuch://x", 16000)
 

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -230,6 +231,19 @@ def test_other_files_called_csv_are_no_tables_of_bandwidths(full_band_sounds):
     (voices / "wide" / "latin.csv").write_bytes("Größe\nviel\n".encode("latin-1"))
     (voices / "wide" / "empty.csv").touch()
     assert sorted(Corpus(voices, 48_000).bandwidths_hz) == [8000, 15_000]
+
+
+def test_a_table_that_is_closed_does_not_stop_a_training(full_band_sounds, monkeypatch):
+    opened = Path.open
+
+    def closed(path, *args, **options):
+        if path.name == "accounts.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    (full_band_sounds / "speech" / "accounts.csv").touch()
+    monkeypatch.setattr(Path, "open", closed)
+    assert sorted(Corpus(full_band_sounds / "speech", 48_000).bandwidths_hz) == [8000, 15_000]
 
 
 @pytest.mark.parametrize("cell", ["", "-8000", "nan", "wide", "0"])

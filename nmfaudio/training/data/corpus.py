@@ -237,14 +237,14 @@ def _stated_bandwidths_hz(files: list[Path]) -> np.ndarray:
 
 def _bandwidths_hz(table: Path) -> dict[str, float]:
     """Read the bandwidth of each file that a table names; a table of other things names none."""
-    with open(table, newline="", encoding="utf-8-sig", errors="replace") as text:
-        rows = csv.DictReader(text)
-        try:
+    try:
+        with table.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+            rows = csv.DictReader(text)
             if not {"file", "bandwidth_hz"} <= set(rows.fieldnames or ()):
                 return {}
             stated = [(rows.line_num, row["file"], row["bandwidth_hz"] or "") for row in rows]
-        except csv.Error:  # no table, whatever its name says
-            return {}
+    except (OSError, csv.Error):  # closed, or no table, whatever its name says
+        return {}
     for line, _, hz in stated:
         if not re.fullmatch(r"\s*[1-9]\d*(\.\d*)?\s*", hz):
             raise AudioError(f"{table}: bandwidth_hz is {shown(hz)} in line {line}: give a frequency in Hz, as 8000")
