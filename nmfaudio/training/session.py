@@ -18,7 +18,7 @@ from ..arguments import check_choice, check_seed, checked
 from ..compute.processes import Map
 from ..denoising.decomposition import decomposition_for
 from ..denoising.unfolded.decomposition import stages_of
-from ..dictionary import Dictionary, DictionaryLike, model_card
+from ..dictionary import Dictionary, DictionaryLike, available, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
 from ..files import PathLike, check_output, check_stem, is_device, is_same, replacing
@@ -474,8 +474,7 @@ class _Session:
         comparisons: dict[str, Comparison] = {}
         pairs: list[Any] = []
         for rival in dict.fromkeys([*rivals, default]):
-            path = Path(rival)
-            names = path.name if path.stem == default else path.stem, dictionary.name
+            names = self._names(rival, default)
             try:
                 base = rivals[rival] if rival in rivals else Dictionary.load(rival)
                 pairs = pairs or mixtures(held_out["speech"], held_out["noise"], random_state=self.random_state)
@@ -488,6 +487,14 @@ class _Session:
             verdict = {f"against {names[0]}": found.verdict, title: found.table()}
             dictionary = self._write(replace(dictionary, record={**dictionary.record, **verdict}))
         return Trained(dictionary, comparisons)
+
+    def _names(self, rival: str, default: str) -> tuple[str, str]:
+        """Return names of a rival and of the new dictionary, which may be files of one name, or have none."""
+        path, new = Path(rival), "the new one" if self.output is None else self.output.stem
+        old = path.name if path.stem == default else path.stem
+        if path.stem == new:
+            old = f"shipped {old}" if rival in available() else f"{old} before"
+        return old or "the old one", new
 
     def _write(self, dictionary: Dictionary) -> Dictionary:
         """Write the dictionary and its model card, and return it as a reader will find it."""

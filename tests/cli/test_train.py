@@ -297,6 +297,29 @@ def test_a_dictionary_with_the_name_of_the_shipped_one_is_compared_with_both(sou
     assert {"against speech.npz", "against speech"} <= set(trained.dictionary.record)
 
 
+@pytest.mark.needs_jit
+@pytest.mark.parametrize(
+    ("adapted", "output", "said"),
+    [
+        ("mine.npz", "mine.npz", ["mine is better than mine before in A", "mine is better than speech in A"]),
+        ("speech.npz", "speech.npz", ["speech.npz before in A", "speech is better than shipped speech in A"]),
+        ("speech-sparse", "speech-sparse.npz", ["speech-sparse is better than shipped speech-sparse in A"]),
+        (SHIPPED, None, ["the new one is better than shipped in A"]),
+        (replace(SHIPPED, name=""), None, ["the new one is better than the old one in A"]),
+    ],
+)
+def test_a_verdict_tells_the_two_apart(sounds, tmp_path, monkeypatch, adapted, output, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "compare", lambda *args, names, **options: replace(compared(1, 0), names=names))
+    for name in ("mine", "speech"):
+        SHIPPED.save(f"{name}.npz")
+    options = {"noise": sounds / "noise", "dev_speech": sounds / "speech", "overwrite": True}
+    found = adapt_denoiser(adapted, output, **options).comparisons.values()
+    assert len(found) == 2
+    for words, one in zip(said, found, strict=False):
+        assert one.verdict.endswith(words)
+
+
 def test_too_little_sound_is_refused_before_it_is_repeated(sounds, tmp_path):
     sf.write(tmp_path / "click.wav", np.ones(100), 16000)
     for speech, noise in ((sounds / "speech", tmp_path), (tmp_path, sounds / "noise")):
