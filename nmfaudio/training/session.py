@@ -21,7 +21,7 @@ from ..denoising.unfolded.decomposition import stages_of
 from ..dictionary import Dictionary, DictionaryLike, available, model_card
 from ..display import tuningshow
 from ..errors import NmfaudioError
-from ..files import PathLike, check_output, check_stem, is_device, is_same, replacing
+from ..files import PathLike, check_output, check_stem, identity, is_device, is_same, replacing
 from . import comparison
 from . import tune as tuning
 from .adapt import adapt
@@ -101,7 +101,7 @@ def train_denoiser(
     kind : str
         "sparse" takes minutes; "file", "file-fast", "causal" and "causal-fast" are unfolded and take hours.
     dev_speech, dev_noise : path, optional
-        Sound to compare on. By default, a fifth of `speech` and `noise`, which is not trained on.
+        Other sound, to compare on. By default, a fifth of `speech` and `noise`, which is not trained on.
     tune : bool
         Choose the numbers of atoms and the penalty on held-out sound (kind "sparse").
     steps : sequence of int, optional
@@ -134,7 +134,8 @@ def train_denoiser(
     Raises
     ------
     NmfaudioError
-        If there is too little sound, for options that do not go together, or files that cannot be read or written.
+        If there is too little sound, or some to compare on that is trained on; for options that do not go together, or
+        files that cannot be read or written.
 
     Examples
     --------
@@ -211,7 +212,7 @@ def adapt_denoiser(
     Raises
     ------
     NmfaudioError
-        If there is no sound, or speech alone for a kind that needs noise too.
+        If there is no sound, or some to compare on that is adapted to; or speech alone for a kind that needs noise too.
 
     Examples
     --------
@@ -425,7 +426,9 @@ class _Session:
                 held_out[name] = Corpus(os.fspath(path), sr)
             if name in corpora:
                 trained[name] = corpora[name]
-                if not path:
+                if path:
+                    _refuse_common(trained[name], held_out[name])
+                else:
                     trained[name], held_out[name] = corpora[name].split(
                         _HELD_OUT, _MOST_HELD_OUT_S, self.random_state, in_time=name in in_time
                     )
@@ -506,6 +509,14 @@ class _Session:
             temporary.write_text(model_card(written), encoding="utf-8")
         self.overwrite = True  # from now on both are ours
         return written
+
+
+def _refuse_common(trained: Corpus, held_out: Corpus) -> None:
+    """Refuse to compare on what is trained on."""
+    known = {identity(str(path)) for path in trained.files}
+    for path in held_out.files:
+        if identity(str(path)) in known:
+            raise NmfaudioError(f"{path}: is in {held_out.source} and in {trained.source}: take it out of one of them")
 
 
 def _summary(corpus: Corpus) -> dict[str, Any]:

@@ -89,6 +89,25 @@ def test_what_is_held_out_is_not_trained_on(sounds):
     np.testing.assert_array_equal(piece, sf.read(noise.files[0], dtype="float32")[0][4 * 16000 :])
 
 
+def test_a_file_that_a_list_names_twice_is_not_held_out_and_trained_on(sounds, tmp_path):
+    names = [str(sounds / "speech" / f"{i}.wav") for i in range(5)]
+    (tmp_path / "list.txt").write_text("\n".join(names * 2))
+    speech = Corpus(tmp_path / "list.txt", 2000)
+    assert list(map(str, speech.files)) == names
+    rest, held_out = speech.split(0.4)
+    assert not set(rest.files) & set(held_out.files)
+
+
+def test_sound_that_is_trained_on_is_not_compared_on(sounds, tmp_path, capsys):
+    known = sounds / "speech" / "3.wav"
+    (tmp_path / "list.txt").write_text(str(known))
+    for source, named in ((sounds / "speech", known.with_name("0.wav")), (tmp_path / "list.txt", known)):
+        command = ["train", "denoiser", *paths(sounds, "speech", "noise"), "--dev-speech", str(source)]
+        assert main([*command, "-o", str(tmp_path / "mine.npz")]) == 2
+        said = f"{named}: is in {source} and in {sounds / 'speech'}: take it out of one of them"
+        assert said in capsys.readouterr().err
+
+
 def test_files_elsewhere_are_read_by_their_address(sounds, tmp_path):
     UPath = pytest.importorskip("upath").UPath
     there = UPath("memory://corpus/a")

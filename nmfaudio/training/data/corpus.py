@@ -87,7 +87,7 @@ class Corpus:
         check_rate(sr)
         check_count("cache_mb", cache_mb, 0)
         self.source, self.sr = str(source), sr
-        files = audio.list_files(source)
+        files = list(dict.fromkeys(audio.list_files(source)))  # a list may name one twice, and only one be held out
         some = [files[i : i + _HEADERS] for i in range(0, len(files), _HEADERS)]
         durations_s, rates = np.array([header for part in each(_headers, some) for header in part]).T
         if not durations_s.sum() > 0:
