@@ -42,7 +42,7 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     Raises
     ------
     NmfaudioError
-        If one of the two is silent, or too short, or the noise is the speech.
+        If one of the two is silent, or too short, or a piece that is drawn of the noise is one of the speech.
 
     Examples
     --------
@@ -60,11 +60,10 @@ def mixtures(speech: Corpus, noise: Corpus, n: int = 18, random_state: int = 0) 
     rng = np.random.default_rng([random_state, 5])
     n_samples = int(_SECONDS * speech.sr)
     made = []
-    voices, noises = (_sounding(corpus, rng, n) for corpus in (speech, noise))
-    for i, (voice, other) in enumerate(zip(voices, noises, strict=True)):
-        clean, disturbance = loop(voice, n_samples), loop(other, n_samples)
-        if abs(np.corrcoef(clean, disturbance)[0, 1]) > _SAME:
-            raise NmfaudioError(f"{noise.source}: is the sound of {speech.source}: give noise without speech")
+    cleans, disturbances = ([loop(y, n_samples) for y in _sounding(corpus, rng, n)] for corpus in (speech, noise))
+    if np.abs(np.corrcoef(cleans, disturbances)[:n, n:]).max() > _SAME:
+        raise NmfaudioError(f"{noise.source}: is the sound of {speech.source}: give noise without speech")
+    for i, (clean, disturbance) in enumerate(zip(cleans, disturbances, strict=True)):
         level = active_rms(clean, speech.sr) / np.sqrt(np.mean(disturbance**2))
         factor = np.float32(level * 10 ** (-_SNR_DB[i % len(_SNR_DB)] / 20))
         made.append((clean, clean + factor * disturbance))

@@ -169,13 +169,14 @@ def test_mixtures_to_compare_on_hold_no_recording_of_next_to_nothing(tmp_path):
 
 
 def test_mixtures_of_a_sound_with_itself_are_refused(tmp_path):
-    y = np.random.default_rng(0).uniform(-0.1, 0.1, 19200)
+    sounds = np.random.default_rng(0).uniform(-0.1, 0.1, (5, 19200))
     for name, gain in (("speech", 1.0), ("noise", -0.5)):
         (tmp_path / name).mkdir()
-        sf.write(tmp_path / name / "a.wav", gain * y, 16000, subtype="FLOAT")
+        for i, y in enumerate(sounds):  # which are not drawn in one order
+            sf.write(tmp_path / name / f"{i}.wav", gain * y, 16000, subtype="FLOAT")
     speech, noise = (Corpus(tmp_path / name, 16000) for name in ("speech", "noise"))
     with pytest.raises(NmfaudioError, match="noise: is the sound of .*speech: give noise without speech"):
-        mixtures(speech, noise)
+        mixtures(speech, noise, n=5)
 
 
 def test_another_voice_keeps_the_partials_and_moves_the_formant():
