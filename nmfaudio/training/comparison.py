@@ -19,6 +19,7 @@ _SECONDS, _LEAST_S = 5.0, 0.1  # of a mixture, and of a recording for it: the re
 _SNR_DB = (0.0, 5.0, 10.0)
 _SAME = 0.999  # correlation of noise with speech that it is a copy of
 _SURE = 2.0  # standard errors that a difference must exceed
+_LOWEST = {"PESQ": 1.04, "ESTOI": 0.0, "SI-SDR": -30.0}  # of what a dictionary leaves no speech in
 
 
 @checked
@@ -188,7 +189,8 @@ def compare(
     Returns
     -------
     Comparison
-        Without pairs on which a measure is not defined.
+        Without pairs on whose noisy signal a measure is not defined. A cleaned signal on which it is not defined, such
+        as silence, gets the lowest value.
 
     Raises
     ------
@@ -221,8 +223,16 @@ def _scores(
     base: Dictionary, new: Dictionary, sr: int, measures: tuple[str, ...], pair: tuple[np.ndarray, np.ndarray]
 ) -> list[list[float]] | None:
     clean, noisy = pair
-    signals = [noisy, *(Denoiser(dictionary)(noisy, sr) for dictionary in (base, new))]
     try:
-        return [[metrics.MEASURES[name](clean, y, sr) for name in measures] for y in signals]
+        before = [metrics.MEASURES[name](clean, noisy, sr) for name in measures]
     except NmfaudioError:  # PESQ finds no speech in some sounds
         return None
+    cleaned = [Denoiser(dictionary)(noisy, sr) for dictionary in (base, new)]
+    return [before, *([_score(name, clean, y, sr) for name in measures] for y in cleaned)]
+
+
+def _score(measure: str, clean: np.ndarray, y: np.ndarray, sr: int) -> float:
+    try:
+        return max(metrics.MEASURES[measure](clean, y, sr), _LOWEST[measure])
+    except NmfaudioError:  # the speech is lost, which must not count less than harm to it
+        return _LOWEST[measure]

@@ -274,6 +274,19 @@ def test_scores_of_the_verdict_are_those_of_the_metrics(sounds, monkeypatch):
     assert found.measures == ("SI-SDR",) and found.new.shape == (3, 1)
 
 
+@pytest.mark.parametrize("has_pesq", [True, False])
+def test_speech_that_is_lost_counts_as_the_worst(sounds, monkeypatch, has_pesq):
+    if not has_pesq:
+        monkeypatch.setitem(sys.modules, "pesq", None)
+    silent = replace(SHIPPED)
+    monkeypatch.setattr(comparison, "Denoiser", lambda used: lambda y, sr: y * (used is not silent))
+    pairs = comparison.mixtures(*corpora(sounds, 16000), n=6)
+    found = comparison.compare(SHIPPED, silent, pairs, 16000, names=("shipped", "mine"))
+    assert found.verdict.startswith("mine is WORSE than shipped") and found.signs[-1] == -1
+    assert len(found.new) == 6 and np.isfinite(found.new).all()
+    assert (found.new <= found.base).all()
+
+
 @pytest.mark.needs_jit
 def test_a_worse_dictionary_is_called_so_even_quietly(sounds, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(-1, 0))
