@@ -25,7 +25,7 @@ from nmfaudio.training.data.augment import (
     warp,
 )
 from nmfaudio.training.data.corpus import Corpus
-from nmfaudio.training.data.mixing import ADDED, WILD, Mixer, mixer_of
+from nmfaudio.training.data.mixing import ADDED, WILD, Mixer, Variation, mixer_of
 from nmfaudio.training.unfolded.build import Examples
 from nmfaudio.training.unfolded.loss import Objective
 
@@ -261,6 +261,20 @@ def test_a_bandwidth_that_is_no_frequency_is_named(full_band_sounds, cell):
 def test_a_part_without_sound_is_refused(full_band_sounds, share):
     with pytest.raises(NmfaudioError, match=r"share must be .* not"):
         Corpus(full_band_sounds / "speech", 16_000).split(share)
+
+
+def test_what_is_played_slower_reaches_less_far_whatever_its_rate(tmp_path):
+    for kind in ("speech", "noise"):
+        (tmp_path / kind).mkdir()
+        hiss = np.random.default_rng(len(kind)).uniform(-0.1, 0.1, 3 * 48_000)
+        sf.write(tmp_path / kind / "hiss.wav", hiss, 48_000)
+    corpora = (Corpus(tmp_path / kind, 16_000) for kind in ("speech", "noise"))
+    mixer = Mixer(*corpora, STFT.for_rate(16_000), seconds=1.0, variations={Variation(speeds=1.0): 1.0})
+    mixtures = list(map(mixer, range(40)))
+    assert 5000 < min(mix.top_hz for mix in mixtures) < 6500
+    for mix in mixtures:
+        power, end = np.mean(np.abs(mix.mixture) ** 2, axis=1), int(mix.top_hz / 8000 * 256)
+        assert power[end - 40 : end - 20].mean() > 0.01 * power[10:end].mean()
 
 
 def test_rows_that_a_mixture_does_not_reach_are_missing_and_teach_nothing(full_band_sounds):

@@ -236,7 +236,7 @@ class Mixer:
         while at < self.n:
             index = int(rng.choice(files))
             y = vary_speed(self.speech.piece(index, rng, (self.n - at) / self.sr + 1), speed)
-            top_hz = min(top_hz, float(self.speech.bandwidths_hz[index]) * speed)
+            top_hz = min(top_hz, self._reach_hz(self.speech, index, speed))
             if at == 0 and mid_speech:
                 y = y[int(rng.integers(len(y) // 2 + 1)) :]
             rms = active_rms(y, self.sr)
@@ -264,7 +264,7 @@ class Mixer:
         speed = 2 ** rng.uniform(-0.6, 0.6) if rng.random() < variation.speeds else 1.0
         seconds = self.n / self.sr * speed + 0.1
         index = int(rng.choice(self.noise.draw_group(rng)))
-        y, top_hz = vary_speed(self.noise.piece(index, rng, seconds), speed), self.noise.bandwidths_hz[index] * speed
+        y, top_hz = vary_speed(self.noise.piece(index, rng, seconds), speed), self._reach_hz(self.noise, index, speed)
         if rng.random() < variation.reordered:
             y = y[::-1]
         if rng.random() < variation.reordered * 4 / 3:
@@ -277,12 +277,16 @@ class Mixer:
         for _ in range(rng.integers(4, 12)):
             index = int(rng.choice(self.speech.draw_group(rng)))
             y = self.speech.piece(index, rng, self.n / self.sr)
-            top_hz = min(top_hz, float(self.speech.bandwidths_hz[index]))
+            top_hz = min(top_hz, self._reach_hz(self.speech, index))
             y = y[:: rng.choice([1, -1])]
             rms = max(active_rms(y, self.sr), 1e-6)
             y = np.resize(y, self.n) * np.float32(10 ** (rng.normal(0, 4) / 20) / rms)
             track += np.roll(y, int(rng.integers(self.n)))
         return reverberate(rng, track, self.sr), top_hz
+
+    def _reach_hz(self, corpus: Corpus, index: int, speed: float = 1.0) -> float:
+        """Return the frequency that the content of a file reaches, which is resampled, then played at a speed."""
+        return min(float(corpus.bandwidths_hz[index]), self.sr / 2) * speed
 
 
 @dataclass(frozen=True)
