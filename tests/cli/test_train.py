@@ -89,6 +89,14 @@ def test_what_is_held_out_is_not_trained_on(sounds):
     np.testing.assert_array_equal(piece, sf.read(noise.files[0], dtype="float32")[0][4 * 16000 :])
 
 
+def test_both_parts_of_a_corpus_hold_sound_and_no_more_than_they_may(sounds):
+    speech = corpora(sounds)[0]  # five files of 2 s
+    for share, most_s, left_s in ((0.95, np.inf, 2), (0.5, 5.0, 6), (0.5, np.inf, 4), (0.2, np.inf, 8)):
+        rest, held_out = speech.split(share, most_s)
+        assert rest.hours * 3600 == pytest.approx(left_s)
+        assert held_out.hours * 3600 == pytest.approx(10 - left_s)
+
+
 def test_a_file_that_a_list_names_twice_is_not_held_out_and_trained_on(sounds, tmp_path):
     names = [str(sounds / "speech" / f"{i}.wav") for i in range(5)]
     (tmp_path / "list.txt").write_text("\n".join(names * 2))

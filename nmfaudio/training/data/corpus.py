@@ -124,7 +124,7 @@ class Corpus:
         Parameters
         ----------
         share : float
-            Share of the duration to split off, more than 0 and less than 1.
+            Share of the duration to split off, more than 0 and less than 1; of whole files it is about that.
         most_s : float
             Most seconds to split off.
         random_state : int
@@ -135,23 +135,27 @@ class Corpus:
         Returns
         -------
         rest, part : Corpus
+            Both with sound.
         """
         check_number("share", share, 1e-6, 1 - 1e-6)  # both parts hold some sound
         check_seed(random_state)
-        wanted_s = min(share * self.durations_s.sum(), most_s)
+        total_s = self.durations_s.sum()
+        wanted_s = min(share * total_s, most_s)
         order = np.random.default_rng(random_state).permutation(len(self.files))
         order = order[self.durations_s[order] <= wanted_s]
-        n_out = int(np.searchsorted(np.cumsum(self.durations_s[order]), wanted_s * 0.999)) + 1
+        sums_s = np.cumsum(self.durations_s[order])
+        enough = int(np.searchsorted(sums_s, wanted_s * 0.999)) + 1
         rest, out = copy(self), copy(self)
-        if len(order) >= max(n_out, 2) and not in_time:
+        if len(order) >= max(enough, 2) and not in_time:
+            allowed = int(np.searchsorted(sums_s, min(most_s, (1 - 1e-9) * total_s), side="right"))  # leaves a rest
             held = np.zeros(len(self.files), bool)
-            held[order[:n_out]] = True
+            held[order[: min(enough, allowed)]] = True
             for part, chosen in ((rest, ~held), (out, held)):
                 files = [path for path, is_in in zip(self.files, chosen, strict=True) if is_in]
                 part.bandwidths_hz = self.bandwidths_hz[chosen]
                 part._hold(files, self.starts_s[chosen], self.durations_s[chosen])
         else:
-            kept_s = self.durations_s * (1 - wanted_s / self.durations_s.sum())
+            kept_s = self.durations_s * (1 - wanted_s / total_s)
             rest._hold(self.files, self.starts_s, kept_s)
             out._hold(self.files, self.starts_s + kept_s, self.durations_s - kept_s)
         return rest, out
