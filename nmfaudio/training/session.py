@@ -172,7 +172,8 @@ def train_denoiser(
         corpora_in_use = trained["speech"], trained["noise"], watched["speech"], watched["noise"]
         dictionary = _unfolded(kind, corpora_in_use, steps, first, start, bf16, state, random_state, report)
     dictionary = session.written(dictionary, trained)
-    watched_too = ", on which the learning was watched too" if kind != "sparse" and dev_speech else ""
+    given = " and ".join(name for name, path in (("speech", dev_speech), ("noise", dev_noise)) if path)
+    watched_too = f", of {given} on which the learning was watched too" if kind != "sparse" and given else ""
     return session.judged(dictionary, held_out, {}, watched_too)
 
 

@@ -259,6 +259,25 @@ def test_what_training_is_watched_on_is_not_what_it_is_compared_on(sounds, monke
         assert 3600 * (watched.hours + compared_on.hours) == pytest.approx(seconds, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["noise"], ", of noise on which the learning was watched too"),
+        (["speech", "noise"], ", of speech and noise on which the learning was watched too"),
+        ([], "against speech"),
+    ],
+)
+def test_a_verdict_says_what_the_learning_was_watched_on_too(sounds, tmp_path, monkeypatch, given, said):
+    for name, y in zip(("speech", "noise"), voice_in_noise(16000, seconds=2, seed=7), strict=True):
+        sf.write(tmp_path / f"{name}.wav", y, 16000)
+    monkeypatch.setattr("nmfaudio.training.session._unfolded", lambda *args: Dictionary.load("speech-fast"))
+    monkeypatch.setattr(comparison, "compare", lambda *args, **options: compared(0, 0))
+    options = {f"dev_{name}": tmp_path / f"{name}.wav" for name in given}
+    trained = train_denoiser(sounds / "speech", sounds / "noise", kind="file-fast", **options)
+    (title,) = trained.comparisons
+    assert title.endswith(said)
+
+
 @pytest.mark.parametrize("record", [{"stages": [{"curve": [{"seconds": 7200.0}]}]}, {"hours": 2.0}])
 def test_hours_of_a_training_are_those_before_it_was_killed_too(sounds, monkeypatch, record):
     monkeypatch.setattr(
