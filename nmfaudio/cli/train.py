@@ -118,7 +118,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_held_out(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("held out, to compare on (a fifth of the sound)").add_argument
+    add = parser.add_argument_group("held out, to compare on (a fifth of the sound, 4 minutes at most)").add_argument
     add("--dev-speech", metavar="DIR|LIST", help="speech that is not trained on")
     add("--dev-noise", metavar="DIR|LIST", help="noise that is not trained on")
 

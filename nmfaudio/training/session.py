@@ -101,7 +101,8 @@ def train_denoiser(
     kind : str
         "sparse" takes minutes; "file", "file-fast", "causal" and "causal-fast" are unfolded and take hours.
     dev_speech, dev_noise : path, optional
-        Other sound, to compare on. By default, a fifth of `speech` and `noise`, which is not trained on.
+        Other sound, to compare on. By default, a fifth of `speech` and of `noise`, four minutes at most, which is not
+        trained on.
     tune : bool
         Choose the numbers of atoms and the penalty on held-out sound (kind "sparse").
     steps : sequence of int, optional
