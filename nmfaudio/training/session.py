@@ -313,7 +313,8 @@ def train_source(
         window_s=window_s,
         random_state=random_state,
     )
-    return session.written(dictionary, corpora)
+    record = {**dictionary.record, "used_s": round(_LONGEST_SOURCE_S - left_s, 1)}
+    return session.written(replace(dictionary, record=record), corpora)
 
 
 def _unfolded(

@@ -18,7 +18,7 @@ from nmfaudio.training import adapt, comparison, tune
 from nmfaudio.training.data.augment import active_rms
 from nmfaudio.training.data.corpus import Corpus
 from nmfaudio.training.data.corpus_blocks import corpus_batches
-from nmfaudio.training.session import adapt_denoiser, train_denoiser
+from nmfaudio.training.session import adapt_denoiser, train_denoiser, train_source
 from nmfaudio.training.sparse import build_sparse
 
 FRONT_END = FrontEnd(sr=2000, n_bins=33, exponent=0.6)
@@ -475,6 +475,15 @@ def test_a_session_in_python_is_that_of_the_command(sounds, tmp_path, monkeypatc
     assert main([*command, "--dev-speech", str(sounds / "speech"), "-o", str(tmp_path / "mine.npz"), "-q"]) == 0
     wanted = Dictionary.load(tmp_path / "mine.npz").arrays["profile"]
     np.testing.assert_array_equal(trained.dictionary.arrays["profile"], wanted)
+
+
+@pytest.mark.needs_jit
+def test_the_record_of_a_source_says_how_much_of_its_sound_was_used(sounds, tmp_path, monkeypatch):
+    for longest_s, used_s in ((300.0, 10), (3.0, 4)):  # of five recordings of 2 s
+        monkeypatch.setattr("nmfaudio.training.session._LONGEST_SOURCE_S", longest_s)
+        dictionary = train_source("me", sounds / "speech", tmp_path / f"{used_s}.npz", n_components=2)
+        assert dictionary.record["me"]["files"] == 5 and dictionary.record["used_s"] == used_s
+        assert "used_s" in (tmp_path / f"{used_s}.md").read_text()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
