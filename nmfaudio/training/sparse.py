@@ -419,13 +419,17 @@ def _sounding(name: str, block: Block) -> np.ndarray:
             continue
         V = (V / level).astype(np.float32)
         sounding.append(V[:, V.mean(axis=0) > _QUIETEST])
-    return np.ascontiguousarray(np.concatenate(sounding, axis=1)) if sounding else np.empty((0, 0), np.float32)
+    return np.ascontiguousarray(_joined(name, sounding)) if sounding else np.empty((0, 0), np.float32)
 
 
 def _first_frames(name: str, batch: Sequence[Block]) -> np.ndarray | None:
     """Return the frames of the first blocks of a batch that are not silent; None if all are."""
     sounding = list(islice((V for V in (_sounding(name, block) for block in batch) if V.size), _START_BLOCKS))
-    for V in sounding:
-        if len(V) != len(sounding[0]):
-            raise NmfaudioError(f"{name}: a block of {len(V)} bins after blocks of {len(sounding[0])}")
-    return np.concatenate(sounding, axis=1) if sounding else None
+    return _joined(name, sounding) if sounding else None
+
+
+def _joined(name: str, blocks: Sequence[np.ndarray]) -> np.ndarray:
+    for V in blocks:
+        if len(V) != len(blocks[0]):
+            raise NmfaudioError(f"{name}: a block of {len(V)} bins after blocks of {len(blocks[0])}")
+    return np.concatenate(blocks, axis=1)

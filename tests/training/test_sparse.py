@@ -136,6 +136,7 @@ def test_a_checkpoint_of_other_options_is_refused(tmp_path):
         ([np.ones((F, 9))], [np.ones((F + 1, 9))], "noise: .*13 bins.*12"),
         ([np.ones((F, 9)), np.ones((F + 1, 9))], [np.ones((F, 9))], "speech: .*13 bins.*12"),
         ([np.ones((F, 9)), np.ones((F, 9)), np.ones((F + 1, 9))], [np.ones((F, 9))], "speech: .*13 bins.*12"),
+        ([lambda: [np.ones((F, 9)), np.ones((F + 1, 9))]], [np.ones((F, 9))], "speech: .*13 bins.*12"),
         ([np.full((F, 9), np.nan)], [np.ones((F, 9))], "speech: .*NaN"),
         ([-np.ones((F, 9))], [np.ones((F, 9))], "speech: .*negative"),
     ],
