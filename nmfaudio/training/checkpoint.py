@@ -24,7 +24,8 @@ class Checkpoint:
     path : Path
         File to keep them in.
     settings : dict
-        Settings that the training depends on, plain JSON. A file of a training with others is refused.
+        Settings that the training depends on, plain JSON or numbers of NumPy. A file of a training with
+        others is refused.
 
     Raises
     ------
@@ -41,7 +42,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path, self._settings = path, json.loads(json.dumps(settings))
+        self.path, self._settings = path, json.loads(json.dumps(settings, default=np.generic.item))
         self._groups: dict[str, Arrays] = {}
         self._began = time.monotonic()
         if path.exists():

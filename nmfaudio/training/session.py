@@ -377,7 +377,7 @@ class _Session:
     ) -> None:
         check_seed(random_state)
         self.output = None if output is None else Path(output)
-        self.random_state, self.note, self.command = random_state, note, command
+        self.random_state, self.note, self.command = int(random_state), note, command  # the record is plain JSON
         self.each, self.report = each, report
         self.began = time.monotonic()
         self.overwrite = False

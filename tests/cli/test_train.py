@@ -379,6 +379,12 @@ def test_a_verdict_tells_the_two_apart(sounds, tmp_path, monkeypatch, adapted, o
         assert one.verdict.endswith(words)
 
 
+@pytest.mark.needs_jit
+def test_a_seed_may_be_a_number_of_numpy(sounds, tmp_path):
+    trained = adapt_denoiser(SHIPPED, tmp_path / "mine.npz", noise=sounds / "noise", random_state=np.int64(3))
+    assert trained.dictionary.record["seed"] == 3
+
+
 def test_too_little_sound_is_refused_before_it_is_repeated(sounds, tmp_path):
     sf.write(tmp_path / "click.wav", np.ones(100), 16000)
     for speech, noise in ((sounds / "speech", tmp_path), (tmp_path, sounds / "noise")):

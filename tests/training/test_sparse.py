@@ -128,6 +128,15 @@ def test_a_checkpoint_of_other_options_is_refused(tmp_path):
         Checkpoint(tmp_path / "state", {"seed": 0, "n_speech": 64, "penalty": 0.3})
 
 
+def test_numbers_of_numpy_are_settings_of_a_checkpoint(tmp_path):
+    settings = {"n_speech": np.int64(64), "penalty": np.float32(0.5), "plain": np.True_}
+    Checkpoint(tmp_path / "state", settings).save({"speech": {"atoms": np.eye(3)}})
+    same = Checkpoint(tmp_path / "state", {"n_speech": 64, "penalty": 0.5, "plain": True})
+    np.testing.assert_array_equal(same.load("speech")["atoms"], np.eye(3))
+    with pytest.raises(NmfaudioError, match="n_speech 64, not 65"):
+        Checkpoint(tmp_path / "state", settings | {"n_speech": np.int64(65)})
+
+
 @pytest.mark.parametrize(
     ("speech", "noise", "message"),
     [
