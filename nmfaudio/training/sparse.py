@@ -212,7 +212,8 @@ def build_sparse(
     random_state : int
         Seed of the order of the corpora and of the first atoms.
     most_s : float
-        Largest part of a corpus that is used, in seconds; a corpus of less than half an hour is used several times.
+        Largest part of a corpus that is used, in seconds, 1 or more; a corpus of less than half an hour is used several
+        times.
     each : callable
         Like the built-in `map`, from :func:`nmfaudio.compute.processes.workers`; it computes blocks of the corpora.
     checkpoint : Path, optional
@@ -230,7 +231,8 @@ def build_sparse(
     Raises
     ------
     NmfaudioError
-        If a corpus is shorter than a second or silent, or the checkpoint is of another training.
+        If a corpus is shorter than a second or silent, `most_s` is less than that, or the checkpoint is of another
+        training.
 
     Examples
     --------
@@ -239,6 +241,8 @@ def build_sparse(
     ...     speech, noise = Corpus(voices, 16000), Corpus(noises, 16000)
     ...     return build_sparse(speech, noise, front_end=FrontEnd(), n_speech=64, n_noise=32)
     """
+    if most_s < np.inf:
+        check_number("most_s", most_s, 1)
     used_s = {
         name: min(max(c.hours * 3600, LEAST_CORPUS_S), most_s) for name, c in (("speech", speech), ("noise", noise))
     }

@@ -379,6 +379,11 @@ def test_a_verdict_tells_the_two_apart(sounds, tmp_path, monkeypatch, adapted, o
         assert one.verdict.endswith(words)
 
 
+def test_a_part_of_a_corpus_that_is_none_is_refused(sounds):
+    with pytest.raises(NmfaudioError, match="most_s must be a finite number of at least 1, not 0"):
+        build_sparse(*corpora(sounds), front_end=FRONT_END, most_s=0, **SMALL)
+
+
 @pytest.mark.needs_jit
 def test_a_seed_may_be_a_number_of_numpy(sounds, tmp_path):
     trained = adapt_denoiser(SHIPPED, tmp_path / "mine.npz", noise=sounds / "noise", random_state=np.int64(3))
