@@ -110,7 +110,9 @@ def test_augmentation_does_what_it_says():
     click = np.zeros(16000, np.float32)
     click[0] = 1
     assert np.abs(reverberate(rng, click, 16000)[200:3000]).max() > 0.001
-    assert (equaliser(rng, 257, 6.0) > 0).all()
+    curves_db = 20 * np.log10([equaliser(rng, 257, 6.0) for _ in range(200)])
+    assert 2 < curves_db.std() < 4 and np.abs(np.diff(curves_db)).max() < 4
+    np.testing.assert_array_equal(equaliser(rng, 257, 0.0), 1)
     cut = low_pass(rng, 257, 16000)
     assert cut[0] == 1 and cut[-1] < 0.01
     for _ in range(20):

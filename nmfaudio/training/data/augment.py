@@ -84,7 +84,8 @@ def equaliser(rng: np.random.Generator, n_bins: int, deviation_db: float) -> np.
 def warp(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
     """Make another noise of the same character: play the frames of a spectrum (F, T) faster or slower, move its bins.
 
-    The phases of neighbouring frames no longer fit, which does not matter: training uses magnitudes of noise alone.
+    The phases of neighbouring frames no longer fit, which does not matter: the loss knows the phase between speech and
+    mixture within a frame, and none from frame to frame.
     """
     n_bins, n_frames = X.shape
     pace = 2 ** rng.uniform(-0.8, 0.8)
