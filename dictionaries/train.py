@@ -67,7 +67,7 @@ RECIPES = {
     "speech-fast": Recipe("file-fast", (FIRST,), Objective()),
     "speech-causal": Recipe(
         "causal",
-        (FIRST, replace(SECOND, steps=9000), JOINED),
+        (FIRST, replace(SECOND, steps=9000), JOINED, replace(LAST, steps=1400, decay=0.4, new_items=3)),
         Objective(compression=0.65),
         replace(TOGETHER, steps=1150, decay=0.2),
     ),

@@ -53,7 +53,7 @@ def test_whole_files_are_timed(tmp_path):
     text = tables.read_text()
     row = next(line for line in text.splitlines() if line.startswith("| `speech-fast` | 0.5 s |")).split("|")
     assert float(row[3]) > 0 and float(row[6]) > 10  # seconds, MB
-    assert "nmfaudio, `speech-fast`" in text and "| `speech-causal-fast` | 16 |" in text
+    assert "nmfaudio, `speech-fast`" in text and "| `speech-causal-fast` | 48 | 16 |" in text
 
 
 @pytest.mark.parametrize(

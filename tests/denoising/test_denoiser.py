@@ -372,7 +372,7 @@ def test_stream_refuses_a_dictionary_that_looks_ahead():
 @pytest.mark.parametrize("sr", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])
 def test_latency_of_a_stream_is_at_most_32_ms(sr):
     assert StreamingDenoiser("speech-causal-fast", sr=sr).latency <= 0.032 * sr
-    assert Dictionary.load("speech-causal").front_end == Dictionary.load("speech-causal-fast").front_end
+    assert Dictionary.load("speech-causal").front_end.bins_alone() == Dictionary.load("speech-causal-fast").front_end
 
 
 @pytest.mark.needs_jit

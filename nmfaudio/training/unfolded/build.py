@@ -90,7 +90,7 @@ def build_unfolded(
     if preset.front_end.n_high and not (isinstance(mixer, FullBandMixer) and isinstance(dev_mixer, FullBandMixer)):
         raise NmfaudioError(
             "a full-band dictionary learns from, and is watched on, speech and noise with content well above 8 kHz: "
-            "give recordings at 44.1 or 48 kHz too"
+            "give recordings at 44.1 or 48 kHz too, or take a fast kind, which ends at 8 kHz"
         )
     stages, curves = list(first_stages), list[tuple[Schedule, Curve]]()
     for i in range(len(stages), len(preset.contexts)):

@@ -43,7 +43,8 @@ class Preset:
 
     The first stage has the noisy spectrogram alone. The second has the mask of the first too, and the pitch; for files
     it runs a second time, on its own mask. A third like it is joined to it. The last one has their mask at full
-    resolution, and the band above 8 kHz. Fast variants have the first stage alone.
+    resolution, and the band above 8 kHz. Fast variants have the first stage alone. A causal last stage also has the
+    noise floor, because the frames after the current one, which tell noise from speech above 8 kHz, are not known.
 
     Parameters
     ----------
@@ -106,6 +107,21 @@ _CAUSAL_SECOND = Context(
     periodic=spans((-1, 0)),
     estimates=True,
 )
+_CAUSAL_LAST = Context(
+    N_BINS,
+    FINE,
+    MAX_HZ,
+    FULL_BAND.n_high,
+    means=spans((-120, -1), (-24, -1)),
+    minima=spans((-94, 0)),
+    speech_means=spans((-24, -13), (-12, -8), (-7, -5), (-4, -3), -2),
+    noise_means=spans((-60, -31), (-30, -9), (-8, -2)),
+    speech_frames=spans(-1),
+    noise_frames=spans(-1),
+    floors=spans((-94, 0)),
+    noise_spectra=spans((-5, 0), (-24, 0), (-180, 0)),
+    estimates=True,
+)
 _SMALL = Size((112, 64), (0, 1, 2))
 _LARGE = Size((228, 76), (0, 1, 2, 3), against=(2, 3))
 _LARGE_TWICE = replace(_LARGE, passes=2)
@@ -116,6 +132,10 @@ PRESETS = {
         (_FILE_FIRST, _FILE_SECOND, _FILE_SECOND, _FILE_LAST), (_SMALL, _LARGE_TWICE, _LARGE_JOINED, _LARGE), FULL_BAND
     ),
     "file-fast": Preset((_FILE_FIRST,), (_SMALL,)),
-    "causal": Preset((_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_SECOND), (_SMALL, _LARGE, _LARGE_JOINED)),
+    "causal": Preset(
+        (_CAUSAL_FIRST, _CAUSAL_SECOND, _CAUSAL_SECOND, _CAUSAL_LAST),
+        (_SMALL, _LARGE, _LARGE_JOINED, _SMALL),
+        FULL_BAND,
+    ),
     "causal-fast": Preset((_CAUSAL_FIRST,), (_SMALL,)),
 }
