@@ -233,7 +233,7 @@ class Denoiser(Options):
         pieces = windows(frames, model.past_frames, model.future_frames, model.segment_frames, _piece_frames)
         masked = slices(ahead(self._masked, pieces), _AT_ONCE)
         sharp = ((Y, P, sharpened(mask, self.mask_power)) for Y, P, mask in masked)
-        for (Y, P, mask), now in windows(sharp, band.past, band.future):
+        for (Y, P, mask), now in windows(sharp, band.past_of_voice, band.future):
             masks = [self.dictionary.front_end.over_bins(m, P.shape[1]) for m in mask]
             yield Y[..., now], [band(*pair)[:, now] for pair in zip(P, masks, strict=True)]
 

@@ -15,7 +15,7 @@ _ABSENT = np.float32(0.05)  # share of speech at the top of the known band below
 _LEAST_SHARE = np.float32(1e-3)
 _FLOOR = np.float32(0.15)
 _REACHED = np.float32(0.5)  # excess over the noise from which on a voice surely reaches a band
-_ASSUMED = np.float32(0.04)  # share of the window, 0.1 s, with that excess before any speech is known
+_ASSUMED = 6.4  # frames, 0.1 s, with that excess before any speech is known
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class FullBandMask:
     a mask of its own; the geometric mean of both is closer to the clean recording than either.
 
     Dull voices: speech that has nothing in a band, by the voice or its recording, must not open the band to the noise.
-    With ``p = m**2`` the power exceeds the noise by ``e = sum(p P) / (sum(p) N) - 1`` while somebody speaks, over the
-    window and half a kilohertz, and the mask is multiplied by ``min(2 e, 1)**2``. A window without a future would take
-    the vowels at the beginning of a sentence for a dull voice, so there it is not done.
+    With ``p = m**2`` the power exceeds the noise by ``e = sum(p P) / (sum(p) N) - 1`` while somebody speaks, over a
+    window and half a kilohertz, and the mask is multiplied by ``min(2 e, 1)**2``. Without a future this window is
+    longer, since a short one would take the vowels at the beginning of a sentence for a dull voice.
 
     Parameters
     ----------
@@ -43,16 +43,19 @@ class FullBandMask:
         Window, in frames before and after the current one.
     n_bins : int
         Number of bins of the model, F.
+    past_of_voice : int
+        Frames before the current one that tell how far a voice reaches, at least `past`.
     """
 
     past: int
     future: int
     n_bins: int
+    past_of_voice: int
 
     @classmethod
     def around(cls, looks_ahead: bool, n_bins: int) -> "FullBandMask":
-        """Return the mask of the 2.6 s around a frame, or of those before it where the future is not known."""
-        return cls(80, 80, n_bins) if looks_ahead else cls(160, 0, n_bins)
+        """Return the mask of the 2.6 s around a frame, or of those before it, and of the voice of the last 7.7 s."""
+        return cls(80, 80, n_bins, 80) if looks_ahead else cls(160, 0, n_bins, 480)
 
     def __call__(self, power: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Return the mask of all bins.
@@ -83,10 +86,10 @@ class FullBandMask:
         gain = _gain_above(noise, smooth, top)
         if len(own):
             gain = np.sqrt(gain * own)
-        if self.future:
-            present = top**2
-            spoken = self._mean(present * _in_bands(above))
-            gain *= np.repeat(_reached(spoken, self._mean(present), _in_bands(noise)), _BAND, axis=0)[: len(gain)]
+        present = top**2
+        before = self.past_of_voice
+        spoken = _over_time(present * _in_bands(above), before, self.future)
+        gain *= _reached(spoken, _over_time(present, before, self.future), noise, before + 1 + self.future)
         return np.concatenate([mask, gain.astype(np.float32)])
 
     def _mean(self, X: np.ndarray) -> np.ndarray:
@@ -105,8 +108,10 @@ class FullBandMaskStream:
 
     def __init__(self, band: FullBandMask, n_bins: int):
         self._n_modelled, n_above = band.n_bins, max(0, n_bins - band.n_bins)
+        n_bands = -(-n_above // _BAND)
         self._past = np.zeros((2, band.past + 1), np.float32)  # speech and noise in the modelled band
         self._above = np.zeros((band.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
+        self._voice = np.zeros((band.past_of_voice + 1, 1 + n_bands), np.float32)  # presence of speech, power then
         self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
         self._count = 0
 
@@ -128,6 +133,11 @@ class FullBandMaskStream:
             gain = _gain_above(noise, self._smooth.mean(axis=0, dtype=np.float64), top)
             if len(own):
                 gain = np.sqrt(gain * own)
+            voice = self._voice[self._count % len(self._voice)]
+            voice[0] = top[0] ** 2
+            voice[1:] = voice[0] * _in_bands(above)
+            present, *spoken = self._voice.mean(axis=0, dtype=np.float64)
+            gain *= _reached(np.array(spoken), present, noise, len(self._voice))
             mask = np.concatenate([mask, gain.astype(np.float32)])
         self._count += 1
         return mask
@@ -136,6 +146,7 @@ class FullBandMaskStream:
         """Forget the past."""
         self._past[:] = 0
         self._above[:] = 0
+        self._voice[:] = 0
         self._smooth[:] = 0
         self._count = 0
 
@@ -169,9 +180,11 @@ def _over_time(X: np.ndarray, past: int, future: int) -> np.ndarray:
 
 
 def _in_bands(X: np.ndarray) -> np.ndarray:
-    """Means over bands of bins."""
+    """Means over bands of bins, the first axis."""
     first = np.arange(0, len(X), _BAND)
-    return np.add.reduceat(X, first) / np.diff(first, append=len(X)).astype(X.dtype)[:, None]
+    widths = np.diff(first, append=len(X)).astype(X.dtype)
+    means: np.ndarray = (np.add.reduceat(X, first).T / widths).T
+    return means
 
 
 def _gain_above(noise: np.ndarray, smooth: np.ndarray, top: np.ndarray) -> np.ndarray:
@@ -179,7 +192,12 @@ def _gain_above(noise: np.ndarray, smooth: np.ndarray, top: np.ndarray) -> np.nd
     return np.maximum(wiener, _FLOOR) * np.minimum(top / _ABSENT, 1)
 
 
-def _reached(spoken: np.ndarray, present: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Degree to which a voice reaches a band, from 0 to 1, by the means of p P, of p, and of the noise."""
-    excess = spoken / np.maximum(noise, np.finfo(np.float32).tiny) - present
-    return ((excess / _REACHED + _ASSUMED) / (present + _ASSUMED)).clip(0, 1) ** 2
+def _reached(spoken: np.ndarray, present: np.ndarray, noise: np.ndarray, n_frames: int) -> np.ndarray:
+    """Degree to which a voice reaches each bin, from 0 to 1.
+
+    By the means of p P in bands and of p over some frames, and by the noise of each bin.
+    """
+    excess = spoken / np.maximum(_in_bands(noise), np.finfo(np.float32).tiny) - present
+    assumed = _ASSUMED / n_frames
+    reached = ((excess / _REACHED + assumed) / (present + assumed)).clip(0, 1) ** 2
+    return np.repeat(reached, _BAND, axis=0)[: len(noise)]
