@@ -111,7 +111,7 @@ class FullBandMaskStream:
         n_bands = -(-n_above // _BAND)
         self._past = np.zeros((2, band.past + 1), np.float32)  # speech and noise in the modelled band
         self._above = np.zeros((band.past + 1, 1 + n_above), np.float32)  # absence of speech, noise above the band
-        self._voice = np.zeros((band.past_of_voice + 1, 1 + n_bands), np.float32)  # presence of speech, power then
+        self._voice = np.zeros((1 + n_bands, band.past_of_voice + 1), np.float32)  # presence of speech, power then
         self._smooth = np.zeros((_SMOOTH_FRAMES, n_above), np.float32)
         self._count = 0
 
@@ -128,16 +128,16 @@ class FullBandMaskStream:
             row[0] = (1 - top[0]) ** 2
             row[1:] = row[0] * above
             self._smooth[self._count % _SMOOTH_FRAMES] = _over_bins(above[:, None])[:, 0]
-            means = self._above.mean(axis=0, dtype=np.float64)
+            means = self._above.mean(axis=0)
             noise = means[1:] / (means[0] + _LEAST_SHARE)
-            gain = _gain_above(noise, self._smooth.mean(axis=0, dtype=np.float64), top)
+            gain = _gain_above(noise, self._smooth.mean(axis=0), top)
             if len(own):
                 gain = np.sqrt(gain * own)
-            voice = self._voice[self._count % len(self._voice)]
-            voice[0] = top[0] ** 2
-            voice[1:] = voice[0] * _in_bands(above)
-            present, *spoken = self._voice.mean(axis=0, dtype=np.float64)
-            gain *= _reached(np.array(spoken), present, noise, len(self._voice))
+            present = top**2
+            n_frames = self._voice.shape[1]
+            self._voice[:, self._count % n_frames] = np.concatenate([present, present * _in_bands(above)])
+            voice = self._voice.mean(axis=1)
+            gain *= _reached(voice[1:], voice[0], noise, n_frames)
             mask = np.concatenate([mask, gain.astype(np.float32)])
         self._count += 1
         return mask
