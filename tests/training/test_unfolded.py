@@ -221,6 +221,17 @@ def test_silence_teaches_no_atoms(sounds, tmp_path, monkeypatch):
         initial_weights(context, mixer, FrontEnd(exponent=0.6), presets.Size((3, 2), (0,)), random_state=0)
 
 
+@pytest.mark.parametrize("kind", ["file", "causal"])
+def test_what_a_full_band_cannot_be_trained_on_is_refused_with_a_remedy(sounds, kind):
+    preset = presets.PRESETS[kind]
+    mixer = mixer_of(*(Corpus(sounds / name / "a", 48_000) for name in ("speech", "noise")), preset.front_end, 0)
+    options = {"front_end": preset.front_end, "schedules": [Schedule(steps=1)] * 4, "objective": Objective()}
+    with pytest.raises(NmfaudioError, match="give recordings at 44.1 or 48 kHz too, or take a fast kind"):
+        build.build_unfolded(mixer, mixer, preset, first_stages=[], **options)
+    with pytest.raises(NmfaudioError, match="random_state must be an integer of at least 0, not -1"):
+        build.build_unfolded(mixer, mixer, preset, first_stages=[], random_state=-1, **options)
+
+
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))
 def test_presets_look_where_they_say(name):
     future = sum(context.future for context in presets.PRESETS[name].contexts)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arguments import checked
+from ...arguments import check_seed, checked
 from ...denoising.unfolded.context import Context
 from ...denoising.unfolded.decomposition import speech_of, stages_below, stages_of
 from ...dictionary import Dictionary
@@ -85,8 +85,9 @@ def build_unfolded(
     Raises
     ------
     NmfaudioError
-        If a checkpoint is of another training, or if the training breaks down.
+        If the seed or the sounds will not do, a checkpoint is of another training, or the training breaks down.
     """
+    check_seed(random_state)
     if preset.front_end.n_high and not (isinstance(mixer, FullBandMixer) and isinstance(dev_mixer, FullBandMixer)):
         raise NmfaudioError(
             "a full-band dictionary learns from, and is watched on, speech and noise with content well above 8 kHz: "
