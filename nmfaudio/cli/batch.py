@@ -40,13 +40,12 @@ def run_batch(args: argparse.Namespace) -> int:
 
 def _run(jobs: list[Job], args: argparse.Namespace) -> int:
     prog = "nmfaudio denoise" if "command" in args else "denoise"
-    results = []
+    results, unmarked = [], _out_dirs(args)  # a folder is marked once something is in it
     with compilation_bar(not args.quiet) as compilation:
         for result in _each(jobs, args):
             results.append(result)
-            if result["status"] == "done":
-                for folder in _out_dirs(args):
-                    mark_below(folder, args.paths)
+            while unmarked and result["status"] == "done":
+                mark_below(unmarked.pop(), args.paths)
             if result["status"] == "failed":
                 say(f"{prog}: error: {result['error']}")
             elif args.verbose or (sys.stderr.isatty() and not args.quiet):
